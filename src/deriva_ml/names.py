@@ -1,0 +1,199 @@
+"""The words of the field as types: row ids, dataset versions, the schema's fixed names."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, StrEnum
+from typing import Annotated, Any
+
+from packaging.version import InvalidVersion, Version
+from pydantic import StringConstraints
+
+ML_SCHEMA = "deriva-ml"
+"""Schema that holds the tables of this library in every catalog."""
+
+DRY_RUN_RID = "0000"
+"""RID that stands for an execution which is not recorded."""
+
+RID_PATTERN = r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*(@[A-Za-z0-9-]+)?$"
+RID = Annotated[str, StringConstraints(pattern=RID_PATTERN)]
+"""Row id: opaque text, compared only for equality; may carry ``@snapshot``."""
+
+SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
+ASSET_COLUMNS = ("Filename", "URL", "Length", "MD5", "Description")
+NOT_METADATA = frozenset((*SYSTEM_COLUMNS, *ASSET_COLUMNS))
+"""Columns of an asset table that are not metadata."""
+
+NOT_DOMAIN_SCHEMAS = frozenset({"public", "www", "WWW"})
+
+
+def is_rid(text: object) -> bool:
+    """Whether `text` has the form of a RID."""
+    return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
+
+
+class MLAsset(StrEnum):
+    """Asset tables that every catalog has."""
+
+    execution_metadata = "Execution_Metadata"
+    execution_asset = "Execution_Asset"
+
+
+class MLTable(StrEnum):
+    """Tables that every catalog has."""
+
+    dataset = "Dataset"
+    workflow = "Workflow"
+    file = "File"
+    asset = "Asset"
+    execution = "Execution"
+    execution_execution = "Execution_Execution"
+    dataset_version = "Dataset_Version"
+    execution_metadata = "Execution_Metadata"
+    execution_asset = "Execution_Asset"
+
+
+class MLVocab(StrEnum):
+    """Vocabularies that every catalog has."""
+
+    dataset_type = "Dataset_Type"
+    workflow_type = "Workflow_Type"
+    asset_type = "Asset_Type"
+    asset_role = "Asset_Role"
+    execution_status = "Execution_Status"
+    feature_name = "Feature_Name"
+
+
+class ExecMetadataType(StrEnum):
+    """Asset types of the files that describe a run."""
+
+    execution_config = "Execution_Config"
+    runtime_env = "Runtime_Env"
+    hydra_config = "Hydra_Config"
+    deriva_config = "Deriva_Config"
+    metrics_file = "Metrics_File"
+
+
+class ExecAssetType(StrEnum):
+    """Asset types of what a run reads and writes; the first two are given by the framework."""
+
+    input_file = "Input_File"
+    output_file = "Output_File"
+    notebook_output = "Notebook_Output"
+    model_file = "Model_File"
+
+
+class AssetRole(StrEnum):
+    """On which side of an execution an asset stands."""
+
+    input = "Input"
+    output = "Output"
+
+
+class ExecutionStatus(StrEnum):
+    """Where an execution is in its life."""
+
+    Created = "Created"
+    Running = "Running"
+    Stopped = "Stopped"
+    Failed = "Failed"
+    Pending_Upload = "Pending_Upload"
+    Uploaded = "Uploaded"
+    Aborted = "Aborted"
+
+
+class VersionPart(StrEnum):
+    """Which number of a dataset version a release raises."""
+
+    major = "major"
+    minor = "minor"
+    patch = "patch"
+
+
+class ConnectionMode(StrEnum):
+    """Whether calls may use the network."""
+
+    online = "online"
+    offline = "offline"
+
+
+class UploadState(Enum):
+    """Outcome of one file of an upload."""
+
+    success = 0
+    failed = 1
+    pending = 2
+    running = 3
+    paused = 4
+    aborted = 5
+    cancelled = 6
+    timeout = 7
+
+
+class DatasetVersion(Version):
+    """Version label of a dataset: ``MAJOR.MINOR.PATCH``, or ``….post1.devN`` between two releases.
+
+    Parameters
+    ----------
+    major : int, str or Version
+        A number, or a whole label (then the others are left out).
+    minor, patch : int
+
+    Raises
+    ------
+    packaging.version.InvalidVersion
+        If a label is no PEP 440 version (also a `ValueError`).
+
+    Examples
+    --------
+    >>> DatasetVersion(1, 2) < DatasetVersion("1.2.0.post1.dev1") < DatasetVersion("1.2.1")
+    True
+    """
+
+    def __init__(self, major: int | str | Version, minor: int = 0, patch: int = 0) -> None:
+        super().__init__(f"{major}.{minor}.{patch}" if isinstance(major, int) else str(major))
+
+    @classmethod
+    def parse(cls, label: str) -> DatasetVersion:
+        """Read a label; raises `InvalidVersion` (a `ValueError`)."""
+        return cls(label)
+
+    @classmethod
+    def coerce(cls, value: Any) -> DatasetVersion:
+        """Accept a version, label, (major, minor, patch) sequence or mapping with these keys."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str | Version):
+            return cls(str(value))
+        if isinstance(value, dict):
+            return cls(int(value.get("major", 0)), int(value.get("minor", 0)), int(value.get("patch", 0)))
+        if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
+            return cls(*(int(part) for part in value))
+        raise InvalidVersion(f"Invalid version: {value!r}")
+
+    @property
+    def patch(self) -> int:
+        """Third number."""
+        return self.micro
+
+    @property
+    def is_devrelease(self) -> bool:
+        """Whether this label is between two releases, so its content may still change."""
+        return self.dev is not None
+
+    def to_dict(self) -> dict[str, int]:
+        """The three numbers by name."""
+        return {"major": self.major, "minor": self.minor, "patch": self.patch}
+
+    def next_release(self, part: VersionPart) -> DatasetVersion:
+        """The release after this one, with `part` raised and the lower parts zero."""
+        match VersionPart(part):
+            case VersionPart.major:
+                return DatasetVersion(self.major + 1)
+            case VersionPart.minor:
+                return DatasetVersion(self.major, self.minor + 1)
+            case VersionPart.patch:
+                return DatasetVersion(self.major, self.minor, self.patch + 1)
+
+    def __repr__(self) -> str:
+        return f"DatasetVersion('{self}')"

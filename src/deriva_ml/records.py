@@ -1,0 +1,158 @@
+"""What users get back: values without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deriva_ml.names import RID, DatasetVersion
+
+
+@dataclass
+class UploadProgress:
+    """How far an upload is.
+
+    Parameters
+    ----------
+    file_path, file_name : str
+        The file at hand; empty for messages about the whole upload.
+    bytes_completed, bytes_total : int
+        Of that file.
+    percent_complete : float
+        Of the whole phase, 0 to 100.
+    phase : str
+        ``Staging``, ``Uploading`` or ``Uploaded``.
+    message : str
+        For people.
+    """
+
+    file_path: str = ""
+    file_name: str = ""
+    bytes_completed: int = 0
+    bytes_total: int = 0
+    percent_complete: float = 0.0
+    phase: str = ""
+    message: str = ""
+
+
+UploadCallback = Callable[[UploadProgress], None]
+
+
+@dataclass
+class UploadReport:
+    """Outcome of a commit.
+
+    Parameters
+    ----------
+    execution_rids : list of str
+        Every execution that was tried.
+    total_uploaded, total_failed : int
+        Asset files, and for a batch failed executions.
+    per_table : dict
+        ``"schema/Table"`` to ``{"uploaded": n, "failed": m}``, feature tables included.
+    errors : list of str
+    """
+
+    execution_rids: list[RID] = field(default_factory=list)
+    total_uploaded: int = 0
+    total_failed: int = 0
+    per_table: dict[str, dict[str, int]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DatasetHistory:
+    """One version of a dataset."""
+
+    dataset_version: DatasetVersion
+    dataset_rid: RID
+    version_rid: RID
+    execution_rid: RID | None = None
+    description: str = ""
+    minid: str | None = None
+    spec_hash: str | None = None
+    snapshot: str | None = None
+
+
+class _Summary(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorkflowSummary(_Summary):
+    """A workflow in a lineage."""
+
+    rid: str
+    name: str | None = None
+
+
+class ExecutionSummary(_Summary):
+    """An execution in a lineage."""
+
+    rid: str
+    description: str | None = None
+    workflow: WorkflowSummary | None = None
+    status: str
+
+
+class DatasetSummary(_Summary):
+    """A dataset in a lineage, at the version that was read."""
+
+    rid: str
+    description: str | None = None
+    version: str | None = None
+
+
+class AssetSummary(_Summary):
+    """An asset in a lineage."""
+
+    rid: str
+    filename: str | None = None
+    asset_table: str
+
+
+class LineageNode(_Summary):
+    """An execution with what it read and the executions that made that.
+
+    `already_shown` marks an execution whose inputs stand elsewhere in the tree.
+    """
+
+    execution: ExecutionSummary
+    consumed_datasets: list[DatasetSummary] = Field(default_factory=list)
+    consumed_assets: list[AssetSummary] = Field(default_factory=list)
+    parents: list[LineageNode] = Field(default_factory=list)
+    already_shown: bool = False
+
+
+class RootDescriptor(_Summary):
+    """What a lineage was asked for."""
+
+    rid: str
+    type: Literal["Dataset", "Asset", "Feature", "Execution"]
+    description: str | None = None
+    producing_execution: ExecutionSummary | None = None
+
+
+class LineageResult(_Summary):
+    """How something came to be: the execution that made it, and recursively those that made its inputs.
+
+    Parameters
+    ----------
+    root : RootDescriptor
+    lineage : LineageNode, optional
+        None when no producer is recorded.
+    executions_visited : int
+        Distinct executions in the tree.
+    walked_complete : bool
+        False when a cap cut the walk.
+    cycle_detected, depth_capped : bool
+    """
+
+    root: RootDescriptor
+    lineage: LineageNode | None = None
+    executions_visited: int = 0
+    walked_complete: bool = True
+    cycle_detected: bool = False
+    depth_capped: bool = False

@@ -1,0 +1,245 @@
+"""What a user may ask for, validated, without any I/O."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.names import RID, DatasetVersion
+
+
+def _plain(value: Any) -> Any:
+    """Turn OmegaConf containers (and anything else that only looks like a mapping) into plain ones."""
+    return dict(value.items()) if hasattr(value, "items") and not isinstance(value, dict) else value
+
+
+class DatasetSpec(BaseModel):
+    """One dataset that a run reads.
+
+    Parameters
+    ----------
+    rid : str
+        RID of the dataset.
+    version : DatasetVersion, optional
+        Label, sequence, mapping or `DatasetVersion`; None stands for the current version, which is resolved to a
+        concrete one when an execution is created.
+    materialize : bool
+        Whether asset files are downloaded, or only the tables.
+    description : str
+        Free text.
+    exclude_tables : set of str, optional
+        Tables that are left out, with everything reached only through them.
+    timeout : tuple of int, optional
+        Connect and read time-out in seconds.
+    fetch_concurrency, reachability_concurrency : int
+        How many requests run at a time.
+
+    Examples
+    --------
+    >>> DatasetSpec(rid="1-ABC", version="2.1.0").version
+    DatasetVersion('2.1.0')
+    >>> DatasetSpec.from_shorthand("1-ABC@2.1.0").rid
+    '1-ABC'
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    rid: RID
+    version: DatasetVersion | None = None
+    materialize: bool = True
+    description: str = ""
+    exclude_tables: set[str] | None = None
+    timeout: tuple[int, int] | None = None
+    fetch_concurrency: int = 8
+    reachability_concurrency: int = 8
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_rid(cls, value: Any) -> Any:
+        return {"rid": value} if isinstance(value, str) else _plain(value)
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _read_version(cls, value: Any) -> DatasetVersion | None:
+        return None if value is None else DatasetVersion.coerce(_plain(value))
+
+    @field_serializer("version")
+    def _write_version(self, version: DatasetVersion | None) -> dict[str, int] | str | None:
+        # The mapping is what existing readers expect; it has no place for a dev label.
+        if version is None:
+            return None
+        return str(version) if version.is_devrelease else version.to_dict()
+
+    @classmethod
+    def from_shorthand(cls, text: str) -> Self:
+        """Read ``RID`` or ``RID@version``.
+
+        Raises
+        ------
+        ValueError
+            If `text` is empty or has more than one ``@``.
+        """
+        rid, at, version = text.strip().partition("@")
+        if not rid or "@" in version or (at and not version):
+            raise ValueError(f"Expected RID or RID@version, got {text!r}.")
+        return cls(rid=rid, version=DatasetVersion(version) if at else None)
+
+
+class AssetSpec(BaseModel):
+    """One asset that a run reads; with `cache` its bytes are kept by MD5 and shared by all runs on this machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rid: RID
+    cache: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_rid(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"rid": value}
+        value = _plain(value)
+        if isinstance(value, dict):
+            return {key: item for key, item in value.items() if key != "asset_role"}
+        return value
+
+
+class LocalFile(BaseModel):
+    """A file on this disk that a run reads; it is registered by checksum, its bytes stay where they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path
+    cache: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return _plain(value)
+
+
+class WorkflowSpec(BaseModel):
+    """The code that runs, as it will be (or is) recorded in the Workflow table.
+
+    Parameters
+    ----------
+    name : str, optional
+    workflow_type : str or list of str
+        Terms of the vocabulary Workflow_Type; always a list afterwards.
+    description : str, optional
+        Markdown.
+    url : str, optional
+        Where the code is, at a commit.
+    version : str, optional
+    workflow_rid : str, optional
+        Set when the workflow is registered; accepted as ``rid`` too.
+    checksum : str, optional
+        git blob hash of the file, image digest, or other content hash.
+    is_notebook : bool
+    git_root : Path, optional
+    allow_dirty : bool
+        Whether uncommitted changes are accepted silently.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
+
+    name: str | None = None
+    workflow_type: list[str] = Field(default_factory=list)
+    description: str | None = None
+    url: str | None = None
+    version: str | None = None
+    workflow_rid: RID | None = Field(
+        default=None, validation_alias=AliasChoices("workflow_rid", "rid"), serialization_alias="workflow_rid"
+    )
+    checksum: str | None = None
+    is_notebook: bool = False
+    git_root: Path | None = None
+    allow_dirty: bool = False
+
+    @field_validator("workflow_type", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> list[str]:
+        if value is None:
+            return []
+        return [str(value)] if isinstance(value, str) else [str(item) for item in value]
+
+
+def _asset_item(value: Any) -> Any:
+    if isinstance(value, str | AssetSpec | LocalFile):
+        return AssetSpec(rid=value) if isinstance(value, str) else value
+    value = _plain(value)
+    if isinstance(value, dict):
+        return LocalFile.model_validate(value) if "path" in value else AssetSpec.model_validate(value)
+    return value
+
+
+class ExecutionConfiguration(BaseModel):
+    """Everything a run declares before it starts.
+
+    Parameters
+    ----------
+    datasets : list of DatasetSpec
+        Bare RIDs are accepted.
+    assets : list of AssetSpec or LocalFile
+        Bare RIDs are accepted.
+    workflow : WorkflowSpec, optional
+        May be given to ``create_execution`` instead.
+    description : str
+        Markdown.
+    argv : list of str
+        Command line of the run.
+    config_choices : dict
+        Hydra group to chosen option.
+
+    Examples
+    --------
+    >>> config = ExecutionConfiguration(description="Training", datasets=["1-ABC"], assets=["2-GHI"])
+    >>> [asset.rid for asset in config.assets]
+    ['2-GHI']
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    datasets: list[DatasetSpec] = Field(default_factory=list)
+    assets: list[Annotated[AssetSpec | LocalFile, Field(union_mode="left_to_right")]] = Field(default_factory=list)
+    workflow: WorkflowSpec | None = None
+    description: str = ""
+    argv: list[str] = Field(default_factory=lambda: list(sys.argv))
+    config_choices: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _list_datasets(cls, value: Any) -> Any:
+        return list(value) if value is not None else []
+
+    @field_validator("assets", mode="before")
+    @classmethod
+    def _list_assets(cls, value: Any) -> Any:
+        return [_asset_item(item) for item in value] if value is not None else []
+
+    @staticmethod
+    def load_configuration(path: Path | str) -> ExecutionConfiguration:
+        """Read a configuration from a JSON file.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If the file is missing or is no configuration.
+        """
+        try:
+            return ExecutionConfiguration.model_validate(json.loads(Path(path).read_text()))
+        except (OSError, ValueError) as error:
+            raise DerivaMLValidationError(f"{path} is not an execution configuration: {error}") from error
