@@ -1,0 +1,56 @@
+# Every target sets up what it needs in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+TESTS ?= tests
+WORKERS ?= 2
+
+.PHONY: help demo test check format soak bench serve clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "Installing deriva-ml and what the example needs …"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing deriva-ml and the development tools …"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## run a real experiment, from raw images to a traced prediction
+	@$(BIN)/python examples/digits/run.py --folder demo
+
+test: $(VENV)/.dev  ## run the test suite
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not soak" $(TESTS)
+
+check: $(VENV)/.dev  ## lint, types and import floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev  ## format the code and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
+	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
+
+bench: $(VENV)/.dev  ## measure the main costs
+	@$(BIN)/python benchmarks/run.py
+
+serve: $(VENV)/.demo  ## serve the demo's deployment on this machine
+	@$(BIN)/deriva-ml serve demo
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,40 @@
+"""Register the raw images and their ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+from tqdm import tqdm
+
+from deriva_ml import DerivaML, ExecutionConfiguration
+
+
+def ingest(ml: DerivaML) -> str:
+    """Write every digit as a PNG asset with its label as a feature; return the execution's RID."""
+    workflow = ml.create_workflow("Ingest digits", "Ingest", "Register the UCI digits as image assets")
+    digits = load_digits()
+    label = ml.feature_record_class("Image", "Digit")
+    subject = ml.get_table_as_dict("Subject")
+    subject_rid = next(iter(subject))["RID"]
+
+    with (
+        TemporaryDirectory() as raw,
+        ml.create_execution(ExecutionConfiguration(workflow=workflow, description="UCI digits, all 1,797")) as exe,
+    ):
+        labels = []
+        for position, (pixels, digit) in enumerate(
+            tqdm(zip(digits.images, digits.target, strict=True), "Registering images", len(digits.target))
+        ):
+            png = Path(raw) / f"digit_{position:04d}.png"
+            Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8)).save(png)
+            image = exe.asset_file_path(
+                "Image", png, copy_file=True, metadata={"Subject": subject_rid, "Position": position}
+            )
+            labels.append(label(Image=image, Digit_Class=str(digit)))
+        exe.add_features(labels)
+    exe.commit_output_assets()
+    return exe.execution_rid
