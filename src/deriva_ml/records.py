@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deriva_ml.names import RID, DatasetVersion
+from deriva_ml.names import RID, DatasetVersion, UploadState
 
 
 @dataclass
@@ -156,3 +156,36 @@ class LineageResult(_Summary):
     walked_complete: bool = True
     cycle_detected: bool = False
     depth_capped: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetReference:
+    """A dataset with members in a table: what would be affected by a change of that table."""
+
+    dataset_rid: RID
+    element_table: str
+    member_count: int
+
+
+@dataclass(frozen=True)
+class FeatureReference:
+    """A feature whose values refer to a table: what would be affected by a change of that table."""
+
+    target_table: str
+    feature_name: str
+    feature_table: str
+    column: str
+
+
+@dataclass
+class FileUploadState:
+    """Outcome of one file of an upload."""
+
+    state: UploadState
+    status: str = ""
+    result: dict[str, Any] | None = None
+
+    @property
+    def rid(self) -> RID | None:
+        """RID of the row that was made."""
+        return (self.result or {}).get("RID")

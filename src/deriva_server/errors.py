@@ -25,14 +25,15 @@ from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """An answer other than success; `status` is its HTTP status."""
+    """An answer other than success; `status` is its HTTP status, `headers` go with the answer."""
 
     status: int = 500
     sentence: str = "The server failed to answer the request."
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.headers = headers
 
     def text(self) -> str:
         """Body of the error response, one or more lines."""

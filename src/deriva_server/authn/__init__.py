@@ -1,1 +1,1 @@
-
+"""REST face of sessions, and the local identity."""

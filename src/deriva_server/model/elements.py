@@ -18,6 +18,11 @@ Json = Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
+
+def _empty() -> Mapping[str, Any]:
+    return EMPTY
+
+
 SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
 
 
@@ -56,9 +61,9 @@ class Column:
     nullok: bool = True
     default: Json = None
     comment: str | None = None
-    annotations: Mapping[str, Json] = EMPTY
-    acls: Mapping[str, list[str]] = EMPTY
-    acl_bindings: Mapping[str, Json] = EMPTY
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
+    acls: Mapping[str, list[str]] = field(default_factory=_empty)
+    acl_bindings: Mapping[str, Json] = field(default_factory=_empty)
     storage: str = ""
 
 
@@ -70,7 +75,7 @@ class Key:
     name: str
     columns: tuple[str, ...]
     comment: str | None = None
-    annotations: Mapping[str, Json] = EMPTY
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,9 @@ class ForeignKey:
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
     comment: str | None = None
-    annotations: Mapping[str, Json] = EMPTY
-    acls: Mapping[str, list[str]] = EMPTY
-    acl_bindings: Mapping[str, Json] = EMPTY
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
+    acls: Mapping[str, list[str]] = field(default_factory=_empty)
+    acl_bindings: Mapping[str, Json] = field(default_factory=_empty)
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,9 @@ class Table:
     keys: tuple[Key, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     comment: str | None = None
-    annotations: Mapping[str, Json] = EMPTY
-    acls: Mapping[str, list[str]] = EMPTY
-    acl_bindings: Mapping[str, Json] = EMPTY
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
+    acls: Mapping[str, list[str]] = field(default_factory=_empty)
+    acl_bindings: Mapping[str, Json] = field(default_factory=_empty)
     storage: str = ""
     kind: str = "table"
     live_since: int = 0
@@ -127,18 +132,18 @@ class Schema:
 
     rid: str
     name: str
-    tables: Mapping[str, Table] = EMPTY
+    tables: Mapping[str, Table] = field(default_factory=_empty)
     comment: str | None = None
-    annotations: Mapping[str, Json] = EMPTY
-    acls: Mapping[str, list[str]] = EMPTY
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
+    acls: Mapping[str, list[str]] = field(default_factory=_empty)
 
 
 @dataclass(frozen=True)
 class Model:
     """Everything a catalog declares."""
 
-    schemas: Mapping[str, Schema] = EMPTY
-    annotations: Mapping[str, Json] = EMPTY
+    schemas: Mapping[str, Schema] = field(default_factory=_empty)
+    annotations: Mapping[str, Json] = field(default_factory=_empty)
     acls: Mapping[str, list[str]] = field(default_factory=dict)
 
     def tables(self) -> Iterator[Table]:

@@ -1,0 +1,352 @@
+"""Assets: files known to the catalog, with their types and the executions they belong to."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.asset import download as downloads
+from deriva_ml.asset.record import AssetRecord
+from deriva_ml.asset.record import asset_record_class as record_class
+from deriva_ml.ermrest import rids, rows
+from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
+from deriva_ml.names import AssetRole, MLVocab
+from deriva_ml.vocabulary import lookup_term
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.session import Session
+
+Row = dict[str, Any]
+
+
+class Asset:
+    """One file known to the catalog.
+
+    Parameters
+    ----------
+    session : Session
+    table : Table
+        Its asset table.
+    row : dict
+        Its row.
+    asset_types : list of str, optional
+        Its types; read when first used where they are not given.
+    """
+
+    def __init__(self, session: Session, table: Table, row: Row, asset_types: list[str] | None = None) -> None:
+        self._session = session
+        self._table = table
+        self._row = row
+        self._asset_types = asset_types
+
+    @property
+    def asset_rid(self) -> str:
+        """RID of the asset."""
+        return str(self._row["RID"])
+
+    @property
+    def asset_table(self) -> str:
+        """Name of the asset table."""
+        return self._table.name
+
+    @property
+    def filename(self) -> str:
+        """Name of the file."""
+        return str(self._row.get("Filename") or "")
+
+    @property
+    def url(self) -> str:
+        """Where the bytes are."""
+        return str(self._row["URL"])
+
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+        return int(self._row["Length"])
+
+    @property
+    def md5(self) -> str:
+        """MD5 of the bytes, in hex."""
+        return str(self._row["MD5"])
+
+    @property
+    def description(self) -> str:
+        """What the file holds (Markdown); assigning writes it to the catalog."""
+        return str(self._row.get("Description") or "")
+
+    @description.setter
+    def description(self, text: str) -> None:
+        row = {"RID": self.asset_rid, "Description": text}
+        rows.update(self._session.connection, self._table, [row], columns=["Description"])
+        self._row["Description"] = text
+
+    @property
+    def asset_types(self) -> list[str]:
+        """Terms of Asset_Type that the file is tagged with."""
+        if self._asset_types is None:
+            self._asset_types = types_of(self._session, self._table, [self.asset_rid]).get(self.asset_rid, [])
+        return list(self._asset_types)
+
+    @property
+    def execution_rid(self) -> str | None:
+        """RID of the execution that made the file, None when no producer is recorded."""
+        return producers_of(self._session, self._table, [self.asset_rid]).get(self.asset_rid)
+
+    def add_asset_type(self, asset_type: str) -> None:
+        """Tag the file.
+
+        Raises
+        ------
+        DerivaMLInvalidTerm
+            If `asset_type` is no term of Asset_Type.
+        """
+        term = lookup_term(self._session, MLVocab.asset_type, asset_type).name
+        table, asset_column, type_column = self._session.model.asset_types(self._table)
+        row = {asset_column: self.asset_rid, type_column: term}
+        rows.insert(self._session.connection, table, [row], skip_conflicts=True)
+        self._asset_types = None
+
+    def remove_asset_type(self, asset_type: str) -> None:
+        """Take a tag away; nothing happens when the file does not have it."""
+        table, asset_column, type_column = self._session.model.asset_types(self._table)
+        where = {asset_column: [self.asset_rid], type_column: [asset_type]}
+        rows.delete(self._session.connection, table, where)
+        self._asset_types = None
+
+    def list_executions(self, asset_role: str | None = None) -> list[Any]:
+        """Executions that read or made the file.
+
+        Parameters
+        ----------
+        asset_role : str, optional
+            ``Input`` or ``Output``.
+
+        Returns
+        -------
+        list of ExecutionRecord
+        """
+        found: list[Any] = self._session.resolver.list_asset_executions(self.asset_rid, asset_role)
+        return found
+
+    def find_features(self) -> list[Any]:
+        """Features of the asset's table."""
+        found: list[Any] = self._session.resolver.find_features(self._table)
+        return found
+
+    def download(self, dest_dir: Path | str) -> Path:
+        """Fetch the file.
+
+        Parameters
+        ----------
+        dest_dir : Path or str
+            Folder to put it in; made if it does not exist.
+
+        Returns
+        -------
+        Path
+        """
+        return downloads.download(self._session, self._row, Path(dest_dir))
+
+    def get_metadata(self) -> Row:
+        """The asset's row: column name to value."""
+        return dict(self._row)
+
+    def get_chaise_url(self) -> str:
+        """Address of the asset's page."""
+        return self._session.record_url(self._table, self.asset_rid)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Asset) and other.asset_rid == self.asset_rid
+
+    def __hash__(self) -> int:
+        return hash(self.asset_rid)
+
+    def __repr__(self) -> str:
+        return f"<Asset {self.asset_rid} {self.asset_table}/{self.filename} {self.length} bytes>"
+
+    def _repr_html_(self) -> str:
+        facts = {"RID": self.asset_rid, "Table": self.asset_table, "Bytes": f"{self.length:,}", "MD5": self.md5}
+        facts |= {"Types": ", ".join(self.asset_types), "Description": self.description}
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items())
+        return f"<p><b>{html.escape(self.filename)}</b></p><table>{cells}</table>"
+
+
+def types_of(session: Session, table: Table, asset_rids: Collection[str] | None = None) -> dict[str, list[str]]:
+    """Types of many assets of one table at once.
+
+    Parameters
+    ----------
+    session : Session
+    table : Table
+        An asset table.
+    asset_rids : collection of str, optional
+        Which assets; all of the table by default.
+
+    Returns
+    -------
+    dict
+        RID to types, without assets that have none.
+    """
+    association, asset_column, type_column = session.model.asset_types(table)
+    where = None if asset_rids is None else {asset_column: asset_rids}
+    found: dict[str, list[str]] = {}
+    columns = ["RID", asset_column, type_column]
+    for row in rows.read(session.connection, association, where=where, columns=columns):
+        found.setdefault(row[asset_column], []).append(row[type_column])
+    return found
+
+
+def producers_of(session: Session, table: Table, asset_rids: Collection[str]) -> dict[str, str]:
+    """Executions that made assets: RID of the asset to that of its first producer."""
+    association, asset_column, execution_column = session.model.asset_executions(table)
+    where: dict[str, Collection[str]] = {asset_column: asset_rids, MLVocab.asset_role: [AssetRole.output]}
+    found: dict[str, str] = {}
+    columns = ["RID", "RCT", asset_column, execution_column]
+    links = rows.read(session.connection, association, where=where, columns=columns)
+    for row in sorted(links, key=lambda row: (row["RCT"], row["RID"])):
+        found.setdefault(row[asset_column], row[execution_column])
+    return found
+
+
+def add_types(session: Session, table: Table, types: Iterable[tuple[str, str]]) -> None:
+    """Tag many assets of one table at once; tags that are there already are left as they are.
+
+    Parameters
+    ----------
+    session : Session
+    table : Table
+        An asset table.
+    types : iterable of (RID, type)
+    """
+    association, asset_column, type_column = session.model.asset_types(table)
+    tags = [{asset_column: rid, type_column: str(name)} for rid, name in types]
+    rows.insert(session.connection, association, tags, skip_conflicts=True)
+
+
+def lookup_asset(session: Session, asset_rid: str) -> Asset:
+    """Find an asset.
+
+    Parameters
+    ----------
+    session : Session
+    asset_rid : str
+
+    Returns
+    -------
+    Asset
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such row, or it is not an asset.
+    """
+    table = rids.resolve_rid(session, asset_rid).table
+    if not session.model.is_asset(table):
+        raise DerivaMLTableTypeError("asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset.")
+    found = next(iter(rows.read(session.connection, table, where={"RID": [asset_rid]})), None)
+    if found is None:
+        raise DerivaMLException(f"There is no asset {asset_rid!r} in {table.name!r}.")
+    return Asset(session, table, found)
+
+
+def lookup_assets(session: Session, asset_rids: Collection[str]) -> dict[str, Asset]:
+    """Find many assets at once, a few requests per asset table.
+
+    Parameters
+    ----------
+    session : Session
+    asset_rids : collection of str
+
+    Returns
+    -------
+    dict
+        RID to `Asset`, in the order asked for.
+
+    Raises
+    ------
+    DerivaMLRidsNotFound
+        If some are in no table.
+    DerivaMLTableTypeError
+        If some are not assets.
+    """
+    by_table: dict[tuple[str, str], list[str]] = {}
+    for rid, found in rids.resolve_rids(session, asset_rids).items():
+        if not session.model.is_asset(found.table):
+            raise DerivaMLTableTypeError("asset", found.table_name, f"{rid} is a row of {found.table_name!r}, not an asset.")
+        by_table.setdefault((found.schema_name, found.table_name), []).append(rid)
+    assets = {
+        asset.asset_rid: asset
+        for (schema, name), members in by_table.items()
+        for asset in _with_types(session, session.table((schema, name)), members)
+    }
+    return {rid: assets[rid] for rid in asset_rids}
+
+
+def _with_types(session: Session, table: Table, asset_rids: Collection[str] | None) -> Iterator[Asset]:
+    types = types_of(session, table, asset_rids)
+    where = None if asset_rids is None else {"RID": asset_rids}
+    for row in rows.read(session.connection, table, where=where):
+        yield Asset(session, table, row, types.get(row["RID"], []))
+
+
+def list_assets(session: Session, asset_table: Table | str) -> list[Asset]:
+    """All assets of a table.
+
+    Parameters
+    ----------
+    session : Session
+    asset_table : Table or str
+
+    Returns
+    -------
+    list of Asset
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If it is not an asset table.
+    """
+    return list(_with_types(session, session.model.require_asset(asset_table), None))
+
+
+def find_assets(
+    session: Session, asset_table: Table | str | None = None, asset_type: str | None = None
+) -> Iterator[Asset]:
+    """Search for assets.
+
+    Parameters
+    ----------
+    session : Session
+    asset_table : Table or str, optional
+        All asset tables by default.
+    asset_type : str, optional
+        Only assets with this tag.
+
+    Yields
+    ------
+    Asset
+    """
+    tables = session.model.find_assets() if asset_table is None else [session.model.require_asset(asset_table)]
+    for table in tables:
+        if asset_type is None:
+            yield from _with_types(session, table, None)
+            continue
+        association, asset_column, type_column = session.model.asset_types(table)
+        where = {type_column: [asset_type]}
+        tags = rows.read(session.connection, association, where=where, columns=["RID", asset_column])
+        tagged = [row[asset_column] for row in tags]
+        if tagged:
+            yield from _with_types(session, table, tagged)
+
+
+def list_asset_tables(session: Session) -> list[Table]:
+    """All asset tables of the catalog."""
+    return session.model.find_assets()
+
+
+def asset_record_class(session: Session, asset_table: Table | str) -> type[AssetRecord]:
+    """Class of the metadata of an asset table, see `deriva_ml.asset.record.asset_record_class`."""
+    return record_class(session.model, asset_table)

@@ -1,0 +1,134 @@
+"""A bag from a reader and a walk: rows into CSV files and one SQLite file, and the list of files that belong to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag import layout
+from deriva_ml.bag.database import BagDatabase, BagFile, from_csv, read_csv
+from deriva_ml.bag.walk import Policy, Walk
+from deriva_ml.errors import DerivaMLDataError
+from deriva_ml.model.document import DocumentModel
+from deriva_ml.model.graph import CatalogModel
+from deriva_ml.rows.reader import Reader, Row
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+
+FileName = Callable[[Row], str]
+Extend = Callable[[Walk], None]
+ListFiles = Callable[[BagDatabase], Iterable[BagFile]]
+Watch = Callable[["Table", Iterable[Row]], Iterable[Row]]
+
+
+def build(
+    folder: Path,
+    database: Path,
+    reader: Reader,
+    policy: Policy,
+    rids: Iterable[str],
+    *,
+    document: Mapping[str, Any],
+    watch: Watch = lambda _table, rows: rows,
+    extend: Extend = lambda _walk: None,
+    list_files: ListFiles,
+) -> None:
+    """Write the rows of a walk to a bag folder and an SQLite file.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of the bag; its ``data`` folder is made here.
+    database : Path
+        SQLite file to be made beside it.
+    reader : Reader
+        Where the rows come from.
+    policy : Policy
+        Which rows belong to the bag.
+    rids : iterable of str
+        Where the walk starts.
+    document : mapping
+        Schema document of the catalog.
+    watch : callable, optional
+        Sees the rows that pass.
+    extend : callable, optional
+        Takes further rows into the walk.
+    list_files : callable
+        Gives the files that belong to the rows that were taken.
+    """
+    database.unlink(missing_ok=True)
+    target = BagDatabase(database)
+    try:
+        walk = Walk(reader, policy, lambda table, rows: target.add(table, watch(table, rows)))
+        walk.run(rids)
+        extend(walk)
+        walk.close()
+        data = folder / layout.DATA
+        data.mkdir(parents=True, exist_ok=True)
+        (folder / layout.SCHEMA_DOCUMENT).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+        for schema, name in sorted(target.tables):
+            path = folder / layout.rows_csv(schema, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            target.write_csv(target.tables[schema, name], path)
+        target.add_files(list_files(target))
+        target.close()
+    except BaseException:
+        target.abandon()
+        database.unlink(missing_ok=True)
+        raise
+
+
+def asset_files(
+    database: BagDatabase, table: Table, file_name: FileName, *, url_of: Callable[[str], str] = lambda url: url
+) -> Iterator[BagFile]:
+    """Files of the rows of an asset table, each in the folder of its RID."""
+    for row in database.rows(table):
+        yield bag_file(table, row, layout.asset_file(table.name, row["RID"], file_name(row)), url_of(row["URL"]))
+
+
+def bag_file(table: Table, row: Row, path: str, url: str) -> BagFile:
+    """Describe the file of an asset row."""
+    return BagFile(
+        path=path,
+        schema=table.schema.name,
+        name=table.name,
+        rid=row["RID"],
+        url=url,
+        length=int(row["Length"] or 0),
+        md5=str(row["MD5"] or ""),
+    )
+
+
+def read_model(folder: Path, ml_schema: str) -> CatalogModel:
+    """Model of a bag.
+
+    Raises
+    ------
+    DerivaMLDataError
+        If the folder is no bag with a model.
+    """
+    path = folder / layout.SCHEMA_DOCUMENT
+    try:
+        return CatalogModel(DocumentModel.from_file(path), ml_schema)
+    except (OSError, ValueError, KeyError) as error:
+        raise DerivaMLDataError(f"{folder} is not a bag of catalog rows: cannot read {path.name}: {error}.") from error
+
+
+def rebuild(folder: Path, database: Path, model: CatalogModel) -> None:
+    """Make the SQLite file of a bag again, from its CSV files and the names of its asset files."""
+    from_csv(database, model, folder / layout.DATA, _files_by_name(folder, model))
+
+
+def _files_by_name(folder: Path, model: CatalogModel) -> Iterator[BagFile]:
+    """Which rows the files under ``data/assets`` belong to."""
+    for table in model.find_assets():
+        source = folder / layout.rows_csv(table.schema.name, table.name)
+        if not source.is_file():
+            continue
+        for row in read_csv(source, table):
+            place = folder / layout.asset_dir(table.name, row["RID"])
+            for path in sorted(place.glob("*")) if place.is_dir() else ():
+                yield bag_file(table, row, path.relative_to(folder).as_posix(), row["URL"])

@@ -1,0 +1,325 @@
+"""Which rows belong together: from some rows along foreign keys, both ways, under a policy.
+
+A row belongs to a walk when a chain of foreign keys leads to it from a starting row without meeting any table twice.
+So images bring their subject and what hangs on that subject, but not its other images. Every row that a taken row
+refers to is taken as well, so that the result can be loaded elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.rows.reader import Reader, Row
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import CatalogModel, Table
+
+TableName = tuple[str, str]
+"""Schema and table."""
+
+Columns = tuple[str, ...]
+Values = set[tuple[Any, ...]]
+Sink = Callable[["Table", Iterable[Row]], None]
+"""Takes rows; the same row may be given more than once."""
+
+OUTSIDE = frozenset({"public", "www", "WWW"})
+"""Schemas that no walk enters."""
+
+
+def name_of(table: Table) -> TableName:
+    """Schema and name of a table."""
+    return table.schema.name, table.name
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One way to go from rows of a table to rows of another.
+
+    Parameters
+    ----------
+    source, target : tuple of str
+    source_columns, target_columns : tuple of str
+        Rows belong together where these are equal.
+    inbound : bool
+        Whether the target refers to the source.
+    """
+
+    source: TableName
+    target: TableName
+    source_columns: Columns
+    target_columns: Columns
+    inbound: bool
+
+
+class ForeignKeyGraph:
+    """Tables of a model and the foreign keys between them.
+
+    Parameters
+    ----------
+    model : CatalogModel
+    """
+
+    def __init__(self, model: CatalogModel) -> None:
+        self.tables: dict[TableName, Table] = {
+            name_of(table): table
+            for schema in model.schemas.values()
+            if schema.name not in OUTSIDE
+            for table in schema.tables.values()
+        }
+
+    @cached_property
+    def edges(self) -> dict[TableName, list[Edge]]:
+        """Edges that leave each table, both ways, in a fixed order."""
+        edges: dict[TableName, set[Edge]] = {name: set() for name in self.tables}
+        for name, table in self.tables.items():
+            for key in table.foreign_keys:
+                target = name_of(key.pk_table)
+                if target not in self.tables:
+                    continue
+                here = tuple(column.name for column in key.foreign_key_columns)
+                there = tuple(column.name for column in key.referenced_columns)
+                edges[name].add(Edge(name, target, here, there, inbound=False))
+                edges[target].add(Edge(target, name, there, here, inbound=True))
+        order = lambda edge: (edge.inbound, edge.target, edge.source_columns, edge.target_columns)  # noqa: E731
+        return {name: sorted(found, key=order) for name, found in edges.items()}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a walk takes and where it stops.
+
+    Parameters
+    ----------
+    start : tuple of str
+        Table where it starts.
+    terminal : frozenset
+        Tables whose rows are taken, but from which nothing is entered.
+    whole : frozenset
+        Tables that are taken with all their rows once anything refers to them (vocabularies).
+    excluded : frozenset
+        Tables that are left out, with everything reached only through them.
+    barred : frozenset
+        Pairs of a table and its foreign-key columns through which it is not entered from the table they refer to.
+    """
+
+    start: TableName
+    terminal: frozenset[TableName] = frozenset()
+    whole: frozenset[TableName] = frozenset()
+    excluded: frozenset[TableName] = frozenset()
+    barred: frozenset[tuple[TableName, Columns]] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """Rows of a table to be taken on the way, and the tables that may still be entered from there."""
+
+    table: TableName
+    allowed: frozenset[TableName]
+
+
+@dataclass
+class Walk:
+    """A walk over a reader.
+
+    Parameters
+    ----------
+    reader : Reader
+    policy : Policy
+    sink : callable
+        Gets the rows.
+    columns : callable, optional
+        Which columns of a table to read; all by default. Foreign-key and referenced columns must be among them.
+    """
+
+    reader: Reader
+    policy: Policy
+    sink: Sink
+    columns: Callable[[Table], list[str] | None] = lambda _table: None
+    graph: ForeignKeyGraph = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = ForeignKeyGraph(self.reader.model)
+        self._reach: dict[tuple[TableName, frozenset[TableName]], frozenset[TableName]] = {}
+        self._taken: dict[TableName, dict[Columns, Values]] = {}
+        self._wanted: dict[TableName, dict[Columns, Values]] = {}
+        self._asked: dict[_Stop, dict[Columns, Values]] = {}
+        self._complete: set[TableName] = set(self.policy.excluded)
+        self._referred = self._referred_columns()
+
+    def run(self, rids: Iterable[str]) -> None:
+        """Walk from the rows with these RIDs and hand everything to the sink."""
+        policy = self.policy
+        everything = frozenset(self.graph.tables) - policy.excluded - {policy.start}
+        first = _Stop(policy.start, self._reachable(policy.start, everything))
+        frontier: dict[_Stop, dict[Columns, Values]] = {first: {("RID",): {(rid,) for rid in rids}}}
+        ends: dict[_Stop, dict[Columns, Values]] = {}
+        while frontier:
+            upcoming: dict[_Stop, dict[Columns, Values]] = {}
+            for stop, keys in frontier.items():
+                self._take(stop, keys, upcoming, ends)
+            frontier = upcoming
+        for stop, keys in ends.items():
+            self._take(stop, keys, {}, {})
+        self.close()
+
+    def add(self, table: Table, where: Mapping[str, Collection[Any]]) -> list[Row]:
+        """Take further rows, without walking on from them; call `close` afterwards."""
+        rows = list(self.reader.rows(table, where=where, columns=self.columns(table)))
+        self._give(name_of(table), rows)
+        return rows
+
+    def taken(self, table: Table) -> set[str]:
+        """RIDs of the rows taken so far, of a table that others refer to by RID."""
+        return {rid for (rid,) in self._taken.get(name_of(table), {}).get(("RID",), set())}
+
+    def key_columns(self, table: Table, *others: str) -> list[str]:
+        """Columns of a table that a walk needs, and some others."""
+        names = {"RID", *others}
+        for edge in self.graph.edges[name_of(table)]:
+            names.update(edge.source_columns)
+        return sorted(names)
+
+    def close(self) -> None:
+        """Take the rows that taken rows refer to, until nothing is missing."""
+        self._close_rows()
+        for name in sorted(self.policy.whole - self._complete):
+            if name in self._wanted:
+                self._complete.add(name)
+                self._give(name, self._read(name, None))
+
+    def _close_rows(self) -> None:
+        while True:
+            missing = [
+                (name, columns, values - self._taken.get(name, {}).get(columns, set()))
+                for name, by_columns in self._wanted.items()
+                if name not in self.policy.whole
+                for columns, values in by_columns.items()
+            ]
+            missing = [(name, columns, values) for name, columns, values in missing if values]
+            if not missing:
+                return
+            for name, columns, values in missing:
+                self._give(name, self._select(name, columns, values))
+                # What is still missing after being asked for is not there: a dangling or hidden reference.
+                self._wanted[name][columns] -= values - self._taken.get(name, {}).get(columns, set())
+
+    # --- one stop -----------------------------------------------------------------------------------------------
+
+    def _take(
+        self,
+        stop: _Stop,
+        keys: dict[Columns, Values],
+        upcoming: dict[_Stop, dict[Columns, Values]],
+        ends: dict[_Stop, dict[Columns, Values]],
+    ) -> None:
+        onward = [edge for edge in self.graph.edges[stop.table] if self._enters(edge, stop.allowed)]
+        found: dict[Edge, Values] = {edge: set() for edge in onward}
+        for columns, values in keys.items():
+            asked = self._asked.setdefault(stop, {}).setdefault(columns, set())
+            fresh = values - asked
+            asked |= fresh
+            if fresh:
+                self._give(stop.table, self._collect(self._select(stop.table, columns, fresh), found))
+        for edge, values in found.items():
+            if values:
+                allowed = self._reachable(edge.target, stop.allowed - {edge.target})
+                queue = upcoming if allowed else ends
+                group = queue.setdefault(_Stop(edge.target, allowed), {})
+                group.setdefault(edge.target_columns, set()).update(values)
+
+    @staticmethod
+    def _collect(rows: Iterable[Row], found: dict[Edge, Values]) -> Iterator[Row]:
+        for row in rows:
+            for edge, values in found.items():
+                value = tuple(row[column] for column in edge.source_columns)
+                if None not in value:
+                    values.add(value)
+            yield row
+
+    def _give(self, name: TableName, rows: Iterable[Row]) -> None:
+        self.sink(self.graph.tables[name], self._note(name, rows))
+
+    def _note(self, name: TableName, rows: Iterable[Row]) -> Iterator[Row]:
+        """Remember which rows are there and what they refer to."""
+        outward = [edge for edge in self.graph.edges[name] if not edge.inbound and self._is_open(edge.target)]
+        wanted = [
+            (edge, self._wanted.setdefault(edge.target, {}).setdefault(edge.target_columns, set())) for edge in outward
+        ]
+        taken = [
+            (columns, self._taken.setdefault(name, {}).setdefault(columns, set())) for columns in self._referred[name]
+        ]
+        for row in rows:
+            for edge, values in wanted:
+                value = tuple(row[column] for column in edge.source_columns)
+                if None not in value:
+                    values.add(value)
+            for columns, values in taken:
+                values.add(tuple(row[column] for column in columns))
+            yield row
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def _read(self, name: TableName, where: Mapping[str, Collection[Any]] | None) -> Iterator[Row]:
+        table = self.graph.tables[name]
+        return self.reader.rows(table, where=where, columns=self.columns(table))
+
+    def _select(self, name: TableName, columns: Columns, values: Values) -> Iterator[Row]:
+        where = {column: {value[place] for value in values} for place, column in enumerate(columns)}
+        rows = self._read(name, where)
+        if len(columns) == 1:
+            return rows
+        return (row for row in rows if tuple(row[column] for column in columns) in values)
+
+    # --- the graph under the policy -----------------------------------------------------------------------------
+
+    def _is_open(self, name: TableName) -> bool:
+        return name not in self.policy.excluded
+
+    def _enters(self, edge: Edge, allowed: frozenset[TableName]) -> bool:
+        if edge.target not in allowed or edge.target in self.policy.whole or edge.source in self.policy.terminal:
+            return False
+        return not (edge.inbound and (edge.target, edge.target_columns) in self.policy.barred)
+
+    def _reachable(self, name: TableName, allowed: frozenset[TableName]) -> frozenset[TableName]:
+        """Which of the allowed tables can still be entered from a table."""
+        known = self._reach.get((name, allowed))
+        if known is not None:
+            return known
+        reached: set[TableName] = set()
+        stack = [name]
+        while stack:
+            for edge in self.graph.edges[stack.pop()]:
+                if edge.target not in reached and self._enters(edge, allowed):
+                    reached.add(edge.target)
+                    stack.append(edge.target)
+        self._reach[name, allowed] = frozenset(reached)
+        return self._reach[name, allowed]
+
+    def _referred_columns(self) -> dict[TableName, list[Columns]]:
+        return {
+            name: sorted({edge.source_columns for edge in edges if edge.inbound and name not in self.policy.whole})
+            for name, edges in self.graph.edges.items()
+        }
+
+
+def reached(reader: Reader, policy: Policy, rids: Iterable[str]) -> dict[TableName, set[str]]:
+    """RIDs of the rows that belong to a walk, by table, reading only keys.
+
+    Parameters
+    ----------
+    reader : Reader
+    policy : Policy
+    rids : iterable of str
+        Rows of the table where the policy starts.
+    """
+    found: dict[TableName, set[str]] = {}
+
+    def keep(table: Table, rows: Iterable[Row]) -> None:
+        found.setdefault(name_of(table), set()).update(row["RID"] for row in rows)
+
+    walk = Walk(reader, policy, keep, lambda table: walk.key_columns(table))
+    walk.run(rids)
+    return found

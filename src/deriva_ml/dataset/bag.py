@@ -1,0 +1,315 @@
+"""A downloaded version of a dataset: rows and files on this disk, read without the catalog."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag import layout, seal
+from deriva_ml.bag.build import read_model, rebuild
+from deriva_ml.bag.walk import name_of, reached
+from deriva_ml.dataset.export import policy
+from deriva_ml.dataset.view import DatasetView, children, lookup_row, parents
+from deriva_ml.errors import DerivaMLDataError, DerivaMLDatasetNotFound, DerivaMLException
+from deriva_ml.feature.record import Feature
+from deriva_ml.names import ML_SCHEMA, RID, DatasetVersion, MLTable
+from deriva_ml.rows import frames
+from deriva_ml.rows.local import LocalReader
+from deriva_ml.rows.reader import Reader, Row
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import CatalogModel, Table
+
+DATABASE = "database.db"
+"""SQLite file beside the root of a bag."""
+
+Fetch = Callable[[Path, int], None]
+"""Brings the missing files of a bag, given its root and how many at a time."""
+
+
+class BagCatalog:
+    """A downloaded bag as a read-only catalog: its rows, its model, its files.
+
+    Parameters
+    ----------
+    path : Path
+        Root of the bag.
+    fetch : callable, optional
+        Brings files that are not here yet.
+
+    Raises
+    ------
+    DerivaMLDataError
+        If there is no bag at `path`.
+    """
+
+    def __init__(self, path: Path, fetch: Fetch | None = None) -> None:
+        self.path = Path(path)
+        self.fetch = fetch
+        if not seal.is_sealed(self.path):
+            raise DerivaMLDataError(f"{self.path} is not a bag.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BagCatalog, (self.path, self.fetch)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What the maker of the bag noted: anchors, version, snapshot."""
+        try:
+            found: dict[str, Any] = json.loads((self.path / layout.PROVENANCE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
+
+    @cached_property
+    def model(self) -> CatalogModel:
+        """Model of the catalog when the version was made."""
+        return read_model(self.path, self.provenance.get("extra", {}).get("ml_schema", ML_SCHEMA))
+
+    @cached_property
+    def reader(self) -> LocalReader:
+        """Reader of the rows; the SQLite file is made again if it is gone."""
+        database = self.path.parent / DATABASE
+        if not database.exists():
+            partial = database.with_name(f"{DATABASE}.{os.getpid()}.part")
+            rebuild(self.path, partial, self.model)
+            partial.replace(database)
+        return LocalReader(database, self.model, self.path)
+
+    @property
+    def root_rid(self) -> RID:
+        """The dataset that the bag was made for."""
+        anchors = self.provenance.get("anchors") or []
+        if anchors:
+            return str(anchors[0]["rid"])
+        return self.path.name.removeprefix("Dataset_")
+
+    def lookup_dataset(self, dataset_rid: str) -> DatasetBag:
+        """Return a dataset of the bag.
+
+        Raises
+        ------
+        DerivaMLDatasetNotFound
+            If it is not in the bag.
+        """
+        return DatasetBag(self, str(getattr(dataset_rid, "rid", dataset_rid)))
+
+    def find_datasets(self) -> list[DatasetBag]:
+        """All datasets of the bag, the one that it was made for first."""
+        table = self.model.ml_table(MLTable.dataset)
+        rids = sorted(row["RID"] for row in self.reader.rows(table, columns=["RID"]))
+        return [DatasetBag(self, rid) for rid in sorted(rids, key=lambda rid: rid != self.root_rid)]
+
+    def list_tables(self) -> list[str]:
+        """Names of the tables that the bag has rows of, or could have."""
+        return sorted(table.name for table in self.model.tables() if self.reader.has(table))
+
+    def get_table_as_dict(self, table: Any) -> Iterator[Row]:
+        """Rows of a table of the bag."""
+        return self.reader.rows(self.model.name_to_table(table))
+
+
+class DatasetBag(DatasetView):
+    """A dataset in a downloaded bag; read-only, and usable without a network.
+
+    Parameters
+    ----------
+    catalog : BagCatalog or Path
+        The bag, or its root folder.
+    dataset_rid : str, optional
+        By default the dataset that the bag was made for.
+
+    Attributes
+    ----------
+    path : Path
+        Root of the bag. Asset files lie in ``data/assets/<table>/<RID>``, metadata files of executions in
+        ``data/assets/Execution_Metadata/<execution RID>``.
+
+    Raises
+    ------
+    DerivaMLDatasetNotFound
+        If the dataset is not in the bag.
+    """
+
+    def __init__(self, catalog: BagCatalog | Path | str, dataset_rid: str | None = None) -> None:
+        self.catalog = catalog if isinstance(catalog, BagCatalog) else BagCatalog(Path(catalog))
+        super().__init__(dataset_rid or self.catalog.root_rid)
+        if not self._row:
+            raise DerivaMLDatasetNotFound(
+                self.dataset_rid, f"Dataset {self.dataset_rid} is not in the bag {self.catalog.path}."
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DatasetBag, (self.catalog, self.dataset_rid)
+
+    def __repr__(self) -> str:
+        return f"<DatasetBag {self.dataset_rid} version {self.current_version} at {self.path}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{len(found)}</td></tr>"
+            for name, found in self.list_dataset_members().items()
+            if found
+        )
+        return (
+            f"<p><b>Dataset {self.dataset_rid}</b> version {self.current_version}, {', '.join(self.dataset_types)}"
+            f"<br>{self.path}</p><table><tr><th>members</th><th></th></tr>{rows}</table>"
+        )
+
+    @property
+    def _row(self) -> Row:
+        try:
+            return lookup_row(self.catalog.reader, self.dataset_rid)
+        except DerivaMLDatasetNotFound:
+            return {}
+
+    def _reader(self, version: DatasetVersion | str | None = None) -> Reader:
+        if version is not None and DatasetVersion.coerce(version) != self.current_version:
+            raise DerivaMLException(
+                f"This bag holds version {self.current_version} of dataset {self.dataset_rid}, not {version}."
+            )
+        return self.catalog.reader
+
+    def _reached(
+        self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
+    ) -> Collection[str] | None:
+        if self.dataset_rid == self.catalog.root_rid:
+            return None
+        return self.reach().get(name_of(feature.target_table), set())
+
+    def reach(self) -> dict[tuple[str, str], set[str]]:
+        """RIDs of all rows that belong to this dataset, by schema and table."""
+        rids = [self.dataset_rid, *self.list_dataset_children_rids(recurse=True)]
+        return reached(self.catalog.reader, policy(self.model), rids)
+
+    @property
+    def path(self) -> Path:
+        """Root of the bag."""
+        return self.catalog.path
+
+    @property
+    def model(self) -> CatalogModel:
+        """Model of the catalog when the version was made."""
+        return self.catalog.model
+
+    @property
+    def engine(self) -> Any:
+        """Read-only `sqlite3` connection to the rows; tables are named ``schema:Table``."""
+        return self.catalog.reader.connection
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the maker of the bag noted."""
+        return self.catalog.provenance
+
+    @property
+    def description(self) -> str:
+        """What the dataset is, in Markdown."""
+        return self._row["Description"] or ""
+
+    @property
+    def current_version(self) -> DatasetVersion:
+        """The version that was downloaded; of a nested dataset the one it had then."""
+        label = self.catalog.provenance.get("extra", {}).get("version")
+        if label and self.dataset_rid == self.catalog.root_rid:
+            return DatasetVersion(label)
+        return super().current_version
+
+    def list_tables(self) -> list[str]:
+        """Names of the tables in the bag."""
+        return self.catalog.list_tables()
+
+    def get_table_as_dict(self, table: Any) -> Iterator[Row]:
+        """All rows of a table in the bag.
+
+        Raises
+        ------
+        DerivaMLTableNotFound
+            If there is no such table.
+        """
+        return self.catalog.get_table_as_dict(table)
+
+    def get_table_as_dataframe(self, table: Any) -> Any:
+        """All rows of a table in the bag, as a pandas frame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        found = self.model.name_to_table(table)
+        return frames.frame(self.catalog.get_table_as_dict(found), [column.name for column in found.columns])
+
+    def file(self, table: Any, row: Row | str) -> Path | None:
+        """Path of the bytes of an asset, None where they were not downloaded.
+
+        Parameters
+        ----------
+        table : str or Table
+        row : dict or str
+            A row of the table, or its RID.
+        """
+        found = self.model.name_to_table(table)
+        return self.catalog.reader.file(found, {"RID": row} if isinstance(row, str) else row)
+
+    def list_dataset_children(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
+        """Nested datasets, nearest first."""
+        rids = children(self.catalog.reader, [self.dataset_rid], recurse=recurse)
+        return [DatasetBag(self.catalog, rid) for rid in rids]
+
+    def list_dataset_parents(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
+        """Datasets of this bag that contain this one, nearest first."""
+        rids = parents(self.catalog.reader, [self.dataset_rid], recurse=recurse)
+        return [DatasetBag(self.catalog, rid) for rid in rids]
+
+    def list_executions(self) -> list[RID]:
+        """RIDs of the executions that had read this dataset when the version was made."""
+        table = self.model.ml_table("Dataset_Execution")
+        rows = self.catalog.reader.rows(table, where={"Dataset": [self.dataset_rid]})
+        return sorted(row["Execution"] for row in rows)
+
+    def materialize(self, *, fetch_concurrency: int = 8) -> DatasetBag:
+        """Bring the asset files that are not here yet.
+
+        Parameters
+        ----------
+        fetch_concurrency : int
+            How many at a time.
+
+        Returns
+        -------
+        DatasetBag
+            This one.
+
+        Raises
+        ------
+        DerivaMLException
+            If the bag was opened without a catalog to fetch from.
+        """
+        if seal.missing(self.path):
+            if self.catalog.fetch is None:
+                raise DerivaMLException(
+                    f"Bag {self.path} was opened without its catalog; use ml.download_dataset_bag() to fetch files."
+                )
+            self.catalog.fetch(self.path, fetch_concurrency)
+        return self
+
+    def lookup_asset_table(self, table: Any = None) -> Table:
+        """Return an asset table of the bag; without a name the first one among the members.
+
+        Raises
+        ------
+        DerivaMLException
+            If no member is an asset.
+        """
+        if table is not None:
+            return self.model.require_asset(table)
+        for name, keys in self.list_dataset_members(recurse=True).items():
+            found = self.model.name_to_table(name)
+            if keys and self.model.is_asset(found):
+                return found
+        raise DerivaMLException(f"Dataset {self.dataset_rid} has no members in an asset table; name asset_table=.")

@@ -1,0 +1,5 @@
+"""Where `DatasetBag` is known to be."""
+
+from deriva_ml.dataset.bag import BagCatalog, DatasetBag
+
+__all__ = ["BagCatalog", "DatasetBag"]

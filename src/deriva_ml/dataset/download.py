@@ -1,0 +1,281 @@
+"""A dataset version to a bag on this disk: resolve, look in the cache, export, fetch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag import layout, seal
+from deriva_ml.bag.build import build
+from deriva_ml.bag.database import BagFile
+from deriva_ml.bag.fetch import check_state, fetch, note_state
+from deriva_ml.bag.lock import exclusive
+from deriva_ml.bag.write import FetchEntry
+from deriva_ml.dataset import version as labels
+from deriva_ml.dataset.bag import DATABASE, BagCatalog, DatasetBag
+from deriva_ml.dataset.export import DatasetWalk
+from deriva_ml.dataset.view import children, history
+from deriva_ml.ermrest import objects
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.ermrest.rids import resolve_rid
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLRidsNotFound, DerivaMLTableTypeError
+from deriva_ml.names import DatasetVersion, MLTable
+from deriva_ml.records import DatasetHistory
+from deriva_ml.rows.local import FILES, LocalReader
+from deriva_ml.specs import DatasetSpec
+from deriva_ml.workspace import paths
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+logger = logging.getLogger("deriva_ml")
+
+_LAYOUT = 1
+"""Raised when bags of the same version come out differently, so that older ones in the cache are not used."""
+
+STATE = "state.json"
+"""Sizes and times of the files of a bag, beside its root."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A version that will be read.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        With a concrete version.
+    entry : DatasetHistory
+        The row of that version.
+    snapshot : str
+        Catalog snapshot at which it is read.
+    """
+
+    spec: DatasetSpec
+    entry: DatasetHistory
+    snapshot: str
+
+    @property
+    def spec_hash(self) -> str:
+        """What identifies the content that was asked for, wherever the snapshot is."""
+        asked = [_LAYOUT, self.spec.rid, str(self.entry.dataset_version), sorted(self.spec.exclude_tables or ())]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def resolve(session: Session, spec: DatasetSpec) -> Resolved:
+    """Find the version row and the snapshot of what is asked for.
+
+    Parameters
+    ----------
+    session : Session
+    spec : DatasetSpec
+        Without a version the last release is meant.
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If the RID is that of something else.
+    DerivaMLDatasetNotFound
+        If there is no such RID.
+    DerivaMLException
+        If there is no such version; the message lists those there are.
+    """
+    entries = history(session.reader, [spec.rid])
+    if not entries:
+        require_dataset(session, spec.rid)
+    by_label = {entry.dataset_version: entry for entry in entries}
+    chosen = labels.choose(by_label, spec.version, spec.rid)
+    newest = max(by_label)
+    if spec.version is None and newest != chosen:
+        logger.warning(
+            "Dataset %s has changed since its release %s; the release is used. Call release() to make the changes a "
+            "version, or ask for version %s.",
+            spec.rid,
+            chosen,
+            newest,
+        )
+    entry = by_label[chosen]
+    # A dev version is what is there now; a release whose creation was interrupted before its snapshot was noted, too.
+    snapshot = entry.snapshot or session.connection.snaptime()
+    return Resolved(spec.model_copy(update={"version": chosen}), entry, snapshot)
+
+
+def require_dataset(session: Session, rid: str) -> None:
+    """Check that a RID is that of a dataset.
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If it is that of something else.
+    DerivaMLDatasetNotFound
+        If there is no such RID.
+    """
+    try:
+        found = resolve_rid(session.connection, session.model, rid)
+    except DerivaMLRidsNotFound:
+        raise DerivaMLDatasetNotFound(rid) from None
+    if found.table is not session.model.ml_table(MLTable.dataset):
+        raise DerivaMLTableTypeError("Dataset", rid, f"{rid} is a row of {found.table_name}, not a dataset.")
+
+
+def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
+    """Download a version of a dataset, or take it from the cache.
+
+    Parameters
+    ----------
+    session : Session
+    spec : DatasetSpec or str
+        RID, version (the last release by default), whether files are wanted, tables to leave out.
+
+    Returns
+    -------
+    DatasetBag
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such dataset or version, or something cannot be read. What was downloaded by then is kept and
+        used by the next call.
+    """
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    resolved = resolve(session, spec)
+    bring = partial(fetch_missing, session.connection)
+    folder = bag_dir(session, resolved)
+    if not seal.is_sealed(folder):
+        with _lock(folder.parent):
+            # Another process may have made it while this one waited.
+            if not seal.is_sealed(folder):
+                _make(session, resolved, folder)
+    check_state(folder, folder.parent / STATE)
+    bag = DatasetBag(BagCatalog(folder, bring))
+    return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
+
+
+def bag_dir(session: Session, resolved: Resolved) -> Path:
+    """Where the bag of a version lies in the cache."""
+    catalog = f"{session.connection.authority}/{session.connection.catalog_id}"
+    asked = hashlib.sha256(f"{catalog}/{resolved.spec_hash}".encode()).hexdigest()[:16]
+    return paths.cached_bag_dir(session.cache_dir, f"{asked}_{resolved.snapshot}", resolved.spec.rid)
+
+
+def _lock(target: Path) -> AbstractContextManager[None]:
+    """Let one process at a time make or complete a bag; the others wait and then find it."""
+    return exclusive(target.with_name(f"{target.name}.lock"))
+
+
+def _make(session: Session, resolved: Resolved, folder: Path) -> None:
+    """Make a bag under a temporary name; what an interrupted attempt left is used or replaced."""
+    target = folder.parent
+    staging = target.with_name(f"{target.name}_staging")
+    root = staging / folder.name
+    shutil.rmtree(staging, ignore_errors=True)
+    root.mkdir(parents=True)
+    connection = session.connection.at(resolved.snapshot)
+    reader = session.at(resolved.snapshot).reader
+    spec = resolved.spec
+    anchors = [spec.rid, *children(reader, [spec.rid], recurse=True)]
+    walk = DatasetWalk(reader, spec.exclude_tables)
+    build(
+        root,
+        staging / DATABASE,
+        reader,
+        walk.policy,
+        anchors,
+        document=connection.schema_document(),
+        watch=walk.note,
+        extend=walk.extend,
+        list_files=walk.list_files,
+    )
+    _write_provenance(session, resolved, root, anchors)
+    seal.seal(
+        root,
+        fetch=_fetch_entries(session.connection, LocalReader(staging / DATABASE, reader.model, root)),
+        info={"External-Identifier": f"{spec.rid}@{resolved.snapshot}", "Contact-Name": "deriva-ml"},
+    )
+    note_state(root, staging / STATE)
+    staging.rename(target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    summary = {"version": str(spec.version), "snapshot": resolved.snapshot}
+    session.workspace.bags.add(
+        target.name,
+        anchors=[(MLTable.dataset.value, spec.rid)],
+        summary=summary,
+        size_bytes=size,
+        profile_id=layout.PROFILE,
+    )
+
+
+def _write_provenance(session: Session, resolved: Resolved, root: Path, anchors: list[str]) -> None:
+    document: dict[str, Any] = {
+        "profile_identifier": layout.PROFILE,
+        "producer": "deriva-ml",
+        "built_at": datetime.now(UTC).isoformat(),
+        "anchors": [{"schema": session.ml_schema, "table": MLTable.dataset.value, "rid": rid} for rid in anchors],
+        "policy": {"exclude_tables": sorted(resolved.spec.exclude_tables or ())},
+        "extra": {
+            "host": session.connection.authority,
+            "catalog_id": session.connection.catalog_id,
+            "snapshot": resolved.snapshot,
+            "version": str(resolved.spec.version),
+            "ml_schema": session.ml_schema,
+        },
+    }
+    path = root / layout.PROVENANCE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def _fetch_entries(connection: Connection, reader: LocalReader) -> list[FetchEntry]:
+    """What ``fetch.txt`` lists: all asset files, by addresses that other tools can use."""
+    query = f"SELECT path, schema, name, rid, url, length, md5 FROM {FILES} ORDER BY path"
+    files = [BagFile(*values) for values in reader.connection.execute(query)]
+    reader.close()
+    return [
+        FetchEntry(connection.url(file.url) if file.url.startswith("/") else file.url, file.length, file.path, file.md5)
+        for file in files
+    ]
+
+
+def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> None:
+    """Bring the files of a bag that are not here yet; may be called again after an interruption.
+
+    Parameters
+    ----------
+    connection : Connection
+        The catalog that the bag was made from.
+    folder : Path
+        Root of the bag.
+    workers : int
+        How many at a time.
+    """
+
+    def one(entry: FetchEntry, target: Path) -> None:
+        objects.fetch(connection, entry.url, target, md5=entry.md5 or None, length=entry.length)
+
+    with _lock(folder.parent):
+        fetch(folder, seal.missing(folder), one, workers=workers, label=folder.name.replace("_", " "))
+        note_state(folder, folder.parent / STATE)
+
+
+def cached_bag(session: Session, spec: DatasetSpec) -> DatasetBag | None:
+    """Return the bag of a version if it is in the cache, with or without its files; never downloads."""
+    try:
+        folder = bag_dir(session, resolve(session, spec))
+    except DerivaMLException:
+        return None
+    if not seal.is_sealed(folder):
+        return None
+    return DatasetBag(BagCatalog(folder, partial(fetch_missing, session.connection)))
+
+
+def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:
+    """Read a version as users give it."""
+    return None if version is None else DatasetVersion.coerce(version)

@@ -1,0 +1,338 @@
+"""Everything that can be read from a dataset, once, over a reader: live, at a version, or in a downloaded bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLFeatureNotFound
+from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.feature.values import feature_values
+from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab
+from deriva_ml.records import DatasetHistory
+from deriva_ml.rows.reader import Reader, Row
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+
+Selector = Callable[[list[Any]], Any]
+
+
+def lookup_row(reader: Reader, rid: str, *, deleted: bool = True) -> Row:
+    """Return the row of a dataset.
+
+    Raises
+    ------
+    DerivaMLDatasetNotFound
+        If there is none, or it is deleted and `deleted` is False.
+    """
+    rows = list(reader.rows(reader.model.ml_table(MLTable.dataset), where={"RID": [rid]}))
+    if not rows:
+        raise DerivaMLDatasetNotFound(rid)
+    if rows[0]["Deleted"] and not deleted:
+        raise DerivaMLDatasetNotFound(rid, f"Dataset {rid} is deleted; pass deleted=True to see it.")
+    return rows[0]
+
+
+def history(reader: Reader, rids: Collection[str]) -> list[DatasetHistory]:
+    """Versions of some datasets, ascending."""
+    rows = reader.rows(reader.model.ml_table(MLTable.dataset_version), where={"Dataset": list(rids)})
+    entries = [
+        DatasetHistory(
+            dataset_version=DatasetVersion(row["Version"]),
+            dataset_rid=row["Dataset"],
+            version_rid=row["RID"],
+            execution_rid=row["Execution"],
+            description=row["Description"] or "",
+            minid=row["Minid"],
+            spec_hash=row["Minid_Spec_Hash"],
+            snapshot=row["Snapshot"],
+        )
+        for row in rows
+    ]
+    return sorted(entries, key=lambda entry: entry.dataset_version)
+
+
+def types_of(reader: Reader, rids: Collection[str]) -> dict[str, list[str]]:
+    """Dataset types of some datasets, sorted."""
+    model = reader.model
+    table, dataset_column, type_column = model.find_association(
+        model.ml_table(MLTable.dataset), model.ml_table(MLVocab.dataset_type)
+    )
+    found: dict[str, list[str]] = {rid: [] for rid in rids}
+    for row in reader.rows(table, where={dataset_column: list(rids)}):
+        found[row[dataset_column]].append(row[type_column])
+    return {rid: sorted(types) for rid, types in found.items()}
+
+
+def children(reader: Reader, rids: Iterable[str], *, recurse: bool = False) -> list[RID]:
+    """RIDs of datasets nested in others, nearest first."""
+    return _related(reader, rids, downward=True, recurse=recurse)
+
+
+def parents(reader: Reader, rids: Iterable[str], *, recurse: bool = False) -> list[RID]:
+    """RIDs of datasets that contain others, nearest first."""
+    return _related(reader, rids, downward=False, recurse=recurse)
+
+
+def _related(reader: Reader, rids: Iterable[str], *, downward: bool, recurse: bool) -> list[RID]:
+    nesting = reader.model.dataset_element(reader.model.ml_table(MLTable.dataset))
+    here, there = nesting.dataset_column, nesting.element_column
+    if not downward:
+        here, there = there, here
+    level, found = list(rids), dict[str, None]()
+    seen = set(level)
+    while level:
+        rows = reader.rows(nesting.association, where={here: level})
+        # Order of nesting is the order in which rows were made: RIDs tell nothing, creation times do.
+        related = [row[there] for row in sorted(rows, key=lambda row: (row["RCT"], row["RID"]))]
+        found.update(dict.fromkeys(related))
+        level = [rid for rid in dict.fromkeys(related) if rid not in seen] if recurse else []
+        seen.update(level)
+    return list(found)
+
+
+def member_keys(reader: Reader, rids: Collection[str]) -> dict[str, list[Any]]:
+    """Keys of the members of some datasets, by element table, without repetition.
+
+    A key is the RID of the member, for every element table that is no vocabulary.
+    """
+    found: dict[str, list[Any]] = {}
+    for element in reader.model.dataset_elements():
+        rows = reader.rows(
+            element.association, where={element.dataset_column: list(rids)}, columns=["RID", element.element_column]
+        )
+        found[element.table.name] = list(dict.fromkeys(row[element.element_column] for row in rows))
+    return found
+
+
+def members(reader: Reader, rids: Collection[str], limit: int | None = None) -> dict[str, list[Row]]:
+    """Rows of the members of some datasets, by element table, in RID order and without repetition."""
+    keys = member_keys(reader, rids)
+    found: dict[str, list[Row]] = {}
+    for element in reader.model.dataset_elements():
+        wanted = keys[element.table.name]
+        if limit is not None:
+            wanted = sorted(wanted)[:limit]
+        rows = reader.rows(element.table, where={element.element_key: wanted}) if wanted else iter(())
+        found[element.table.name] = sorted(rows, key=lambda row: str(row["RID"]))
+    return found
+
+
+def workflow_executions(reader: Reader, workflow: str) -> list[RID]:
+    """RIDs of the executions of a workflow, given by its RID or a workflow type.
+
+    Raises
+    ------
+    DerivaMLException
+        If there are none.
+    """
+    model = reader.model
+    workflows = {workflow}
+    types, workflow_column, type_column = model.find_association(
+        model.ml_table(MLTable.workflow), model.ml_table(MLVocab.workflow_type)
+    )
+    workflows.update(row[workflow_column] for row in reader.rows(types, where={type_column: [workflow]}))
+    rows = reader.rows(model.ml_table(MLTable.execution), where={"Workflow": workflows}, columns=["RID"])
+    found = sorted(row["RID"] for row in rows)
+    if not found:
+        raise DerivaMLException(f"No execution of a workflow (or workflow type) {workflow!r} is known here.")
+    return found
+
+
+class DatasetView:
+    """What can be read from a dataset, wherever it is; `Dataset` and `DatasetBag` build on it.
+
+    Parameters
+    ----------
+    dataset_rid : str
+    """
+
+    def __init__(self, dataset_rid: str) -> None:
+        self.dataset_rid = dataset_rid
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DatasetView) and type(other) is type(self) and other.dataset_rid == self.dataset_rid
+
+    def __hash__(self) -> int:
+        return hash(self.dataset_rid)
+
+    def _reader(self, version: DatasetVersion | str | None = None) -> Reader:
+        """Where this dataset is read from; at a released version if one is given."""
+        raise NotImplementedError
+
+    def _reached(self, feature: Feature, reader: Reader, version: DatasetVersion | str | None) -> Collection[str] | None:
+        """RIDs of the rows of a feature's target that belong to this dataset; None for all that the reader has."""
+        raise NotImplementedError
+
+    @property
+    def dataset_types(self) -> list[str]:
+        """Terms of the vocabulary Dataset_Type, sorted."""
+        return types_of(self._reader(), [self.dataset_rid])[self.dataset_rid]
+
+    @property
+    def execution_rid(self) -> RID | None:
+        """Execution that made the current version."""
+        entries = self.dataset_history()
+        return entries[-1].execution_rid if entries else None
+
+    @property
+    def current_version(self) -> DatasetVersion:
+        """Greatest version label.
+
+        Raises
+        ------
+        DerivaMLException
+            If the dataset has no version, because its creation was interrupted.
+        """
+        entries = self.dataset_history()
+        if not entries:
+            raise DerivaMLException(f"Dataset {self.dataset_rid} has no version; its creation was interrupted.")
+        return entries[-1].dataset_version
+
+    @property
+    def source_directory(self) -> str | None:
+        """Folder that this dataset mirrors, relative to the root of its ingest; None for other datasets."""
+        reader = self._reader()
+        table = reader.model.ml_table("Directory_Dataset")
+        return next((row["Path"] for row in reader.rows(table, where={"Dataset": [self.dataset_rid]})), None)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether this dataset mirrors a folder."""
+        return self.source_directory is not None
+
+    @property
+    def is_source_root(self) -> bool:
+        """Whether this dataset mirrors a folder, and none of those that contain it does."""
+        reader = self._reader()
+        table = reader.model.ml_table("Directory_Dataset")
+        above = parents(reader, [self.dataset_rid])
+        return self.is_directory and not (above and any(reader.rows(table, where={"Dataset": above})))
+
+    def dataset_history(self) -> list[DatasetHistory]:
+        """Versions of this dataset, ascending."""
+        return history(self._reader(), [self.dataset_rid])
+
+    def list_dataset_members(
+        self, recurse: bool = False, limit: int | None = None, *, version: DatasetVersion | str | None = None
+    ) -> dict[str, list[Row]]:
+        """List the members, by table.
+
+        Parameters
+        ----------
+        recurse : bool
+            Whether members of nested datasets are listed too; each member appears once.
+        limit : int, optional
+            Most rows per table.
+        version : DatasetVersion or str, optional
+            A released version; by default what is there now.
+
+        Returns
+        -------
+        dict
+            Table name to rows, for every element type, be it empty.
+        """
+        reader = self._reader(version)
+        return members(reader, self._scope(reader, recurse), limit)
+
+    def list_members(self, table: Any, *, recurse: bool = False) -> list[RID]:
+        """RIDs of the members in one table, sorted."""
+        reader = self._reader()
+        name = reader.model.name_to_table(table).name
+        return sorted(member_keys(reader, self._scope(reader, recurse)).get(name, []))
+
+    def _scope(self, reader: Reader, recurse: bool) -> list[RID]:
+        own = [self.dataset_rid]
+        return [*own, *children(reader, own, recurse=True)] if recurse else own
+
+    def list_dataset_children_rids(
+        self, recurse: bool = False, *, version: DatasetVersion | str | None = None
+    ) -> list[RID]:
+        """RIDs of nested datasets, nearest first."""
+        return children(self._reader(version), [self.dataset_rid], recurse=recurse)
+
+    def list_dataset_parents_rids(
+        self, recurse: bool = False, *, version: DatasetVersion | str | None = None
+    ) -> list[RID]:
+        """RIDs of the datasets that contain this one, nearest first."""
+        return parents(self._reader(version), [self.dataset_rid], recurse=recurse)
+
+    def list_dataset_element_types(self) -> Sequence[Table]:
+        """Tables whose rows can be members."""
+        return [element.table for element in self._reader().model.dataset_elements()]
+
+    def find_features(self, table: Any = None) -> list[Feature]:
+        """Features of a table, or all features."""
+        model = self._reader().model
+        return [Feature(model, found) for found in model.find_features(table)]
+
+    def lookup_feature(self, table: Any, feature_name: str) -> Feature:
+        """Return one feature.
+
+        Raises
+        ------
+        DerivaMLTableNotFound, DerivaMLFeatureNotFound
+            If there is no such table, or no such feature on it.
+        """
+        return _feature(self._reader(), table, feature_name)
+
+    def feature_values(
+        self,
+        table: Any,
+        feature_name: str,
+        selector: Selector | None = None,
+        materialize_limit: int | None = None,
+        execution_rids: Collection[str] | None = None,
+        *,
+        version: DatasetVersion | str | None = None,
+    ) -> Iterator[FeatureRecord]:
+        """Read the values of a feature for what belongs to this dataset.
+
+        Parameters
+        ----------
+        table : str or Table
+            The labelled table.
+        feature_name : str
+        selector : callable, optional
+            Chooses one of the records of each row, see `deriva_ml.feature.select`.
+        materialize_limit : int, optional
+            Largest number of records to read.
+        execution_rids : collection of str, optional
+            Only records written by these executions.
+        version : DatasetVersion or str, optional
+            A released version; by default what is there now.
+
+        Yields
+        ------
+        FeatureRecord
+
+        Raises
+        ------
+        DerivaMLFeatureNotFound
+            If the table has no such feature.
+        DerivaMLMaterializeLimitExceeded
+            If there are more records than `materialize_limit`.
+        """
+        reader = self._reader(version)
+        feature = _feature(reader, table, feature_name)
+        targets = self._reached(feature, reader, version)
+        return feature_values(reader, feature, selector, materialize_limit, execution_rids, targets=targets)
+
+    def list_workflow_executions(self, workflow: str) -> list[RID]:
+        """RIDs of the executions of a workflow, given by its RID or a workflow type.
+
+        Raises
+        ------
+        DerivaMLException
+            If there are none.
+        """
+        return workflow_executions(self._reader(), workflow)
+
+
+def _feature(reader: Reader, table: Any, feature_name: str) -> Feature:
+    target = reader.model.name_to_table(table)
+    for found in reader.model.find_features(target):
+        if found.name == feature_name:
+            return Feature(reader.model, found)
+    raise DerivaMLFeatureNotFound(target.name, feature_name)

@@ -1,0 +1,197 @@
+"""deriva-py's bindings, made patient and safe to share: bounded retries, fork-safe sessions, any transport.
+
+Every binding that is derived from one of these (a snapshot, a clone, the server behind a catalog) is one of these too.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import requests
+from deriva.core import (
+    DEFAULT_SESSION_CONFIG,
+    DerivaServer,
+    ErmrestAlias,
+    ErmrestCatalog,
+    ErmrestSnapshot,
+    HatracStore,
+    get_credential,
+)
+from deriva.core.utils.core_utils import DEFAULT_CREDENTIAL_FILE, DEFAULT_GLOBUS_CREDENTIAL_FILE, TimeoutHTTPAdapter
+from requests.adapters import BaseAdapter
+from urllib3.util.retry import Retry
+
+from deriva_ml import settings
+
+_LONGEST_PAUSE = 2.0
+
+
+def session_config(transport: BaseAdapter | None = None) -> dict[str, Any]:
+    """Session configuration of these bindings; `transport` replaces the network."""
+    return {**DEFAULT_SESSION_CONFIG, "transport": transport, "retry_backoff_factor": settings.retry_backoff()}
+
+
+def credential_of(host: str) -> dict[str, Any] | None:
+    """Stored credential for a host, None where this user never logged in anywhere."""
+    files = (DEFAULT_CREDENTIAL_FILE, DEFAULT_GLOBUS_CREDENTIAL_FILE)
+    if not any(os.path.isfile(file) for file in files):
+        return None
+    found: dict[str, Any] | None = get_credential(host)
+    return found
+
+
+def _adapter(config: dict[str, Any]) -> BaseAdapter:
+    if config.get("transport") is not None:
+        transport: BaseAdapter = config["transport"]
+        return transport
+    attempts = settings.retry_attempts()
+    retry = Retry(
+        total=attempts,
+        backoff_factor=config["retry_backoff_factor"],
+        backoff_max=_LONGEST_PAUSE,
+        status_forcelist=(502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    adapter: BaseAdapter = TimeoutHTTPAdapter(timeout=config["timeout"], max_retries=retry, pool_maxsize=32)
+    return adapter
+
+
+class _Patient:
+    """Mixed into a deriva binding: where its session comes from."""
+
+    session_config: dict[str, Any]
+
+    @property
+    def _session(self) -> requests.Session | None:
+        session: requests.Session | None = self.__dict__.get("_own_session")
+        if session is not None and self.__dict__["_session_pid"] != os.getpid():
+            # Sockets must not be shared with the parent process.
+            fresh = self._configured(requests.Session())
+            fresh.headers, fresh.cookies, fresh.verify = session.headers, session.cookies, session.verify
+            self._session = session = fresh
+        return session
+
+    @_session.setter
+    def _session(self, session: requests.Session | None) -> None:
+        self.__dict__["_own_session"] = session
+        self.__dict__["_session_pid"] = os.getpid()
+
+    def _get_new_session(self, config: dict[str, Any] | None = None) -> None:
+        super()._get_new_session(config)  # type: ignore[misc]
+        if self._session is not None:
+            self._configured(self._session)
+
+    def _configured(self, session: requests.Session) -> requests.Session:
+        config = self.session_config
+        adapter = _adapter(config)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        if config.get("transport") is not None:
+            session.trust_env = False
+        return session
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        session = state.pop("_own_session", None)
+        state.pop("_session_pid", None)
+        state["_cache"] = {}
+        state["_kept"] = None if session is None else (session.headers, session.cookies, session.verify)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kept = state.pop("_kept", None)
+        self.__dict__.update(state)
+        session = self._configured(requests.Session())
+        if kept is not None:
+            session.headers, session.cookies, session.verify = kept
+        self._session = session
+
+
+class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
+    """A live catalog."""
+
+    @property
+    def deriva_server(self) -> Server:
+        """The server that this catalog is on."""
+        return Server(self._scheme, self._server, self._credentials, self._caching, self._session_config)
+
+    @classmethod
+    def connect(cls, deriva_server: Any, catalog_id: str | int, snaptime: str | None = None) -> Catalog | Snapshot:
+        """The catalog, or a snapshot of it when `snaptime` is given or part of the id (``1@2ZX-…``)."""
+        if not snaptime:
+            catalog_id, _, snaptime = str(catalog_id).partition("@")
+        server = deriva_server
+        common = (server.credentials, server.caching, server.session_config)
+        if snaptime:
+            return Snapshot(server.scheme, server.server, str(catalog_id), snaptime, *common)
+        return Catalog(server.scheme, server.server, str(catalog_id), *common)
+
+    def latest_snapshot(self) -> Snapshot:
+        """This catalog as it is now, for ever."""
+        snaptime = self.get("/").json()["snaptime"]
+        common = (self._credentials, self._caching, self._session_config)
+        return Snapshot(self._scheme, self._server, self._catalog_id, snaptime, *common)
+
+    def getPathBuilder(self) -> Any:
+        """deriva-py's query builder; its own repetitions are kept short, as the session already repeats."""
+        return _impatient(super().getPathBuilder())
+
+
+class Snapshot(_Patient, ErmrestSnapshot):  # type: ignore[misc]
+    """A catalog as it was at a time."""
+
+    @property
+    def deriva_server(self) -> Server:
+        """The server that this catalog is on."""
+        return Server(self._scheme, self._server, self._credentials, self._caching, self._session_config)
+
+    def latest_snapshot(self) -> Snapshot:
+        """The snapshot itself: it never changes."""
+        return self
+
+    def getPathBuilder(self) -> Any:
+        """deriva-py's query builder."""
+        return _impatient(super().getPathBuilder())
+
+
+class Alias(_Patient, ErmrestAlias):  # type: ignore[misc]
+    """Another id of a catalog."""
+
+
+class Server(_Patient, DerivaServer):  # type: ignore[misc]
+    """A server with catalogs and an object store."""
+
+    def connect_ermrest(self, catalog_id: str | int, snaptime: str | None = None) -> Catalog | Snapshot:
+        """A catalog of this server, or a snapshot of it."""
+        return Catalog.connect(self, catalog_id, snaptime)
+
+    def create_ermrest_catalog(self, *args: Any, **kwargs: Any) -> Catalog:
+        """Make a new catalog; parameters as in deriva-py."""
+        made: Catalog = Catalog.create(self, *args, **kwargs)
+        return made
+
+    def connect_ermrest_alias(self, id: str) -> Alias:
+        """An alias of this server."""
+        made: Alias = Alias.connect(self, id)
+        return made
+
+    def create_ermrest_alias(self, *args: Any, **kwargs: Any) -> Alias:
+        """Make a new alias; parameters as in deriva-py."""
+        made: Alias = Alias.create(self, *args, **kwargs)
+        return made
+
+
+class Store(_Patient, HatracStore):  # type: ignore[misc]
+    """An object store."""
+
+
+def _impatient(builder: Any) -> Any:
+    """Bound the repetitions that the query builder makes by itself, which would add up to more than a minute."""
+    for schema in builder.schemas.values():
+        for table in schema.tables.values():
+            for verb in ("insert", "update"):
+                setattr(table, verb, functools.partial(getattr(table, verb), backoff_factor=1, max_attempts=2))
+    return builder

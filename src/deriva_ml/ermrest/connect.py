@@ -1,0 +1,336 @@
+"""A host name or a folder to one catalog and its object store; requests go through here, and so do their errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import time
+from typing import Any, NoReturn
+
+import requests
+from deriva.core import urlquote
+from deriva.core.ermrest_model import Model
+from requests.adapters import BaseAdapter
+
+from deriva_ml import settings
+from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
+    DerivaMLConfigurationError,
+    DerivaMLException,
+    DerivaMLNotFoundError,
+    DerivaMLReadOnlyError,
+)
+from deriva_ml.ermrest.address import Address, read_address
+from deriva_ml.ermrest.bindings import Catalog, Server, Snapshot, Store, credential_of, session_config
+from deriva_ml.ermrest.failures import FOREIGN, translate
+
+Host = str | os.PathLike[str]
+
+
+class Site:
+    """One service: a deployment on this disk or a server on the network.
+
+    Parameters
+    ----------
+    address : Address
+    credential : dict, optional
+        As deriva-py makes them; by default the stored one of the host.
+    create : bool
+        Whether a folder that is no deployment yet becomes one.
+
+    Attributes
+    ----------
+    authority : str
+        Stands for the host in local paths, citations and URLs: the network name, or the name of the deployment.
+    """
+
+    def __init__(self, address: Address, credential: dict[str, Any] | None = None, create: bool = False) -> None:
+        self.address = address
+        self.transport: BaseAdapter | None = None
+        if address.folder is not None:
+            # The server and what it needs are loaded only where a folder is opened.
+            embedded = importlib.import_module("deriva_ml.ermrest.embedded")
+            self.authority: str = authority_of(embedded.open_server(address.folder, create=create))
+            self.transport = embedded.LocalTransport(address.folder)
+            self.scheme, self.credential = "https", None
+        else:
+            self.authority, self.scheme = address.network_name, address.scheme
+            self.credential = credential or credential_of(address.network_name)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the server runs in this process."""
+        return self.transport is not None
+
+    def server(self) -> Server:
+        """deriva-py's binding of the service."""
+        config = session_config(self.transport)
+        return Server(self.scheme, self.authority, self.credential, caching=False, session_config=config)
+
+    def store(self) -> Store:
+        """deriva-py's binding of the object store."""
+        return Store(self.scheme, self.authority, self.credential, session_config=session_config(self.transport))
+
+    def url(self, path: str) -> str:
+        """Absolute URL of a path on this service."""
+        return f"{self.scheme}://{self.authority}{path}"
+
+
+def authority_of(server: Any) -> str:
+    """The name by which an embedded server is known in paths and URLs: readable, and unique through its id."""
+    readable = re.sub(r"[^a-z0-9]+", "-", str(server.name).lower()).strip("-")[:40].rstrip("-")
+    return "-".join(part for part in (readable, str(server.id)[:12]) if part)
+
+
+class Connection:
+    """One catalog, live or at a snapshot, and the object store beside it.
+
+    It can be pickled and used after a fork: sessions are made anew in each process.
+
+    Parameters
+    ----------
+    site : Site
+    catalog_id : str
+    snapshot : str, optional
+
+    Attributes
+    ----------
+    host, authority : str
+        As the user gave it; as it stands in paths, citations and URLs.
+    catalog : ErmrestCatalog
+        deriva-py's binding.
+    """
+
+    def __init__(self, site: Site, catalog_id: str, snapshot: str | None = None) -> None:
+        self.site = site
+        self.host, self.authority = site.address.host, site.authority
+        self.catalog_id, self.snapshot = catalog_id, snapshot
+        self.is_embedded = site.is_embedded
+        self.catalog: Catalog | Snapshot = site.server().connect_ermrest(catalog_id, snapshot)
+        self._store: Store | None = None
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether this is the catalog as it was at a time."""
+        return self.snapshot is not None
+
+    @property
+    def store(self) -> Store:
+        """deriva-py's binding of the object store."""
+        if self._store is None:
+            self._store = self.site.store()
+        return self._store
+
+    @property
+    def name(self) -> str:
+        """How messages call this catalog."""
+        at = f"@{self.snapshot}" if self.snapshot else ""
+        return f"catalog {self.catalog_id}{at} on {self.host}"
+
+    def __repr__(self) -> str:
+        return f"<Connection to {self.name}>"
+
+    def at(self, snaptime: str) -> Connection:
+        """The same catalog as it was at `snaptime`."""
+        return Connection(self.site, self.catalog_id, snaptime)
+
+    def live(self) -> Connection:
+        """The same catalog as it is now; itself when it is live."""
+        return Connection(self.site, self.catalog_id) if self.is_snapshot else self
+
+    # Requests ------------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, *, headers: dict[str, str] | None = None, doing: str | None = None) -> requests.Response:
+        """GET a path below the catalog's URL.
+
+        Parameters
+        ----------
+        path : str
+            With its leading ``/``, names already escaped.
+        headers : dict, optional
+        doing : str, optional
+            What to call this in an error message.
+
+        Raises
+        ------
+        DerivaMLException
+            Whatever the service or the network says, as an error of this library.
+        """
+        return self._request("get", path, doing, headers=headers or {})
+
+    def post(self, path: str, *, json: Any = None, doing: str | None = None, **options: Any) -> requests.Response:
+        """POST a JSON body to a path below the catalog's URL; errors as for `get`."""
+        return self._request("post", path, doing, json=json, **options)
+
+    def put(self, path: str, *, json: Any = None, doing: str | None = None, **options: Any) -> requests.Response:
+        """PUT a JSON body to a path below the catalog's URL; errors as for `get`."""
+        return self._request("put", path, doing, json=json, **options)
+
+    def delete(self, path: str, *, doing: str | None = None) -> requests.Response:
+        """DELETE a path below the catalog's URL; errors as for `get`."""
+        return self._request("delete", path, doing)
+
+    def _request(self, verb: str, path: str, doing: str | None, **options: Any) -> requests.Response:
+        if verb != "get" and self.is_snapshot:
+            raise DerivaMLReadOnlyError(f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed.")
+        pause = settings.retry_backoff()
+        for attempt in range(settings.retry_attempts() + 1):
+            try:
+                answer: requests.Response = getattr(self.catalog, verb)(path, **options)
+                return answer
+            except FOREIGN as error:
+                # 503 says that nothing was done; the session repeats it for other methods by itself.
+                busy = getattr(getattr(error, "response", None), "status_code", 0) == 503
+                if busy and (verb == "post" or self.is_embedded) and attempt < settings.retry_attempts():
+                    time.sleep(min(pause * 2**attempt, 2.0))
+                    continue
+                self._fail(error, verb, path, doing)
+        raise AssertionError("unreachable")
+
+    def _fail(self, error: Exception, verb: str, path: str, doing: str | None) -> NoReturn:
+        short = path if len(path) < 200 else f"{path[:197]}..."
+        ours = translate(error, doing or f"{verb.upper()} {short} of {self.name}")
+        if isinstance(ours, DerivaMLNotFoundError) and path.strip("/") in ("", "schema", "acl", "annotation"):
+            raise DerivaMLCatalogNotFound(
+                f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
+            ) from error
+        raise ours from error
+
+    # Questions about the catalog itself ----------------------------------------------------------------------------
+
+    def document(self) -> dict[str, Any]:
+        """What the service says about the catalog: id, snaptime, annotations, rights."""
+        found: dict[str, Any] = self.get("/").json()
+        return found
+
+    def snaptime(self) -> str:
+        """Id of the newest snapshot (of the snapshot itself when this is one)."""
+        return str(self.document()["snaptime"])
+
+    def schema_document(self) -> dict[str, Any]:
+        """The whole model as a JSON document."""
+        found: dict[str, Any] = self.get("/schema").json()
+        return found
+
+    def model(self, document: dict[str, Any] | None = None) -> Model:
+        """The whole model as deriva-py's objects, from a document that was read before or fetched anew."""
+        return Model(self.catalog, self.schema_document() if document is None else document)
+
+    def whoami(self) -> dict[str, Any] | None:
+        """The client as the service knows it (``id``, ``display_name``, …), None when it does not."""
+        try:
+            session: dict[str, Any] = self.catalog.get_authn_session().json()
+        except FOREIGN as error:
+            ours = translate(error, f"Asking {self.host} who I am")
+            if getattr(getattr(error, "response", None), "status_code", 0) in (401, 404):
+                return None
+            raise ours from error
+        client: dict[str, Any] = session.get("client") or session
+        return client
+
+    def url(self, path: str) -> str:
+        """Absolute URL of a path on the service."""
+        return self.site.url(path)
+
+
+def _split(catalog_id: str | int) -> tuple[str, str | None]:
+    text = str(catalog_id).strip()
+    bare, at, snapshot = text.partition("@")
+    if not bare or "@" in snapshot or (at and not snapshot):
+        raise DerivaMLConfigurationError(f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G.")
+    return bare, snapshot or None
+
+
+def connect(
+    hostname: Host, catalog_id: str | int, *, credential: dict[str, Any] | None = None, check: bool = True
+) -> Connection:
+    """Connect to a catalog.
+
+    Parameters
+    ----------
+    hostname : str or path
+        A folder (with a path separator, leading dot, or ``file:``), a network name, or ``http://host:port``.
+    catalog_id : str or int
+        Id or alias, with ``@snaptime`` for a snapshot.
+    credential : dict, optional
+        By default the one that deriva-auth stored for the host.
+    check : bool
+        Whether to ask for the catalog now, so that a wrong id is reported here.
+
+    Raises
+    ------
+    DerivaMLConnectionError
+        If the host or the folder cannot be reached.
+    DerivaMLCatalogNotFound
+        If there is no such catalog.
+
+    Examples
+    --------
+    >>> connect("./demo", 1)  # doctest: +SKIP
+    <Connection to catalog 1 on ./demo>
+    """
+    bare, snapshot = _split(catalog_id)
+    connection = Connection(Site(read_address(hostname), credential), bare, snapshot)
+    if check:
+        connection.document()
+    return connection
+
+
+def create_catalog(
+    hostname: Host, *, credential: dict[str, Any] | None = None, create: bool = True, **properties: Any
+) -> Connection:
+    """Make a new, empty catalog.
+
+    Parameters
+    ----------
+    hostname : str or path
+    credential : dict, optional
+    create : bool
+        Whether a folder that is no deployment yet becomes one.
+    properties
+        ``id``, ``owner``, ``name``, ``description``, ``is_persistent`` or ``clone_source`` of the new catalog.
+    """
+    site = Site(read_address(hostname), credential, create=create)
+    try:
+        made = site.server().create_ermrest_catalog(**properties)
+    except FOREIGN as error:
+        raise translate(error, f"Creating a catalog on {hostname}") from error
+    return Connection(site, made.catalog_id)
+
+
+def bind_alias(connection: Connection, alias: str, retarget: bool = False) -> None:
+    """Give a catalog a second id.
+
+    Parameters
+    ----------
+    connection : Connection
+        The catalog.
+    alias : str
+    retarget : bool
+        Whether an alias that exists already is turned to this catalog.
+
+    Raises
+    ------
+    DerivaMLException
+        If the id is taken.
+    """
+    server = connection.site.server()
+    doing = f"Giving {connection.name} the alias {alias!r}"
+    try:
+        if retarget:
+            # A PUT makes the alias where there is none.
+            server.put(f"/ermrest/alias/{urlquote(alias)}", json={"id": alias, "alias_target": connection.catalog_id})
+        else:
+            server.create_ermrest_alias(id=alias, alias_target=connection.catalog_id)
+    except FOREIGN as error:
+        raise translate(error, doing) from error
+
+
+def delete_catalog(connection: Connection) -> None:
+    """Delete a catalog with everything in it."""
+    try:
+        connection.catalog.delete("/")
+    except FOREIGN as error:
+        ours: DerivaMLException = translate(error, f"Deleting {connection.name}")
+        raise ours from error

@@ -1,0 +1,180 @@
+"""The server in this process: a transport that answers requests without any network."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from http.client import responses as reasons
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+from deriva_server.embed import LocalServer
+from deriva_server.errors import DeploymentError
+from deriva_server.http.message import FilePart, Request
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+from werkzeug.datastructures import Headers
+
+from deriva_ml.errors import DerivaMLConnectionError
+
+
+def open_server(folder: Path, create: bool = False) -> LocalServer:
+    """The server of a folder, one per process.
+
+    Parameters
+    ----------
+    folder : Path
+    create : bool
+        Whether a folder that is no deployment yet becomes one.
+
+    Raises
+    ------
+    DerivaMLConnectionError
+        If the folder is missing, no deployment, or cannot be used; says why and the way out.
+    """
+    try:
+        return LocalServer.open(folder, create=create)
+    except DeploymentError as error:
+        raise DerivaMLConnectionError(str(error)) from error
+    except OSError as error:
+        raise DerivaMLConnectionError(f"The deployment {folder} cannot be opened: {error}.") from error
+
+
+class LocalTransport(BaseAdapter):
+    """A requests adapter that calls the server of a folder; it can be pickled and survives a fork.
+
+    Parameters
+    ----------
+    folder : Path
+        The deployment.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self._server: LocalServer | None = None
+        self._pid = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["folder"])  # type: ignore[misc]
+
+    def server(self) -> LocalServer:
+        """The server, opened again after a fork."""
+        if self._server is None or self._pid != os.getpid():
+            self._server, self._pid = open_server(self.folder), os.getpid()
+        return self._server
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False, **_: Any) -> requests.Response:  # type: ignore[override]
+        """Answer a request."""
+        body, length, local_file = _body_of(request)
+        headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
+        answer = self.server().handle(
+            Request(request.method or "GET", _target(request), headers, body, length, local_file=local_file)
+        )
+        response = requests.Response()
+        response.status_code = answer.status
+        response.reason = reasons.get(answer.status, "")
+        response.headers = _header_dict(answer.headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.url = request.url or ""
+        response.request = request
+        response.connection = self  # type: ignore[attr-defined]
+        response.raw = _Body(b"" if request.method == "HEAD" else answer.body)
+        if not stream:
+            response._content = response.raw.read()
+            response._content_consumed = True  # type: ignore[attr-defined]
+            response.raw.close()
+        return response
+
+    def close(self) -> None:
+        """Nothing to do: the server belongs to the process."""
+
+
+def _target(request: requests.PreparedRequest) -> str:
+    return request.path_url
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _header_dict(headers: Headers) -> CaseInsensitiveDict[str]:
+    merged: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in headers:
+        merged[name] = f"{merged[name]}, {value}" if name in merged else value
+    return merged
+
+
+def _body_of(request: requests.PreparedRequest) -> tuple[BinaryIO, int | None, Path | None]:
+    """Body of a request as a stream, its declared length, and the local file that it is, if it is a whole one."""
+    body: Any = request.body
+    if body is None:
+        return io.BytesIO(), 0 if request.method in ("POST", "PUT") else None, None
+    if isinstance(body, str | bytes | bytearray):
+        data = body.encode() if isinstance(body, str) else bytes(body)
+        return io.BytesIO(data), len(data), None
+    declared = request.headers.get("Content-Length")
+    length = int(declared) if declared is not None else None
+    if hasattr(body, "read"):
+        return body, length, _whole_file(body, length)
+    return io.BytesIO(b"".join(body)), length, None
+
+
+def _whole_file(body: Any, length: int | None) -> Path | None:
+    name = getattr(body, "name", None)
+    try:
+        if not isinstance(name, str) or body.tell() != 0 or os.fstat(body.fileno()).st_size != length:
+            return None
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return None
+    return Path(name)
+
+
+class _Body:
+    """Body of a response, as requests expects of a raw response; `part` is set when it is a piece of a local file."""
+
+    def __init__(self, body: bytes | FilePart | Iterable[bytes]) -> None:
+        self.part = body if isinstance(body, FilePart) else None
+        self._source: Any = body
+        self._pieces: Iterator[bytes] = iter((body,)) if isinstance(body, bytes) else self._iterate(body)
+        self._rest = b""
+        self.closed = False
+
+    @staticmethod
+    def _iterate(body: FilePart | Iterable[bytes]) -> Iterator[bytes]:
+        return body.chunks() if isinstance(body, FilePart) else iter(body)
+
+    def read(self, amount: int | None = None, decode_content: bool | None = None) -> bytes:
+        """The next bytes, all of them by default."""
+        if amount is None or amount < 0:
+            whole = b"".join((self._rest, *self._pieces))
+            self._rest = b""
+            return whole
+        while len(self._rest) < amount and (piece := next(self._pieces, None)) is not None:
+            self._rest += piece
+        taken, self._rest = self._rest[:amount], self._rest[amount:]
+        return taken
+
+    def stream(self, amount: int = 1 << 16, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The pieces as the server made them."""
+        if self._rest:
+            yield self.read(len(self._rest))
+        yield from (piece for piece in self._pieces if piece)
+
+    def close(self) -> None:
+        """Let the server know that nobody reads on."""
+        if not self.closed:
+            self.closed = True
+            for holder in (self._pieces, self._source):
+                if hasattr(holder, "close"):
+                    holder.close()
+
+    def release_conn(self) -> None:
+        """Nothing is pooled."""
+        self.close()

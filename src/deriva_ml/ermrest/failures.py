@@ -1,0 +1,116 @@
+"""Errors of requests and deriva-py become errors of this library, here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from deriva.core import ConcurrentUpdate, ErmrestCatalogMutationError
+from deriva.core.datapath import DataPathException
+
+from deriva_ml.errors import (
+    DerivaMLAuthenticationError,
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLDataError,
+    DerivaMLException,
+    DerivaMLNotFoundError,
+    DerivaMLReadOnlyError,
+    DerivaMLValidationError,
+)
+
+FOREIGN = (requests.RequestException, ConcurrentUpdate, ErmrestCatalogMutationError, DataPathException)
+"""What `translated` knows; anything else is a defect and passes."""
+
+_PREFIX = "Request conflicts with state of server."
+_MOST = 2000
+
+
+def detail_of(response: requests.Response | None) -> str:
+    """What the service said, in one or a few lines, without its boilerplate."""
+    if response is None:
+        return ""
+    try:
+        text = response.text
+    except (requests.RequestException, RuntimeError):
+        # The body was streamed and is gone.
+        return response.reason or ""
+    if "<html" in text[:200].lower():
+        return response.reason or ""
+    text = text.strip().removeprefix(_PREFIX).strip()
+    _, marker, detail = text.partition("Detail:")
+    return re.sub(r"\s*CONTEXT:.*", "", (detail if marker else text).strip(), flags=re.DOTALL)[:_MOST]
+
+
+def translate(error: Exception, doing: str) -> DerivaMLException:
+    """The error of this library that says the same.
+
+    Parameters
+    ----------
+    error : exception
+        One of `FOREIGN`.
+    doing : str
+        What was tried, to begin the message with, e.g. ``"Reading demo:Image on localhost"``.
+    """
+    if isinstance(error, ErmrestCatalogMutationError):
+        return DerivaMLReadOnlyError(f"{doing} failed: a snapshot of a catalog cannot be changed.")
+    if isinstance(error, DataPathException):
+        reason: Any = error.reason
+        return translate(reason, doing) if isinstance(reason, FOREIGN) else DerivaMLDataError(f"{doing}: {error}")
+    if isinstance(error, ConcurrentUpdate):
+        return DerivaMLConflictError(f"{doing} failed: it was changed by somebody else meanwhile; read it again.")
+    response = getattr(error, "response", None)
+    if isinstance(error, requests.HTTPError) and response is not None:
+        return _of_status(response.status_code, detail_of(response), doing)
+    if isinstance(error, requests.Timeout):
+        return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
+    return DerivaMLConnectionError(f"{doing} failed: {_shortest(error)}. Check the host name and the network.")
+
+
+def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
+    said = f": {detail}" if detail else ""
+    if status == 401:
+        return DerivaMLAuthenticationError(f"{doing} needs a login{said}. Log in with deriva-auth and try again.")
+    if status == 403:
+        return DerivaMLAuthenticationError(f"{doing} is not allowed{said}.")
+    if status in (404, 410):
+        return DerivaMLNotFoundError(f"{doing} found nothing{said}.")
+    if status in (409, 412):
+        return DerivaMLConflictError(f"{doing} was refused{said}.")
+    if status in (400, 411, 413, 415, 416):
+        return DerivaMLValidationError(f"{doing} was refused as malformed ({status}){said}.")
+    if status in (502, 503, 504):
+        return DerivaMLConnectionError(f"{doing} failed because the service is busy or away ({status}){said}. Try again.")
+    return DerivaMLDataError(f"{doing} failed with status {status}{said}.")
+
+
+def _shortest(error: BaseException) -> str:
+    """The innermost reason of a chain of connection errors."""
+    while True:
+        inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
+        if not isinstance(inner, BaseException):
+            return str(error) or type(error).__name__
+        error = inner
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn foreign errors of the block into ours.
+
+    Parameters
+    ----------
+    doing : str
+        What is tried, to begin the message with.
+
+    Examples
+    --------
+    >>> with translated("Creating table Subject"):
+    ...     pass
+    """
+    try:
+        yield
+    except FOREIGN as error:
+        raise translate(error, doing) from error

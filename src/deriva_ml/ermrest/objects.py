@@ -1,0 +1,412 @@
+"""Bytes of files to and from the object store: verified, never doubled, never half there."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import requests
+
+from deriva_ml.checksums import md5_and_sha256
+from deriva_ml.errors import (
+    DerivaMLChecksumError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+    DerivaMLValidationError,
+)
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.ermrest.failures import translated
+from deriva_ml.parallel import run_all
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+CHUNK = 25 * 1024 * 1024
+"""Longest body of one request; longer files go in pieces."""
+
+ASK_FIRST = 1024 * 1024
+"""From this size on the store is asked whether it has the content before the bytes are sent."""
+
+Progress = Callable[[int], object]
+_PIECE = 1 << 20
+_CLONE = 0x40049409  # FICLONE of Linux
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file to put.
+
+    Parameters
+    ----------
+    path : Path
+    url : str
+        Host-relative URL of the object, e.g. ``/hatrac/Image/<md5>.<name>``.
+    md5 : str
+        In hex.
+    sha256 : str, optional
+        In hex.
+    filename : str, optional
+        Name under which a browser saves it.
+    content_type : str, optional
+    """
+
+    path: Path
+    url: str
+    md5: str
+    sha256: str | None = None
+    filename: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch; `md5` in hex and `length` in bytes are checked when given."""
+
+    url: str
+    target: Path
+    md5: str | None = None
+    length: int | None = None
+
+
+def object_url(*parts: str) -> str:
+    """URL of an object from the parts of its name, each escaped.
+
+    >>> object_url("Image", "0123.my file.png")
+    '/hatrac/Image/0123.my%20file.png'
+    """
+    return "/hatrac/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _base64(digest: str) -> str:
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _headers(upload: Upload) -> dict[str, str]:
+    headers = {"Content-MD5": _base64(upload.md5), "Content-Type": upload.content_type or "application/octet-stream"}
+    if upload.sha256:
+        headers["Content-SHA256"] = _base64(upload.sha256)
+    if upload.filename:
+        headers["Content-Disposition"] = f"filename*=UTF-8''{quote(re.sub(r'[/\\]', '_', upload.filename), safe='')}"
+    return headers
+
+
+# Putting -----------------------------------------------------------------------------------------------------------
+
+
+def put(
+    connection: Connection,
+    path: Path,
+    url: str,
+    *,
+    md5: str,
+    sha256: str | None = None,
+    content_type: str | None = None,
+    filename: str | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Put the bytes of a file into the object store; nothing is sent when the same content is there already.
+
+    Parameters
+    ----------
+    connection : Connection
+    path : Path
+    url : str
+        Host-relative URL of the object; namespaces on the way are made.
+    md5, sha256 : str
+        In hex; the store refuses bytes that differ.
+    content_type, filename : str, optional
+    progress : callable, optional
+        Called with numbers of bytes that are done.
+
+    Returns
+    -------
+    str
+        The URL to record.
+
+    Raises
+    ------
+    DerivaMLNotFoundError
+        If the file is gone.
+    DerivaMLChecksumError
+        If the file is not what its checksum says.
+    """
+    upload = Upload(Path(path), url, md5, sha256, filename, content_type)
+    try:
+        size = upload.path.stat().st_size
+    except OSError as error:
+        raise DerivaMLNotFoundError(f"{path} cannot be uploaded: {error.strerror or error}.") from error
+    with translated(f"Uploading {path} to {url}"):
+        if size >= ASK_FIRST and _has(connection, upload):
+            sent = False
+        elif size > CHUNK and not connection.is_embedded:
+            sent = _put_chunks(connection, upload, size, progress)
+        else:
+            sent = _put_whole(connection, upload)
+    if progress is not None and not (sent and size > CHUNK and not connection.is_embedded):
+        progress(size)
+    return url
+
+
+def _has(connection: Connection, upload: Upload) -> bool:
+    try:
+        answer = connection.store.head(upload.url)
+    except requests.HTTPError as error:
+        # 409 is an object without any version yet.
+        if error.response.status_code in (404, 409):
+            return False
+        raise
+    return bool(answer.headers.get("Content-MD5") == _base64(upload.md5))
+
+
+def _put_whole(connection: Connection, upload: Upload) -> bool:
+    """One request; when the name is taken, by other content, a new version."""
+    path = f"{upload.url}?parents=true"
+    headers = _headers(upload)
+    for precondition in ({"If-None-Match": "*"}, {}):
+        with upload.path.open("rb") as file:
+            answer = _send(connection, "PUT", path, data=file, headers=headers | precondition)
+        if answer.status_code == 412 and _has(connection, upload):
+            return False
+        if answer.status_code != 412:
+            _check_upload(answer, upload)
+            return True
+    raise DerivaMLConnectionError(f"Uploading {upload.path} failed: {upload.url} changes all the time.")
+
+
+def _send(connection: Connection, method: str, path: str, **options: Any) -> requests.Response:
+    """A request to the object store whose answer is judged by the caller."""
+    store = connection.store
+    headers = {**options.pop("headers", {}), "deriva-client-context": store.dcctx.encoded()}
+    answer: requests.Response = store._session.request(method, connection.url(path), headers=headers, **options)
+    return answer
+
+
+def _check_upload(answer: requests.Response, upload: Upload) -> None:
+    if answer.status_code == 400 and "md5" in answer.text.lower():
+        raise DerivaMLChecksumError(f"{upload.path} was changed after it was registered: its MD5 is not {upload.md5}.")
+    if answer.status_code >= 400:
+        raise requests.HTTPError(f"status {answer.status_code}", response=answer)
+
+
+def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Progress | None) -> bool:
+    """Open an upload job, or go on with one that was interrupted, and send what is missing."""
+    store = connection.store
+    wanted = {"chunk-length": CHUNK, "content-length": size}
+    wanted |= {name.lower(): value for name, value in _headers(upload).items()}
+    answer = _send(connection, "POST", f"{upload.url};upload?parents=true", json=wanted)
+    _check_upload(answer, upload)
+    job = urlsplit(answer.headers["Location"]).path
+    try:
+        with upload.path.open("rb") as file:
+            for number in range(-(-size // CHUNK)):
+                data = file.read(CHUNK)
+                store.put(f"{job}/{number}", data=data, headers={"Content-Type": "application/octet-stream"})
+                if progress is not None:
+                    progress(len(data))
+        answer = _send(connection, "POST", job)
+        if answer.status_code == 409:
+            raise DerivaMLChecksumError(f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}.")
+        _check_upload(answer, upload)
+    except BaseException:
+        with contextlib.suppress(requests.RequestException):
+            store.delete(job)
+        raise
+    return True
+
+
+def put_many(
+    connection: Connection,
+    uploads: Iterable[Upload],
+    *,
+    workers: int | None = None,
+    progress: Callable[[Upload, str], object] | None = None,
+) -> list[str]:
+    """Put many files, some at a time; `progress` is called with each file that is done.
+
+    Returns
+    -------
+    list of str
+        URLs to record, in the order of `uploads`.
+
+    Raises
+    ------
+    DerivaMLException
+        For the first file that fails; files that were put stay, and are skipped when it is tried again.
+    """
+
+    def one(upload: Upload) -> str:
+        return put(
+            connection,
+            upload.path,
+            upload.url,
+            md5=upload.md5,
+            sha256=upload.sha256,
+            content_type=upload.content_type,
+            filename=upload.filename,
+        )
+
+    return run_all(one, uploads, workers, progress)
+
+
+# Fetching ----------------------------------------------------------------------------------------------------------
+
+
+def fetch(
+    connection: Connection,
+    url: str,
+    target: Path,
+    *,
+    md5: str | None = None,
+    length: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch the bytes of an asset; `target` appears only when they are complete and right.
+
+    Parameters
+    ----------
+    connection : Connection
+    url : str
+        URL of an asset row: host-relative, absolute, or of a file on this disk.
+    target : Path
+        Its folder is made; a file that is there is replaced.
+    md5 : str, optional
+        Expected MD5 in hex.
+    length : int, optional
+        Expected number of bytes.
+    progress : callable, optional
+        Called with numbers of bytes that arrived.
+
+    Raises
+    ------
+    DerivaMLNotFoundError
+        If there is nothing at `url`.
+    DerivaMLChecksumError
+        If the bytes are not the expected ones.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        local = local_path(url)
+        if local is not None:
+            found_md5 = _copy_local(local, url, partial)
+        else:
+            with translated(f"Fetching {url}"):
+                found_md5 = _receive(connection, url, partial, progress)
+        _verify(partial, url, found_md5, md5, length)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def local_path(url: str) -> Path | None:
+    """Path on this disk that a ``file:`` or ``tag:…:file:`` URL names, None for any other URL."""
+    address = re.sub(r"^tag:[^:]*:(?=file:)", "", url)
+    return Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
+
+
+def _copy_local(source: Path, url: str, partial: Path) -> str:
+    try:
+        clone(source, partial)
+    except OSError as error:
+        raise DerivaMLNotFoundError(
+            f"{url} was registered by its place on a disk, and {source} cannot be read here: {error.strerror or error}."
+        ) from error
+    return md5_and_sha256(partial)[0]
+
+
+def _verify(partial: Path, url: str, found: str, md5: str | None, length: int | None) -> None:
+    size = partial.stat().st_size
+    if length is not None and size != length:
+        raise DerivaMLChecksumError(f"{url} has {size} bytes, the catalog says {length}. Try again, or check the store.")
+    if md5 is not None and found != md5.lower():
+        raise DerivaMLChecksumError(f"{url} has MD5 {found}, the catalog says {md5}. Try again, or check the store.")
+
+
+def _open(connection: Connection, url: str) -> requests.Response:
+    """A response whose body is still to be read; other hosts never see our credentials."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("", "http", "https"):
+        raise DerivaMLValidationError(f"{url} cannot be fetched: {parts.scheme}: is no address of bytes.")
+    own = not parts.netloc or parts.netloc == connection.authority
+    if own:
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        answer = _send(connection, "GET", path, stream=True)
+    else:
+        answer = requests.get(url, stream=True, timeout=(6, 63))
+    if answer.status_code >= 400:
+        raise requests.HTTPError(f"status {answer.status_code}", response=answer)
+    return answer
+
+
+def _receive(connection: Connection, url: str, partial: Path, progress: Progress | None) -> str:
+    with contextlib.closing(_open(connection, url)) as answer:
+        part = getattr(answer.raw, "part", None)
+        if part is not None and part.start == 0 and part.length == part.path.stat().st_size:
+            clone(part.path, partial)
+            found, _, size = md5_and_sha256(partial)
+            if progress is not None:
+                progress(size)
+            return found
+        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+        with partial.open("wb") as file:
+            for piece in answer.iter_content(_PIECE):
+                file.write(piece)
+                md5.update(piece)
+                sha256.update(piece)
+                if progress is not None:
+                    progress(len(piece))
+        _check_digests(answer, url, md5.digest(), sha256.digest())
+        return md5.hexdigest()
+
+
+def _check_digests(answer: requests.Response, url: str, md5: bytes, sha256: bytes) -> None:
+    for name, digest in (("Content-SHA256", sha256), ("Content-MD5", md5)):
+        given = answer.headers.get(name)
+        if given and given != base64.b64encode(digest).decode():
+            raise DerivaMLChecksumError(f"{url} was damaged on its way: {name} differs. Try again.")
+
+
+def fetch_many(
+    connection: Connection,
+    downloads: Iterable[Download],
+    *,
+    workers: int | None = None,
+    progress: Callable[[Download, Path], object] | None = None,
+) -> list[Path]:
+    """Fetch many files, some at a time; `progress` is called with each file that is done.
+
+    Raises
+    ------
+    DerivaMLException
+        For the first file that fails; files that arrived stay.
+    """
+
+    def one(download: Download) -> Path:
+        return fetch(connection, download.url, download.target, md5=download.md5, length=download.length)
+
+    return run_all(one, downloads, workers, progress)
+
+
+# Copies on this disk -----------------------------------------------------------------------------------------------
+
+
+def clone(source: Path, target: Path) -> None:
+    """Copy a file, sharing its blocks where the file system can, else inside the kernel."""
+    if fcntl is not None:
+        with source.open("rb") as reading, target.open("wb") as writing, contextlib.suppress(OSError):
+            fcntl.ioctl(writing.fileno(), _CLONE, reading.fileno())
+            return
+    shutil.copyfile(source, target)

@@ -1,0 +1,316 @@
+"""Rows in bulk: pages by RID, chunked inserts, updates and deletes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+from urllib.parse import quote
+
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.model.protocols import Table
+from deriva_ml.names import SYSTEM_COLUMNS
+
+Row = dict[str, Any]
+TableLike = Table | tuple[str, str]
+Where = Mapping[str, Collection[Any]]
+
+PAGE = 10_000
+CHUNK = 1_000
+_FILTER_BYTES = 6_000
+"""Length of the values in one URL; services accept at least 16 KiB in all."""
+
+
+def escaped(text: Any) -> str:
+    """Percent-escape a name or value, leaving nothing that the URL grammar gives a meaning."""
+    if isinstance(text, bool):
+        return "true" if text else "false"
+    return quote(str(text), safe="")
+
+
+def path_of(table: TableLike) -> str:
+    """``schema:table`` of a table, escaped."""
+    schema, name = (table[0], table[1]) if isinstance(table, tuple) else (table.schema.name, table.name)
+    return f"{escaped(schema)}:{escaped(name)}"
+
+
+def _label(table: TableLike) -> str:
+    return ":".join(table) if isinstance(table, tuple) else f"{table.schema.name}:{table.name}"
+
+
+# Filters -----------------------------------------------------------------------------------------------------------
+
+
+def _condition(column: str, values: Sequence[Any]) -> str:
+    name = escaped(column)
+    given = [escaped(value) for value in values if value is not None]
+    parts = []
+    if given:
+        parts.append(f"{name}={given[0]}" if len(given) == 1 else f"{name}=any({','.join(given)})")
+    if len(given) < len(values):
+        parts.append(f"{name}::null::")
+    return parts[0] if len(parts) == 1 else f"({';'.join(parts)})"
+
+
+def _batches(values: Collection[Any]) -> list[list[Any]]:
+    """Distinct values in order, in groups that fit into one URL."""
+    groups: list[list[Any]] = []
+    room = 0
+    for value in sorted(set(values), key=lambda value: ("" if value is None else str(value))):
+        size = len(escaped(value)) + 1
+        if not groups or size > room:
+            groups.append([])
+            room = _FILTER_BYTES
+        groups[-1].append(value)
+        room -= size
+    return groups
+
+
+def filters(where: Where | None) -> list[str]:
+    """URL parts (``/a=any(…)/b=…``) that together select what `where` says; several when one URL would be too long.
+
+    Parameters
+    ----------
+    where : mapping, optional
+        Column to accepted values, None among them for empty cells; all columns must match.
+
+    Returns
+    -------
+    list of str
+        ``[""]`` without conditions, nothing when a collection is empty.
+    """
+    combined = [""]
+    for column, values in (where or {}).items():
+        if isinstance(values, str | bytes):
+            raise DerivaMLValidationError(f"The values of {column!r} must be a collection, not {values!r}.")
+        conditions = [_condition(column, batch) for batch in _batches(values)]
+        combined = [f"{left}/{right}" for left in combined for right in conditions]
+    return combined
+
+
+# Reading -----------------------------------------------------------------------------------------------------------
+
+
+def read(
+    connection: Connection,
+    table: TableLike,
+    *,
+    where: Where | None = None,
+    columns: Sequence[str] | None = None,
+    page: int = PAGE,
+) -> Iterator[Row]:
+    """Rows of a table in RID order, one page at a time.
+
+    Parameters
+    ----------
+    connection : Connection
+    table : Table or (schema, name)
+    where : mapping, optional
+        Column to accepted values; all must match. An empty collection selects nothing.
+    columns : sequence of str, optional
+        Columns to return, all by default.
+    page : int
+        Rows per request.
+
+    Examples
+    --------
+    >>> list(read(connection, ("demo", "Image"), where={"Subject": ["1-ABC"]}))  # doctest: +SKIP
+    """
+    wanted = None if columns is None else list(dict.fromkeys(("RID", *columns)))
+    streams = [_pages(connection, table, part, wanted, page) for part in filters(where)]
+    in_order = len(streams) < 2 or list(where or ()) == ["RID"]
+    rows = chain.from_iterable(streams) if in_order else heapq.merge(*streams, key=itemgetter("RID"))
+    if columns is None or "RID" in columns:
+        yield from rows
+    else:
+        yield from ({name: row[name] for name in columns} for row in rows)
+
+
+def _pages(
+    connection: Connection, table: TableLike, condition: str, columns: Sequence[str] | None, page: int
+) -> Iterator[Row]:
+    path = f"{path_of(table)}{condition}"
+    base = f"/entity/{path}" if columns is None else f"/attribute/{path}/{','.join(map(escaped, columns))}"
+    doing, after = f"Reading {_label(table)} of {connection.name}", ""
+    while True:
+        rows: list[Row] = connection.get(f"{base}@sort(RID){after}?limit={page}", doing=doing).json()
+        yield from rows
+        if len(rows) < page:
+            return
+        after = f"@after({escaped(rows[-1]['RID'])})"
+
+
+def query(connection: Connection, path: str) -> list[Row]:
+    """GET an ``/entity``, ``/attribute``, ``/attributegroup`` or ``/aggregate`` path.
+
+    Parameters
+    ----------
+    connection : Connection
+    path : str
+        With its leading ``/``, names and values escaped.
+    """
+    rows: list[Row] = connection.get(path).json()
+    return rows
+
+
+def count(connection: Connection, table: TableLike, where: Where | None = None) -> int:
+    """How many rows of a table match `where`."""
+    doing = f"Counting {_label(table)} of {connection.name}"
+    paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in filters(where)]
+    return sum(int(connection.get(path, doing=doing).json()[0]["n"]) for path in paths)
+
+
+# Writing -----------------------------------------------------------------------------------------------------------
+
+
+def _check_columns(table: TableLike, rows: Sequence[Row]) -> set[str]:
+    """Names used by `rows`, which must be columns: the service would silently drop others."""
+    used: set[str] = set().union(*(row.keys() for row in rows))
+    if not isinstance(table, tuple):
+        unknown = used - set(table.columns.elements)
+        if unknown:
+            raise DerivaMLValidationError(f"Table {_label(table)} has no column {', '.join(sorted(unknown))}.")
+    return used
+
+
+def _defaulted(table: TableLike, used: set[str], defaults: Collection[str]) -> list[str]:
+    """Columns the service fills: those asked for, and those with a default that no row mentions."""
+    filled = set(defaults)
+    if not isinstance(table, tuple):
+        own = {
+            column.name
+            for column in table.columns
+            if column.default is not None or column.type.typename.startswith("serial")
+        }
+        filled |= own - used - set(SYSTEM_COLUMNS)
+    return sorted(filled)
+
+
+def insert(
+    connection: Connection,
+    table: TableLike,
+    rows: Iterable[Row],
+    *,
+    with_rids: bool = False,
+    skip_conflicts: bool = False,
+    defaults: Collection[str] = (),
+    chunk: int = CHUNK,
+) -> list[Row]:
+    """Insert rows, some per request.
+
+    Parameters
+    ----------
+    connection : Connection
+    table : Table or (schema, name)
+        With a `Table`, unknown columns are refused, and columns that no row mentions get their default.
+    rows : iterable of dict
+        A column that only some rows mention is empty in the others.
+    with_rids : bool
+        Whether the rows carry the (leased) RIDs that they shall have.
+    skip_conflicts : bool
+        Whether rows that violate a key are left out silently.
+    defaults : collection of str
+        Further columns that get their default.
+    chunk : int
+        Rows per request; each request is all or nothing.
+
+    Returns
+    -------
+    list of dict
+        The rows that were inserted, complete, in order.
+
+    Raises
+    ------
+    DerivaMLConflictError
+        If a key or a reference is violated; chunks before the refused one stay.
+    """
+    pending = list(rows)
+    if not pending:
+        return []
+    used = _check_columns(table, pending)
+    options = []
+    if skip_conflicts:
+        options.append("onconflict=skip")
+    if filled := _defaulted(table, used, defaults):
+        options.append("defaults=" + ",".join(escaped(name) for name in filled))
+    if with_rids:
+        options.append("nondefaults=RID")
+    path = f"/entity/{path_of(table)}" + ("?" + "&".join(options) if options else "")
+    doing = f"Inserting into {_label(table)} of {connection.name}"
+    made: list[Row] = []
+    for start in range(0, len(pending), chunk):
+        made += connection.post(path, json=pending[start : start + chunk], doing=doing).json()
+    return made
+
+
+def update(
+    connection: Connection,
+    table: TableLike,
+    rows: Iterable[Row],
+    *,
+    keys: Sequence[str] = ("RID",),
+    columns: Sequence[str],
+    chunk: int = CHUNK,
+) -> list[Row]:
+    """Set columns of the rows that agree in `keys`.
+
+    Parameters
+    ----------
+    connection : Connection
+    table : Table or (schema, name)
+    rows : iterable of dict
+        Each with `keys` and `columns`; one that matches nothing is ignored.
+    keys : sequence of str
+        ``("RID", "RMT")`` makes the update conditional on nobody having changed the row.
+    columns : sequence of str
+        What is set; a row without one of them empties it.
+
+    Returns
+    -------
+    list of dict
+        Keys and columns of the rows that were changed.
+    """
+    pending = list(rows)
+    _check_columns(table, pending)
+    path = f"/attributegroup/{path_of(table)}/{','.join(map(escaped, keys))};{','.join(map(escaped, columns))}"
+    doing = f"Updating {_label(table)} of {connection.name}"
+    changed: list[Row] = []
+    wanted = (*keys, *columns)
+    for start in range(0, len(pending), chunk):
+        body = [{name: row.get(name) for name in wanted} for row in pending[start : start + chunk]]
+        changed += connection.put(path, json=body, doing=doing).json()
+    return changed
+
+
+def update_one(connection: Connection, table: TableLike, rid: str, **values: Any) -> None:
+    """Set columns of one row.
+
+    Raises
+    ------
+    DerivaMLConflictError
+        If there is no such row (any more).
+    """
+    if not update(connection, table, [{"RID": rid, **values}], columns=tuple(values)):
+        raise DerivaMLConflictError(f"Row {rid} of {_label(table)} is gone.")
+
+
+def delete(connection: Connection, table: TableLike, where: Where) -> int:
+    """Delete the rows that match; how many there were."""
+    if not where:
+        raise DerivaMLValidationError(f"Deleting all rows of {_label(table)} needs a condition.")
+    doing = f"Deleting from {_label(table)} of {connection.name}"
+    gone = 0
+    for part in filters(where):
+        path = f"{path_of(table)}{part}"
+        found = int(connection.get(f"/aggregate/{path}/n:=cnt(RID)", doing=doing).json()[0]["n"])
+        if found:
+            try:
+                connection.delete(f"/entity/{path}", doing=doing)
+            except DerivaMLNotFoundError:
+                # Somebody else was faster.
+                continue
+            gone += found
+    return gone

@@ -1,0 +1,143 @@
+"""Changes of an execution's status: the local store first, the catalog second."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.errors import InvalidTransitionError
+from deriva_ml.execution.states import validate_transition
+from deriva_ml.execution.sync import push, required_state
+from deriva_ml.names import ExecutionStatus
+from deriva_ml.workspace.executions import now
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+_WITH_ERROR = frozenset({ExecutionStatus.Failed, ExecutionStatus.Aborted})
+
+
+def duration_text(duration: timedelta | None) -> str:
+    """A duration as the catalog keeps it.
+
+    Examples
+    --------
+    >>> duration_text(timedelta(minutes=2, seconds=3.12341))
+    '0.0H 2.0min 3.1234sec'
+    """
+    if duration is None:
+        return "0H 0min 0.0sec"
+    hours, rest = divmod(duration.total_seconds(), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{round(hours, 0)}H {round(minutes, 0)}min {round(seconds, 4)}sec"
+
+
+def transition(
+    session: Session,
+    execution_rid: str,
+    target: ExecutionStatus,
+    *,
+    message: str | None = None,
+    error: str | None = None,
+    **fields: Any,
+) -> None:
+    """Move an execution to another status.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid : str
+    target : ExecutionStatus
+    message : str, optional
+        Shown as ``Status_Detail`` from now on; the former one stays where it is not given.
+    error : str, optional
+        Why it failed or was aborted.
+    fields
+        Other columns of the local store that change with it.
+
+    Raises
+    ------
+    InvalidTransitionError
+        If the move is not allowed.
+    """
+    state = required_state(session, execution_rid)
+    validate_transition(current=state.status, target=target)
+    changes: dict[str, Any] = {"status": target, "sync_pending": True, **fields}
+    changes["error"] = error if target in _WITH_ERROR else None
+    if message is not None:
+        changes["status_detail"] = message
+    if not session.workspace.executions.update(execution_rid, expected=state.status, **changes):
+        raise InvalidTransitionError(
+            f"Execution {execution_rid} was moved from {state.status} by another process meanwhile; "
+            "look at its status and try again."
+        )
+    push(session, execution_rid)
+
+
+def update_status(
+    session: Session,
+    execution_rid: str,
+    target: ExecutionStatus | str,
+    message: str | None = None,
+    *,
+    error: str | None = None,
+) -> None:
+    """Set status and message; with the status it has already only the message changes.
+
+    Raises
+    ------
+    InvalidTransitionError
+        If the move is not allowed.
+    """
+    target = ExecutionStatus(target)
+    state = required_state(session, execution_rid)
+    if target != state.status:
+        extra = _times_of(target)
+        transition(session, execution_rid, target, message=message, error=error or _reason(target, message), **extra)
+    elif message is None and error is None:
+        validate_transition(current=state.status, target=target)
+    else:
+        changes: dict[str, Any] = {"sync_pending": True}
+        if message is not None:
+            changes["status_detail"] = message
+        if target in _WITH_ERROR:
+            changes["error"] = error or message
+        session.workspace.executions.update(execution_rid, **changes)
+        push(session, execution_rid)
+
+
+def _reason(target: ExecutionStatus, message: str | None) -> str | None:
+    return message if target in _WITH_ERROR else None
+
+
+def _times_of(target: ExecutionStatus) -> dict[str, Any]:
+    return {"start_time": now()} if target is ExecutionStatus.Running else {}
+
+
+def start(session: Session, execution_rid: str) -> None:
+    """Created to Running; the clock starts, and this process owns the run."""
+    session.workspace.executions.own(execution_rid)
+    transition(session, execution_rid, ExecutionStatus.Running, start_time=now())
+
+
+def stop(session: Session, execution_rid: str) -> None:
+    """Running to Stopped; the clock stops."""
+    transition(session, execution_rid, ExecutionStatus.Stopped, **_stopped_clock(session, execution_rid))
+
+
+def fail(session: Session, execution_rid: str, error: str) -> None:
+    """Running to Failed, with the reason; the clock stops."""
+    clock = _stopped_clock(session, execution_rid)
+    transition(session, execution_rid, ExecutionStatus.Failed, error=error, **clock)
+
+
+def abort(session: Session, execution_rid: str, reason: str = "Execution Aborted") -> None:
+    """End an execution for good; nothing of it can be committed any more."""
+    running = required_state(session, execution_rid).status is ExecutionStatus.Running
+    clock = _stopped_clock(session, execution_rid) if running else {}
+    transition(session, execution_rid, ExecutionStatus.Aborted, error=reason, **clock)
+
+
+def _stopped_clock(session: Session, execution_rid: str) -> dict[str, Any]:
+    started, stopped = required_state(session, execution_rid).start_time, now()
+    return {"stop_time": stopped, "duration": duration_text(stopped - started if started else None)}

@@ -1,0 +1,141 @@
+"""Bring the local and the catalog's state of an execution together."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from deriva_ml.ermrest import rows
+from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency
+from deriva_ml.names import ConnectionMode, ExecutionStatus, MLTable
+from deriva_ml.workspace.executions import ExecutionState
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
+
+_ADOPT = frozenset(
+    {
+        (ExecutionStatus.Running, ExecutionStatus.Aborted),
+        (ExecutionStatus.Pending_Upload, ExecutionStatus.Uploaded),
+        (ExecutionStatus.Running, ExecutionStatus.Failed),
+    }
+)
+"""(local, catalog) pairs in which the catalog is right."""
+
+_PUSH = frozenset(
+    {
+        (ExecutionStatus.Stopped, ExecutionStatus.Running),
+        (ExecutionStatus.Failed, ExecutionStatus.Running),
+        (ExecutionStatus.Uploaded, ExecutionStatus.Pending_Upload),
+        (ExecutionStatus.Uploaded, ExecutionStatus.Running),
+        (ExecutionStatus.Aborted, ExecutionStatus.Running),
+    }
+)
+"""(local, catalog) pairs in which this machine is right."""
+
+
+def required_state(session: Session, execution_rid: str) -> ExecutionState:
+    """Local state of an execution.
+
+    Raises
+    ------
+    DerivaMLStateInconsistency
+        If this machine does not know the execution.
+    """
+    state = session.workspace.executions.get(execution_rid)
+    if state is None:
+        raise DerivaMLStateInconsistency(
+            f"The local store {session.workspace.database.path} does not know execution {execution_rid!r}; "
+            "open the catalog with the working directory that the execution was created with."
+        )
+    return state
+
+
+def push(session: Session, execution_rid: str) -> bool:
+    """Write the local state to the catalog; a failure is a warning, and is made good later.
+
+    Returns
+    -------
+    bool
+        Whether the catalog has the state now.
+    """
+    if session.mode == ConnectionMode.offline:
+        return False
+    state = required_state(session, execution_rid)
+    row = {
+        "RID": state.rid,
+        "Status": str(state.status),
+        "Status_Detail": state.error or state.status_detail,
+        "Execution_Duration": state.duration,
+        "Download_Duration": state.download_duration,
+        "Upload_Duration": state.upload_duration,
+    }
+    try:
+        columns = [column for column in row if column != "RID"]
+        changed = rows.update(session.connection, session.ml_table(MLTable.execution), [row], columns=columns)
+    except DerivaMLException as error:
+        logger.warning(
+            "The status %s of execution %s is kept on this machine only: %s It is sent by the next change, or by "
+            "ml.resume_execution().",
+            state.status,
+            execution_rid,
+            error,
+        )
+        return False
+    if not changed:
+        logger.warning("Execution %s is no longer in the catalog; its status is kept on this machine.", execution_rid)
+        return False
+    session.workspace.executions.update(execution_rid, sync_pending=False, last_activity=state.last_activity)
+    return True
+
+
+def reconcile(session: Session, execution_rid: str) -> None:
+    """Send what the catalog has not heard of, then settle what differs; done when an execution is resumed.
+
+    Raises
+    ------
+    DerivaMLStateInconsistency
+        If the two states contradict each other, or the catalog has no such execution.
+    """
+    state = required_state(session, execution_rid)
+    if session.mode == ConnectionMode.offline:
+        return
+    if state.sync_pending and not push(session, execution_rid):
+        return
+    try:
+        table = session.ml_table(MLTable.execution)
+        found = list(rows.read(session.connection, table, where={"RID": [execution_rid]}))
+    except DerivaMLException as error:
+        logger.warning("The catalog's state of execution %s is unknown: %s", execution_rid, error)
+        return
+    if not found:
+        raise DerivaMLStateInconsistency(
+            f"Execution {execution_rid} is known on this machine ({state.status}) but not in {session.connection.name}."
+        )
+    _settle(session, required_state(session, execution_rid), found[0]["Status"], found[0]["Status_Detail"])
+
+
+def _settle(session: Session, state: ExecutionState, status: str | None, detail: str | None) -> None:
+    try:
+        remote = ExecutionStatus(status or "")
+    except ValueError as error:
+        raise DerivaMLStateInconsistency(
+            f"The catalog says {status!r} of execution {state.rid}, which is no status of an execution."
+        ) from error
+    pair = (state.status, remote)
+    if state.status == remote:
+        return
+    store = session.workspace.executions
+    if pair in _ADOPT:
+        failed = remote in {ExecutionStatus.Failed, ExecutionStatus.Aborted}
+        store.update(state.rid, status=remote, error=detail if failed else None)
+    elif pair in _PUSH:
+        store.update(state.rid, sync_pending=True)
+        push(session, state.rid)
+    else:
+        raise DerivaMLStateInconsistency(
+            f"Execution {state.rid} is {state.status} on this machine but {remote} in the catalog. Decide which is right "
+            "and set the other one, for example with ml.lookup_execution(rid).status = ..."
+        )

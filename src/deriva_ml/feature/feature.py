@@ -1,0 +1,196 @@
+"""Features of a catalog: define, look up, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.errors import DerivaMLException, DerivaMLFeatureNotFound, DerivaMLTableTypeError
+from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.model.build import Reference, feature_table
+from deriva_ml.model.define import ColumnDefinition
+from deriva_ml.names import MLVocab
+from deriva_ml.records import FeatureReference
+from deriva_ml.vocabulary import add_term
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.session import Session
+
+
+def find_features(model: CatalogModel, table: Table | str | None = None) -> list[Feature]:
+    """Features of a table, or of all tables.
+
+    Parameters
+    ----------
+    model : CatalogModel
+        Of a catalog or a bag.
+    table : Table or str, optional
+
+    Returns
+    -------
+    list of Feature
+    """
+    return [Feature(model, found) for found in model.find_features(table)]
+
+
+def lookup_feature(model: CatalogModel, table: Table | str, feature_name: str) -> Feature:
+    """Find a feature.
+
+    Parameters
+    ----------
+    model : CatalogModel
+        Of a catalog or a bag.
+    table : Table or str
+        The labelled table.
+    feature_name : str
+
+    Returns
+    -------
+    Feature
+
+    Raises
+    ------
+    DerivaMLFeatureNotFound
+        If the table has no such feature; the message names those that it has.
+    """
+    target = model.name_to_table(table)
+    features = model.find_features(target)
+    for found in features:
+        if found.name == feature_name:
+            return Feature(model, found)
+    known = ", ".join(sorted(found.name for found in features)) or "none"
+    raise DerivaMLFeatureNotFound(
+        target.name, feature_name, f"Table {target.name!r} has no feature {feature_name!r}; it has: {known}."
+    )
+
+
+def create_feature(
+    session: Session,
+    target_table: Table | str,
+    feature_name: str,
+    terms: Iterable[Table | str] | None = None,
+    assets: Iterable[Table | str] | None = None,
+    metadata: Iterable[ColumnDefinition | Table | str | dict[str, Any]] | None = None,
+    optional: Collection[str] | None = None,
+    comment: str = "",
+    update_navbar: bool = True,
+) -> type[FeatureRecord]:
+    """Define a feature: a kind of label that executions give to rows of a table.
+
+    Parameters
+    ----------
+    session : Session
+    target_table : Table or str
+        The labelled table.
+    feature_name : str
+        Becomes a term of the vocabulary Feature_Name too.
+    terms : iterable of Table or str, optional
+        Vocabularies; a value names one term of each.
+    assets : iterable of Table or str, optional
+        Asset tables; a value names one asset of each.
+    metadata : iterable of ColumnDefinition, Table or str, optional
+        Further columns, and tables that a value refers to.
+    optional : collection of str, optional
+        Names of those terms, assets and tables that a value may leave out.
+    comment : str
+        What the feature means.
+    update_navbar : bool
+        Whether the navigation bar of the catalog's pages is made again.
+
+    Returns
+    -------
+    type
+        Class of the feature's records.
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If one of `terms` is no vocabulary, or one of `assets` no asset table.
+    DerivaMLException
+        If the feature exists.
+    """
+    model = session.model
+    target = model.name_to_table(target_table)
+    if any(found.name == feature_name for found in model.find_features(target)):
+        raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
+    nullable = frozenset(optional or ())
+    payload = [_reference(model, table, nullable, "asset") for table in assets or ()]
+    payload += [_reference(model, table, nullable, "vocabulary") for table in terms or ()]
+    further = [_column_or_reference(model, item, nullable) for item in metadata or ()]
+    home = model.default_schema or target.schema.name
+    definition = feature_table(
+        model.reference_to(target), feature_name, [*payload, *further], model.ml_schema, comment
+    )
+    add_term(session, MLVocab.feature_name, feature_name, comment or f"Feature {feature_name} of {target.name}.")
+    session.create_table(definition, home, update_navbar=update_navbar)
+    return lookup_feature(session.model, (target.schema.name, target.name), feature_name).feature_record_class()
+
+
+def _reference(model: CatalogModel, table: Table | str, optional: Collection[str], kind: str) -> Reference:
+    """A column that refers to a table of the required kind (``asset``, ``vocabulary`` or any)."""
+    found = model.name_to_table(table)
+    if kind and not (model.is_asset(found) if kind == "asset" else model.is_vocabulary(found)):
+        raise DerivaMLTableTypeError(
+            kind, found.name, f"{found.name!r} is not {'an asset table' if kind == 'asset' else 'a vocabulary'}."
+        )
+    return model.reference_to(found, nullok=found.name in optional)
+
+
+def _column_or_reference(
+    model: CatalogModel, item: ColumnDefinition | Table | str | dict[str, Any], optional: Collection[str]
+) -> Reference | ColumnDefinition | dict[str, Any]:
+    if isinstance(item, ColumnDefinition | dict):
+        return item
+    return _reference(model, item, optional, "")
+
+
+def delete_feature(session: Session, table: Table | str, feature_name: str) -> bool:
+    """Delete a feature with all its values; the term in Feature_Name stays.
+
+    Parameters
+    ----------
+    session : Session
+    table : Table or str
+        The labelled table.
+    feature_name : str
+
+    Returns
+    -------
+    bool
+        Whether there was such a feature.
+    """
+    try:
+        feature = lookup_feature(session.model, table, feature_name)
+    except DerivaMLFeatureNotFound:
+        return False
+    session.drop_table(feature.feature_table)
+    return True
+
+
+def find_features_referencing(
+    model: CatalogModel, table: Table | str, column: str | None = None
+) -> list[FeatureReference]:
+    """Features whose values refer to a table.
+
+    Parameters
+    ----------
+    model : CatalogModel
+    table : Table or str
+        A vocabulary, asset table or labelled table.
+    column : str, optional
+        Only references to this column of it.
+
+    Returns
+    -------
+    list of FeatureReference
+    """
+    wanted = model.name_to_table(table)
+    found = []
+    for feature in model.find_features():
+        for fkey in feature.table.foreign_keys:
+            referenced = [there.name for there in fkey.referenced_columns]
+            if fkey.pk_table is wanted and column in (None, *referenced):
+                name = next(iter(fkey.foreign_key_columns)).name
+                found.append(FeatureReference(feature.target.name, feature.name, feature.table.name, name))
+    return found

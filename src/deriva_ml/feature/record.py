@@ -1,0 +1,228 @@
+"""What a feature table looks like, and the class of its records.
+
+A feature is a table that says: *this execution gave that row the value so-and-so*. Its key is the execution, the
+labelled row, the name of the feature and, rarely, qualifiers such as left or right eye; all else is the value.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.model.fields import field_name, field_of
+from deriva_ml.names import SYSTEM_COLUMNS
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import CatalogModel, Column, FeatureTable, Table
+
+EXECUTION, FEATURE_NAME = "Execution", "Feature_Name"
+
+
+class FeatureRecord(BaseModel):
+    """One value of a feature for one row; `Feature.feature_record_class` gives the class for a given feature.
+
+    Parameters
+    ----------
+    Execution : str, optional
+        RID of the execution that gave the value; filled in by ``exe.add_features``.
+    Feature_Name : str
+    RCT : str, optional
+        When the value was recorded; set on records that are read.
+
+    Attributes
+    ----------
+    feature : Feature
+        The feature that a record belongs to (class attribute).
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, populate_by_name=True, protected_namespaces=()
+    )
+
+    feature: ClassVar[Feature | None] = None
+
+    Execution: str | None = None
+    Feature_Name: str = ""
+    RCT: str | None = None
+
+    @classmethod
+    def _defined(cls) -> Feature:
+        if cls.feature is None:
+            raise DerivaMLException(
+                f"{cls.__name__} belongs to no feature; take a class from ml.feature_record_class(table, feature_name)."
+            )
+        return cls.feature
+
+    @classmethod
+    def feature_columns(cls) -> set[Column]:
+        """Columns of the value: assets, terms and plain values."""
+        return cls._defined().feature_columns
+
+    @classmethod
+    def asset_columns(cls) -> set[Column]:
+        """Columns that name an asset; they take its RID, or the path of a file that is committed with the record."""
+        return cls._defined().asset_columns
+
+    @classmethod
+    def term_columns(cls) -> set[Column]:
+        """Columns that hold a vocabulary term's name."""
+        return cls._defined().term_columns
+
+    @classmethod
+    def value_columns(cls) -> set[Column]:
+        """Columns that hold a plain value."""
+        return cls._defined().value_columns
+
+    def to_row(self) -> dict[str, Any]:
+        """Column name to value, as in the catalog; paths as text."""
+        row = self.model_dump(by_alias=True)
+        return {column: str(value) if isinstance(value, Path) else value for column, value in row.items()}
+
+
+class Feature:
+    """A kind of label on the rows of one table.
+
+    Parameters
+    ----------
+    model : CatalogModel
+        Model of the catalog or bag that has the feature.
+    found : FeatureTable
+        The table of its values, as the model describes it.
+
+    Attributes
+    ----------
+    feature_name : str
+    target_table : Table
+        The labelled table.
+    feature_table : Table
+        The association table that holds the values.
+    target_column : str
+        Name of the column with the RID of the labelled row.
+    qualifier_columns : list of str
+        Names of the key columns beyond execution, feature name and target.
+    """
+
+    def __init__(self, model: CatalogModel, found: FeatureTable) -> None:
+        self._model = model
+        self.feature_name = found.name
+        self.target_table: Table = found.target
+        self.feature_table: Table = found.table
+        self.target_column = found.target_column
+        self.qualifier_columns = list(found.qualifiers)
+
+    @cached_property
+    def _payload(self) -> dict[str, Column]:
+        left_out = {*SYSTEM_COLUMNS, EXECUTION, FEATURE_NAME, self.target_column, *self.qualifier_columns}
+        return {column.name: column for column in self.feature_table.columns if column.name not in left_out}
+
+    @cached_property
+    def _referenced(self) -> dict[str, Table]:
+        """Payload column to the table that it refers to."""
+        return {
+            next(iter(fkey.foreign_key_columns)).name: fkey.pk_table
+            for fkey in self.feature_table.foreign_keys
+            if len(fkey.foreign_key_columns) == 1
+        }
+
+    @property
+    def feature_columns(self) -> set[Column]:
+        """Columns of the value: assets, terms and plain values."""
+        return set(self._payload.values())
+
+    @cached_property
+    def asset_columns(self) -> set[Column]:
+        """Columns of the value that name an asset."""
+        return {
+            column
+            for name, column in self._payload.items()
+            if name in self._referenced and self._model.is_asset(self._referenced[name])
+        }
+
+    @cached_property
+    def term_columns(self) -> set[Column]:
+        """Columns of the value that hold a vocabulary term's name."""
+        return {
+            column
+            for name, column in self._payload.items()
+            if name in self._referenced and self._model.is_vocabulary(self._referenced[name])
+        }
+
+    @property
+    def value_columns(self) -> set[Column]:
+        """Columns of the value that are neither asset nor term."""
+        return self.feature_columns - self.asset_columns - self.term_columns
+
+    def asset_table(self, column: str) -> Table | None:
+        """Asset table that a column refers to, None for other columns."""
+        return self._referenced[column] if column in {found.name for found in self.asset_columns} else None
+
+    def feature_record_class(self) -> type[FeatureRecord]:
+        """Class of the records of this feature.
+
+        Columns that the catalog requires are required, others are optional; a column's default is the default of
+        the field. Asset columns accept a RID or a path.
+
+        Returns
+        -------
+        type
+            Subclass of `FeatureRecord`, the same one for the same feature.
+        """
+        return self._record_class
+
+    @cached_property
+    def _record_class(self) -> type[FeatureRecord]:
+        columns = self.feature_table.columns
+        shape = tuple((column.name, column.type.typename, column.nullok) for column in columns)
+        known = _classes.get(self.feature_table)
+        if known is None or known[0] != shape:
+            known = _classes[self.feature_table] = (shape, self._make_record_class())
+        return known[1]
+
+    def _make_record_class(self) -> type[FeatureRecord]:
+        columns = {column.name: column for column in self.feature_table.columns}
+        paths = {column.name for column in self.asset_columns}
+        fields: dict[str, Any] = {FEATURE_NAME: (str, self.feature_name)}
+        for name in (self.target_column, *self.qualifier_columns, *self._payload):
+            kind, default = field_of(columns[name], str | Path if name in paths else None)
+            field = field_name(name, _RESERVED)
+            fields[field] = (kind, default if field == name else Field(default, alias=name))
+        made = create_model(
+            f"{self.target_table.name}Feature{self.feature_name}",
+            __base__=FeatureRecord,
+            __module__=__name__,
+            __doc__=f"A value of feature {self.feature_name!r} of a row of {self.target_table.name!r}.",
+            **fields,
+        )
+        made.feature = self
+        return made
+
+    def record_of(self, row: dict[str, Any]) -> FeatureRecord:
+        """Make a record of a row that was read, without validating it again."""
+        record_class = self.feature_record_class()
+        values = {name: row.get(field.alias or name, field.default) for name, field in record_class.model_fields.items()}
+        return record_class.model_construct(_fields_set=set(values), **values)
+
+    def __repr__(self) -> str:
+        columns = ", ".join(self._payload)
+        return f"<Feature {self.feature_name!r} of {self.target_table.name!r}: {columns}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{column.type.typename}</td><td>{column.comment or ''}</td></tr>"
+            for name, column in self._payload.items()
+        )
+        return (
+            f"<p><b>{self.feature_name}</b>, a feature of <b>{self.target_table.name}</b></p>"
+            f"<table><tr><th>column</th><th>type</th><th>comment</th></tr>{rows}</table>"
+        )
+
+
+_classes: WeakKeyDictionary[Any, tuple[tuple[Any, ...], type[FeatureRecord]]] = WeakKeyDictionary()
+
+
+_RESERVED = frozenset(dir(FeatureRecord)) - {"Execution", "Feature_Name", "RCT"}

@@ -1,0 +1,180 @@
+"""Breadth-first walk over data-flow edges: from an execution to those that made its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deriva_ml.records import AssetSummary, DatasetSummary, ExecutionSummary, LineageNode
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is recorded about one execution.
+
+    Parameters
+    ----------
+    execution : ExecutionSummary
+    datasets : tuple of DatasetSummary
+        What it read.
+    assets : tuple of AssetSummary
+        What it read.
+    neighbours : tuple of str
+        RIDs of the executions that come next in the direction of the walk, in the order in which they are shown.
+    """
+
+    execution: ExecutionSummary
+    datasets: tuple[DatasetSummary, ...] = ()
+    assets: tuple[AssetSummary, ...] = ()
+    neighbours: tuple[str, ...] = ()
+
+
+Expand = Callable[[Sequence[str]], Mapping[str, Facts]]
+"""Looks up one generation of executions; leaves out those that do not exist."""
+
+
+@dataclass
+class Walk:
+    """Outcome of a walk.
+
+    Parameters
+    ----------
+    node : LineageNode, optional
+        The tree; None where the first execution does not exist.
+    visited : int
+        Distinct executions in it.
+    complete : bool
+        False when `max_executions` cut it.
+    cycle : bool
+        Whether an execution depends on itself.
+    capped : bool
+        Whether `depth` cut it.
+    """
+
+    node: LineageNode | None = None
+    visited: int = 0
+    complete: bool = True
+    cycle: bool = False
+    capped: bool = False
+
+
+@dataclass
+class _State:
+    facts: dict[str, Facts] = field(default_factory=dict)
+    children: dict[str, list[str]] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    complete: bool = True
+    capped: bool = False
+
+
+def walk(
+    start: str,
+    expand: Expand,
+    *,
+    depth: int | None = None,
+    max_executions: int = 500,
+    also: Iterable[str] = (),
+) -> Walk:
+    """Walk from one execution to all it depends on, generation by generation.
+
+    Parameters
+    ----------
+    start : str
+        RID of the execution at the root of the tree.
+    expand : callable
+        Called once per generation with its RIDs.
+    depth : int, optional
+        Generations beyond `start`; None for all.
+    max_executions : int
+        No more executions than this are looked up.
+    also : iterable of str
+        Further neighbours of `start`.
+
+    Returns
+    -------
+    Walk
+        An execution met a second time is a node marked `already_shown`, without what lies behind it; the occurrence
+        nearest to the root is the full one.
+    """
+    state = _State(seen={start})
+    generation, level = [start], 0
+    while generation:
+        found = expand(generation)
+        upcoming: list[str] = []
+        for rid in generation:
+            if rid not in found:
+                continue
+            state.facts[rid] = found[rid]
+            extra = tuple(also) if rid == start else ()
+            neighbours = [other for other in dict.fromkeys((*found[rid].neighbours, *extra)) if other != rid]
+            if depth is not None and level >= depth:
+                state.capped = state.capped or bool(neighbours)
+                neighbours = []
+            state.children[rid] = neighbours
+            upcoming.extend(_new(neighbours, state, max_executions))
+        generation, level = upcoming, level + 1
+    return Walk(
+        node=_tree(start, state) if start in state.facts else None,
+        visited=len(state.facts),
+        complete=state.complete,
+        cycle=_has_cycle(state.children),
+        capped=state.capped,
+    )
+
+
+def _new(neighbours: list[str], state: _State, max_executions: int) -> list[str]:
+    """Neighbours not seen before; drops from `neighbours` those that the cap leaves out."""
+    fresh: list[str] = []
+    for rid in list(neighbours):
+        if rid in state.seen:
+            continue
+        if len(state.seen) >= max_executions:
+            state.complete = False
+            neighbours.remove(rid)
+            continue
+        state.seen.add(rid)
+        fresh.append(rid)
+    return fresh
+
+
+def _tree(start: str, state: _State) -> LineageNode:
+    """Build the tree breadth first and without recursion: a chain may be longer than the interpreter's stack."""
+    root = _node(state.facts[start])
+    queue: list[tuple[str, LineageNode]] = [(start, root)]
+    shown = {start}
+    for rid, node in queue:
+        for other in state.children[rid]:
+            facts = state.facts.get(other)
+            if facts is None:
+                continue
+            if other in shown:
+                node.parents.append(LineageNode(execution=facts.execution, already_shown=True))
+                continue
+            shown.add(other)
+            parent = _node(facts)
+            node.parents.append(parent)
+            queue.append((other, parent))
+    return root
+
+
+def _node(facts: Facts) -> LineageNode:
+    return LineageNode(
+        execution=facts.execution, consumed_datasets=list(facts.datasets), consumed_assets=list(facts.assets)
+    )
+
+
+def _has_cycle(children: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the graph has a cycle, by taking away executions that nothing left depends on."""
+    pending = dict.fromkeys(children, 0)
+    for neighbours in children.values():
+        for rid in neighbours:
+            if rid in pending:
+                pending[rid] += 1
+    free = [rid for rid, number in pending.items() if not number]
+    for rid in free:
+        for other in children[rid]:
+            if other in pending:
+                pending[other] -= 1
+                if not pending[other]:
+                    free.append(other)
+    return len(free) < len(pending)

@@ -1,0 +1,18 @@
+"""Keys of the annotations that this library reads or writes."""
+
+from __future__ import annotations
+
+DISPLAY = "tag:misd.isi.edu,2015:display"
+VISIBLE_COLUMNS = "tag:isrd.isi.edu,2016:visible-columns"
+VISIBLE_FOREIGN_KEYS = "tag:isrd.isi.edu,2016:visible-foreign-keys"
+TABLE_DISPLAY = "tag:isrd.isi.edu,2016:table-display"
+COLUMN_DISPLAY = "tag:isrd.isi.edu,2016:column-display"
+FOREIGN_KEY = "tag:isrd.isi.edu,2016:foreign-key"
+SOURCE_DEFINITIONS = "tag:isrd.isi.edu,2019:source-definitions"
+ASSET = "tag:isrd.isi.edu,2017:asset"
+BULK_UPLOAD = "tag:isrd.isi.edu,2017:bulk-upload"
+CHAISE_CONFIG = "tag:isrd.isi.edu,2019:chaise-config"
+EXPORT = "tag:isrd.isi.edu,2019:export"
+EXPORT_FRAGMENTS = "tag:isrd.isi.edu,2021:export-fragment-definitions"
+STRICT_RID = "tag:isrd.isi.edu,2026:strict-preallocated-rid"
+CATALOG_PROVENANCE = "tag:deriva-ml.org,2025:catalog-provenance"

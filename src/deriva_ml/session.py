@@ -1,0 +1,357 @@
+"""One open catalog with its model and its workspace: what every room is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from deriva_ml.errors import (
+    DerivaMLConfigurationError,
+    DerivaMLOfflineError,
+    DerivaMLReadOnlyError,
+    DerivaMLSchemaError,
+    DerivaMLSchemaPinned,
+    DerivaMLValidationError,
+)
+from deriva_ml.ermrest import tables
+from deriva_ml.ermrest.connect import Connection, Host, connect
+from deriva_ml.model import tags
+from deriva_ml.model.document import DocumentModel
+from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
+from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
+from deriva_ml.rows.live import LiveReader
+from deriva_ml.schema.display import chaise_config
+from deriva_ml.workspace import Workspace, paths
+from deriva_ml.workspace.pinned_model import KeptModel
+
+
+class Resolver(Protocol):
+    """What a record may ask of the rooms above it; the front door puts one into the session."""
+
+    def lookup_execution(self, execution_rid: str) -> Any:
+        """The record of an execution."""
+
+    def lookup_asset(self, asset_rid: str) -> Any:
+        """The record of an asset."""
+
+    def lookup_dataset(self, dataset: Any) -> Any:
+        """A dataset."""
+
+    def lookup_workflow(self, workflow_rid: str) -> Any:
+        """A workflow."""
+
+    def list_asset_executions(self, asset_rid: str, asset_role: str | None = None) -> list[Any]:
+        """Executions that read or wrote an asset."""
+
+    def download_dataset_bag(self, dataset: Any) -> Any:
+        """A version of a dataset as a bag on this disk."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One open connection, its model and its workspace.
+
+    It can be pickled; the model is then read again where it is unpickled.
+
+    Parameters
+    ----------
+    connection : Connection
+    workspace : Workspace
+    working_dir, cache_dir : Path
+    ml_schema : str
+    given_domain_schemas : frozenset of str, optional
+        None for all that are neither the library's nor the service's.
+    given_default_schema : str, optional
+        None for the only domain schema there is.
+    given_project_name : str, optional
+    clean_execution_dir : bool
+        Whether the scratch directory of an execution is removed once everything is committed.
+    hydra_runtime_output_dir : Path, optional
+    s3_bucket : str, optional
+    use_minid : bool
+    mode : ConnectionMode
+    resolver : Resolver, optional
+        Set by the front door.
+    """
+
+    connection: Connection
+    workspace: Workspace
+    working_dir: Path
+    cache_dir: Path
+    ml_schema: str = ML_SCHEMA
+    given_domain_schemas: frozenset[str] | None = None
+    given_default_schema: str | None = None
+    given_project_name: str | None = None
+    clean_execution_dir: bool = True
+    hydra_runtime_output_dir: Path | None = None
+    s3_bucket: str | None = None
+    use_minid: bool = False
+    mode: ConnectionMode = ConnectionMode.online
+    resolver: Any = field(default=None, repr=False)
+    terms: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
+    """Vocabulary terms that were read; kept by `vocabulary`."""
+    _model: CatalogModel | None = field(default=None, init=False, repr=False)
+    _snapshots: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_model": None, "_snapshots": {}, "terms": {}}
+
+    # The model -----------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> CatalogModel:
+        """The model, read when first asked for; offline or pinned, the one kept in the working directory."""
+        if self._model is None:
+            self._model = self._wrap(self._kept_model() or self._fetched_model())
+        return self._model
+
+    def refresh(self, *, force: bool = False) -> CatalogModel:
+        """Read the model again.
+
+        Raises
+        ------
+        DerivaMLOfflineError
+            If this session works offline.
+        DerivaMLSchemaPinned
+            If the model is pinned and not `force`.
+        """
+        self.require_online("refresh the schema")
+        kept = self.workspace.pinned_model.load()
+        if kept is not None and kept.pin is not None and not force:
+            raise DerivaMLSchemaPinned(f"The schema is pinned since {kept.pin.at}; unpin it with ml.unpin_schema().")
+        self._model = self._wrap(self._fetched_model())
+        self.terms.clear()
+        return self._model
+
+    def _wrap(self, model: Any) -> CatalogModel:
+        if self.ml_schema not in model.schemas:
+            raise DerivaMLSchemaError(
+                f"{self.connection.name} has no schema {self.ml_schema!r}: it was not made for DerivaML. "
+                "Make a catalog with create_ml_catalog(), or the schema with create_ml_schema()."
+            )
+        for name in self.given_domain_schemas or ():
+            if name not in model.schemas:
+                raise DerivaMLSchemaError(f"There is no schema {name!r} in {self.connection.name}.")
+        given = self.given_default_schema
+        if given is not None and given not in model.schemas:
+            raise DerivaMLSchemaError(f"There is no schema {given!r} in {self.connection.name} to be the default one.")
+        return CatalogModel(model, self.ml_schema, self.given_domain_schemas, given)
+
+    def _kept_model(self) -> Any:
+        """The model of the working directory, where it must be used."""
+        if self.connection.is_snapshot:
+            return None
+        kept = self.workspace.pinned_model.load()
+        usable = kept is not None and kept.catalog_id == self.connection.catalog_id
+        if self.mode is ConnectionMode.offline:
+            if kept is None or not usable:
+                raise DerivaMLConfigurationError(
+                    f"Working offline needs the model of {self.connection.name} in {self.working_dir}; "
+                    "connect online once to keep it there."
+                )
+            return DocumentModel(kept.schema)
+        if kept is not None and usable and kept.pin is not None:
+            return self.connection.model(kept.schema)
+        return None
+
+    def _fetched_model(self) -> Any:
+        document = self.connection.schema_document()
+        if not self.connection.is_snapshot:
+            known = self.workspace.pinned_model
+            former = known.load()
+            if former is None or (former.pin is None and former.snapshot_id != document.get("snaptime", "")):
+                place = self.connection
+                snaptime = str(document.get("snaptime", ""))
+                known.store(KeptModel(place.host, place.catalog_id, snaptime, self.ml_schema, document))
+        return self.connection.model(document)
+
+    @property
+    def domain_schemas(self) -> frozenset[str]:
+        """Schemas of the user's own tables."""
+        return self.model.domain_schemas
+
+    @property
+    def default_schema(self) -> str | None:
+        """Schema in which new tables are made when none is named."""
+        return self.model.default_schema
+
+    @property
+    def project_name(self) -> str:
+        """Prefix of the short identifiers of new terms."""
+        return self.given_project_name or self.default_schema or ML_SCHEMA
+
+    @property
+    def reader(self) -> LiveReader:
+        """Rows of this catalog."""
+        return LiveReader(self.connection, lambda: self.model)
+
+    def table(self, name: TableName) -> Table:
+        """A table by name, (schema, name) or as an object; see `CatalogModel.name_to_table`."""
+        return self.model.name_to_table(name)
+
+    def ml_table(self, name: str) -> Table:
+        """A table of the ML schema."""
+        return self.model.ml_table(name)
+
+    # Other views of the same catalog -------------------------------------------------------------------------------
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether this reads the catalog as it was at a time."""
+        return self.connection.is_snapshot
+
+    def at(self, snapshot: str) -> Session:
+        """The same catalog as it was at a snapshot, given as its id or as ``catalog@id``; kept and handed out again."""
+        snaptime = snapshot.rpartition("@")[2]
+        if snaptime == self.connection.snapshot:
+            return self
+        if snaptime not in self._snapshots:
+            made = Session(**{name: getattr(self, name) for name, part in self.__dataclass_fields__.items() if part.init})
+            made.connection = self.connection.at(snaptime)
+            self._snapshots[snaptime] = made
+        return self._snapshots[snaptime]
+
+    def require_writable(self, doing: str = "write") -> None:
+        """Raise when this session may not change the catalog.
+
+        Raises
+        ------
+        DerivaMLReadOnlyError
+            At a snapshot.
+        DerivaMLOfflineError
+            When working offline.
+        """
+        if self.is_snapshot:
+            raise DerivaMLReadOnlyError(f"Cannot {doing}: {self.connection.name} is a snapshot.")
+        self.require_online(doing)
+
+    def require_online(self, doing: str) -> None:
+        """Raise when this session works offline."""
+        if self.mode is ConnectionMode.offline:
+            raise DerivaMLOfflineError(f"Cannot {doing} offline; connect with mode='online'.")
+
+    # Changes of the model ------------------------------------------------------------------------------------------
+
+    def target_schema(self, schema: str | None = None) -> str:
+        """Schema for a new table: the one named, else the default one.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If none is named and there is no default one.
+        """
+        name = schema or self.default_schema
+        if name is None:
+            found = ", ".join(sorted(self.domain_schemas))
+            hint = f"name one of {found} with schema=" if found else "make one with ml.create_schema(NAME)"
+            raise DerivaMLValidationError(f"It is not clear in which schema the table goes; {hint}.")
+        return name
+
+    def create_schema(self, name: str, comment: str | None = None) -> Schema:
+        """Make a schema for the user's own tables; it becomes the default one when it is the only one."""
+        self.require_writable(f"create schema {name}")
+        made: Schema = tables.create_schema(self.connection, self.model.wrapped, name, comment)
+        self._model = self._wrap(self.model.wrapped)
+        return made
+
+    def create_tables(self, definitions: Iterable[Any], schema: str | None = None, navbar: bool = True) -> list[Table]:
+        """Make tables in one request, all or nothing.
+
+        Parameters
+        ----------
+        definitions : iterable of TableDefinition or table documents
+            They may refer to each other.
+        schema : str, optional
+            The default schema if not given.
+        navbar : bool
+            Whether the menus of the web interface are brought up to date.
+        """
+        name = self.target_schema(schema)
+        self.require_writable("create tables")
+        made = tables.create_tables(self.connection, self.model.wrapped, name, definitions)
+        if navbar:
+            self.update_navbar()
+        return made
+
+    def drop_table(self, table: TableName, navbar: bool = True) -> None:
+        """Drop a table with all its rows."""
+        found = self.table(table)
+        self.require_writable(f"drop {found.name}")
+        tables.drop_table(self.connection, self.model.wrapped, found)
+        if navbar:
+            self.update_navbar()
+
+    def update_navbar(self) -> None:
+        """Bring the menus of the web interface up to date with the tables there are; sends nothing when they are."""
+        former = self.model.annotations.get(tags.CHAISE_CONFIG) or {}
+        shown = {key: former[key] for key in ("navbarBrandText", "headTitle") if key in former}
+        config = {**former, **chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
+        tables.set_annotation(self.connection, self.model.wrapped, tags.CHAISE_CONFIG, config)
+
+    @classmethod
+    def open(
+        cls,
+        hostname: Host,
+        catalog_id: str | int,
+        *,
+        working_dir: Path | str | None = None,
+        cache_dir: Path | str | None = None,
+        credential: dict[str, Any] | None = None,
+        domain_schemas: Collection[str] | None = None,
+        mode: ConnectionMode = ConnectionMode.online,
+        **options: Any,
+    ) -> Self:
+        """Connect to a catalog.
+
+        Parameters
+        ----------
+        hostname : str or path
+        catalog_id : str or int
+        working_dir : path, optional
+            ``~/.deriva-ml/<host>/<catalog>`` if not given.
+        cache_dir : path, optional
+            ``<working_dir>/cache`` if not given.
+        credential : dict, optional
+        domain_schemas : collection of str, optional
+        mode : ConnectionMode
+        options
+            Further fields of the class.
+
+        Raises
+        ------
+        DerivaMLConnectionError, DerivaMLCatalogNotFound
+            If there is no such service, folder or catalog.
+        DerivaMLConfigurationError
+            If the working directory cannot be written.
+        """
+        mode = ConnectionMode(mode)
+        connection = connect(hostname, catalog_id, credential=credential, check=False)
+        root = _writable(working_dir or paths.default_working_dir(connection.authority, connection.catalog_id))
+        cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
+        workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
+        schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS
+        session = cls(connection, workspace, root, cache, given_domain_schemas=schemas, mode=mode, **options)
+        # Whatever is wrong with the host, the id or the schema is said here.
+        _ = session.model
+        return session
+
+
+def _titles(shown: dict[str, Any]) -> dict[str, str]:
+    names = {"navbarBrandText": "brand", "headTitle": "title"}
+    return {names[key]: str(value) for key, value in shown.items()}
+
+
+def _writable(path: Path | str) -> Path:
+    folder = Path(path).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise DerivaMLConfigurationError(
+            f"The working directory {folder} cannot be written ({error.strerror or error}); choose another working_dir."
+        ) from error
+    return folder

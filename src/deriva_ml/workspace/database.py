@@ -1,0 +1,156 @@
+"""An SQLite file of local state: opened on first use, every mutation durable, one connection per process."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
+
+_BUSY_SECONDS = 60.0
+
+# Connections that a fork inherited: closing them in the child would release the parent's file locks.
+_inherited: list[sqlite3.Connection] = []
+
+
+class Database:
+    """One SQLite file with numbered migrations.
+
+    Writes go through `transaction`, which takes the write lock at its start, so that two processes never dead-lock.
+    With WAL and ``synchronous=FULL`` each transaction costs one fsync and survives a power failure.
+
+    Parameters
+    ----------
+    path : Path
+        Made with its folders on first use.
+    migrations : sequence of str
+        SQL scripts; the n-th brings the file from version n to n + 1.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self.path = Path(path)
+        self._migrations = tuple(migrations)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_migrations": self._migrations}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: durable on leaving the block, undone when the block raises."""
+        with self._opened() as connection, self._translated():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._opened() as connection, self._translated():
+            return connection.execute(sql, parameters).fetchall()
+
+    def fetch_one(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
+        """First row of a query."""
+        rows = self.fetch(sql, parameters)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        """Close the connection of this process; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            if self._connection is not None:
+                _inherited.append(self._connection)
+            self._forget()
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            yield self._connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise DerivaMLException(
+                f"The local store {self.path} refused an operation: {error}. "
+                "Nothing staged before is lost; free disk space or mend permissions and try again."
+            ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        connection.row_factory = sqlite3.Row
+        try:
+            _switch_to_wal(connection)
+            connection.execute("PRAGMA synchronous=FULL")
+            self._migrate(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._unusable(error) from error
+        return connection
+
+    def _unusable(self, error: Exception) -> DerivaMLConfigurationError:
+        return DerivaMLConfigurationError(
+            f"The working directory cannot hold the local store {self.path}: {error}. "
+            "Pass working_dir= with a folder that you can write to."
+        )
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if _version(connection) == len(self._migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection)
+        if version > len(self._migrations):
+            connection.execute("ROLLBACK")
+            raise sqlite3.DatabaseError(f"it was written by a newer version of deriva-ml (format {version})")
+        for script in self._migrations[version:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(self._migrations)}")
+        connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # Switching takes an exclusive lock without asking the busy handler, so several starting processes must retry.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

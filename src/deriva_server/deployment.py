@@ -1,0 +1,296 @@
+"""A deployment: one folder with catalogs and objects, and the document that says who it is.
+
+::
+
+    deployment.json            id, name, format
+    registry.db                which catalogs exist
+    catalogs/<id>.db           one database per catalog
+    objects/directory.db       names, versions, rights of objects
+    objects/data/<xx>/<sha256> the bytes, each content once
+    objects/tmp/               bytes that are arriving
+
+The id stays with the folder wherever it is moved and stands for the host name in citations and local paths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deriva_server.errors import DeploymentError
+from deriva_server.mounts import network_file_system
+
+FORMAT = 1
+"""Format number that this release writes."""
+
+OLDEST_SQLITE = (3, 38, 0)
+
+DOCUMENT = "deployment.json"
+
+UPGRADES: Mapping[int, Callable[[Path], None]] = {}
+"""Steps between formats: `UPGRADES[n]` turns a folder of format n into one of format n + 1, and may be run twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One folder that can be served.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute, without links.
+    id : str
+        Never changes; unique among all deployments.
+    name : str
+        As shown to people.
+    format : int
+        Format number of the folder.
+    """
+
+    folder: Path
+    id: str
+    name: str
+    format: int = FORMAT
+
+    @property
+    def registry_file(self) -> Path:
+        """The database that knows which catalogs exist."""
+        return self.folder / "registry.db"
+
+    @property
+    def catalogs_folder(self) -> Path:
+        """Where the catalog databases lie."""
+        return self.folder / "catalogs"
+
+    @property
+    def objects_folder(self) -> Path:
+        """Where the object store lies."""
+        return self.folder / "objects"
+
+    @classmethod
+    def create(cls, folder: str | Path, name: str | None = None) -> Deployment:
+        """Make a deployment in a new or empty folder; one that is already there is opened.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made with its parents when missing.
+        name : str, optional
+            As shown to people; the name of the folder by default.
+
+        Raises
+        ------
+        DeploymentError
+            If the folder holds something else, cannot be written or lies on a network file system.
+            Nothing is left behind then.
+        """
+        place = _resolved(folder)
+        if (place / DOCUMENT).is_file():
+            return cls.open(place)
+        if place.exists() and not place.is_dir():
+            raise DeploymentError(f"{place} is a file. Choose a folder for the deployment.")
+        _check_sqlite()
+        _check_mount(place)
+        with _new_folders(place):
+            _check_empty(place)
+            document: dict[str, Any] = {"id": uuid.uuid4().hex, "name": name or place.name or "deployment", "format": FORMAT}
+            try:
+                _write_document(place, document, replace=False)
+            except FileExistsError:
+                return cls.open(place)
+            except OSError as error:
+                raise DeploymentError(_unwritable(place, error)) from error
+        return cls(place, document["id"], document["name"], FORMAT)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Deployment:
+        """Open the deployment in `folder`; an older format is upgraded first.
+
+        Raises
+        ------
+        DeploymentError
+            If there is none, it was made by a newer release, it cannot be written,
+            or it lies on a network file system.
+        """
+        place = _resolved(folder)
+        if not place.exists():
+            raise DeploymentError(
+                f"There is no folder {place}. `deriva-ml init {place}` makes a deployment there."
+            )
+        if not place.is_dir():
+            raise DeploymentError(f"{place} is a file, not the folder of a deployment.")
+        document = _read_document(place)
+        if document["format"] > FORMAT:
+            raise DeploymentError(
+                f"The deployment in {place} has format {document['format']}, this release knows formats up to {FORMAT}. "
+                "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
+            )
+        _check_sqlite()
+        _check_mount(place)
+        _check_writable(place)
+        if document["format"] < FORMAT:
+            document = _upgrade(place, document)
+        return cls(place, document["id"], document["name"], document["format"])
+
+
+def _resolved(folder: str | Path) -> Path:
+    try:
+        return Path(folder).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DeploymentError(f"{str(folder)!r} cannot be the folder of a deployment: {error}.") from error
+
+
+def _check_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise DeploymentError(
+            f"This Python uses SQLite {sqlite3.sqlite_version}; {oldest} or newer is needed. "
+            "Use a newer Python, or install a newer SQLite library."
+        )
+
+
+def _check_mount(place: Path) -> None:
+    kind = network_file_system(place)
+    if kind is not None:
+        raise DeploymentError(
+            f"{place} lies on a network file system ({kind}), where several machines could damage the databases. "
+            "Keep the folder on a local disk of one machine, run `deriva-ml serve FOLDER` there "
+            "and use its address as hostname."
+        )
+
+
+def _check_writable(place: Path) -> None:
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DeploymentError(f"{place} cannot be written by this user. Change its permissions or owner.")
+
+
+def _unwritable(place: Path, error: OSError) -> str:
+    return f"{place} cannot be written: {error.strerror or error}. Choose another folder or change its permissions."
+
+
+def _check_empty(place: Path) -> None:
+    try:
+        found = [entry.name for entry in os.scandir(place) if not entry.name.startswith(f".{DOCUMENT}.")]
+    except OSError as error:
+        raise DeploymentError(_unwritable(place, error)) from error
+    if found and not (place / DOCUMENT).exists():
+        raise DeploymentError(
+            f"{place} is not empty and not a deployment (it holds {sorted(found)[0]!r}). "
+            "Choose a new or empty folder."
+        )
+
+
+@contextlib.contextmanager
+def _new_folders(place: Path) -> Iterator[None]:
+    """Make `place` and its parents; take back those that were made when the work fails."""
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
+    made: list[Path] = []
+    try:
+        try:
+            for folder in reversed(missing):
+                folder.mkdir(exist_ok=True)
+                made.append(folder)
+        except OSError as error:
+            raise DeploymentError(_unwritable(folder, error)) from error
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _write_document(place: Path, document: Mapping[str, Any], *, replace: bool) -> None:
+    """Write the document whole or not at all, and make it last.
+
+    Raises
+    ------
+    FileExistsError
+        If it exists and may not be replaced.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{DOCUMENT}.", dir=place)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        if replace:
+            Path(temporary).replace(place / DOCUMENT)
+        else:
+            _rename_new(Path(temporary), place / DOCUMENT)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    sync_folder(place)
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # file systems without hard links: the short window between the question and the rename is accepted
+        if target.exists():
+            raise FileExistsError(target) from None
+        source.rename(target)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` last, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_document(place: Path) -> dict[str, Any]:
+    try:
+        document = json.loads((place / DOCUMENT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeploymentError(
+            f"{place} is not a deployment: it has no {DOCUMENT}. "
+            f"`deriva-ml init` makes one in a new or empty folder."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DeploymentError(
+            f"{place / DOCUMENT} cannot be read: {error}. Restore it from a backup."
+        ) from error
+    kinds = {"id": str, "name": str, "format": int}
+    if not isinstance(document, dict) or any(
+        not isinstance(document.get(key), kind) for key, kind in kinds.items()
+    ):
+        raise DeploymentError(
+            f"{place / DOCUMENT} is damaged: it must hold id, name and format. Restore it from a backup."
+        )
+    return document
+
+
+def _upgrade(place: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Bring the folder to the format of this release, one step at a time."""
+    while document["format"] < FORMAT:
+        step = UPGRADES.get(document["format"])
+        if step is None:
+            raise DeploymentError(
+                f"The deployment in {place} has format {document['format']}, which this release cannot upgrade. "
+                "Open it once with an older release that can."
+            )
+        step(place)
+        document = document | {"format": document["format"] + 1}
+        try:
+            _write_document(place, document, replace=True)
+        except OSError as error:
+            raise DeploymentError(_unwritable(place, error)) from error
+    return document

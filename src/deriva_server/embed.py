@@ -1,0 +1,171 @@
+"""The server in this process: as a call, or as a thread on a free port."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from deriva_server.app import Application
+from deriva_server.authn.local import local_client
+from deriva_server.authn.session import AuthnFace
+from deriva_server.catalogs.registry import Registry
+from deriva_server.config import ServerConfig
+from deriva_server.deployment import Deployment
+from deriva_server.ermrest.face import ErmrestFace
+from deriva_server.errors import DeploymentError
+from deriva_server.hatrac.face import HatracFace
+from deriva_server.blobs.store import ObjectStore
+from deriva_server.http.message import Request, Response
+from deriva_server.wsgi import RunningServer, start
+
+
+class LocalServer:
+    """The catalogs and objects of one folder, served inside this process.
+
+    There is one per folder and process; `open` gives the same one again. Other processes may use the folder
+    at the same time, and a child made by ``fork`` goes on with connections of its own.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, LocalServer.open(folder, create=True) as server:
+    ...     server.handle(Request("GET", "/authn/session")).status
+    200
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.config = ServerConfig.load(deployment.folder)
+        self.registry = Registry(deployment.folder)
+        self.objects = ObjectStore.on_files(deployment.objects_folder, local_client())
+        self.application = Application(
+            {
+                "ermrest": ErmrestFace(self.registry),
+                "hatrac": HatracFace(self.objects, self.config.max_body_bytes),
+                "authn": AuthnFace(self.config.session_seconds),
+            },
+            lambda request: local_client(),
+        )
+
+    @classmethod
+    def open(cls, folder: str | Path, *, create: bool = False) -> LocalServer:
+        """The server of `folder`.
+
+        Parameters
+        ----------
+        folder : str or Path
+            A deployment.
+        create : bool
+            Whether a missing or empty folder becomes one.
+
+        Raises
+        ------
+        DeploymentError
+            If the folder cannot be used; says why and the way out.
+        """
+        deployment = Deployment.create(folder) if create else Deployment.open(folder)
+        with _opening:
+            server = _open.get(deployment.folder)
+            if server is None or server.id != deployment.id:
+                server = _open[deployment.folder] = cls(deployment)
+            return server
+
+    @property
+    def id(self) -> str:
+        """Id of the deployment, the same wherever its folder is moved."""
+        return self.deployment.id
+
+    @property
+    def name(self) -> str:
+        """Name of the deployment as shown to people."""
+        return self.deployment.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the deployment lies."""
+        return self.deployment.folder
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request in this thread."""
+        return self.application.handle(request)
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
+        """Answer HTTP in threads of this process until closed.
+
+        Parameters
+        ----------
+        host : str
+            A loopback address.
+        port : int
+            0 takes a free one.
+
+        Raises
+        ------
+        DeploymentError
+            If `host` is not a loopback address, or the port is taken.
+        """
+        return start(
+            self.handle,
+            loopback(host),
+            port,
+            threads=self.config.threads,
+            max_body=self.config.max_body_bytes,
+        )
+
+    def close(self) -> None:
+        """Close what is open; a later `open` begins anew."""
+        with _opening:
+            if _open.get(self.folder) is self:
+                del _open[self.folder]
+        self.registry.close()
+        self.objects.close()
+
+    def __enter__(self) -> LocalServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return LocalServer.open, (str(self.folder),)
+
+
+def loopback(host: str) -> str:
+    """`host` as a numeric loopback address.
+
+    Raises
+    ------
+    DeploymentError
+        If other machines could reach it.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise DeploymentError(
+        f"Will not listen on {host}: the server has no accounts yet, so everybody who reaches it could change "
+        "everything. Listen on 127.0.0.1 and let other machines in through a tunnel: "
+        "`ssh -L PORT:127.0.0.1:PORT THIS_MACHINE`."
+    )
+
+
+_open: dict[Path, LocalServer] = {}
+_opening = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A thread of the parent may have held the lock at the fork."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

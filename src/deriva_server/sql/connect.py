@@ -1,0 +1,223 @@
+"""Connections and transactions of one database, shared by the threads of a process and safe across forks.
+
+SQLite keeps its locks per process, so a connection that lives through a fork corrupts data, even when the child
+never touches it. Idle connections are therefore closed before every fork, and the child starts with none.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from deriva_server.errors import Busy
+from deriva_server.sql.dialect import Dialect
+from deriva_server.sql.sqlite import BUSY_SECONDS, SqliteDialect
+
+_IDLE = 8
+_FORK_PATIENCE = 5.0
+
+
+class Connection:
+    """One connection inside a transaction.
+
+    Parameters
+    ----------
+    raw : sqlalchemy.Connection
+        Only modules of this package use it.
+    dialect : Dialect
+        The kind of database.
+    """
+
+    __slots__ = ("dialect", "raw")
+
+    def __init__(self, raw: sa.Connection, dialect: Dialect) -> None:
+        self.raw = raw
+        self.dialect = dialect
+
+    def limit_time(self, seconds: float | None) -> None:
+        """Interrupt statements of this transaction that run past `seconds` from now; None lifts the limit."""
+        self.dialect.limit_time(self.raw, seconds)
+
+
+class Database:
+    """One database file, or one database of a server.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it must exist unless `create` made it.
+    dialect : Dialect, optional
+        SQLite unless given.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect | None = None) -> None:
+        self.path = path
+        self.dialect: Dialect = dialect or SqliteDialect()
+        self._start()
+        _open.add(self)
+
+    def _start(self) -> None:
+        self._engine: sa.Engine | None = None
+        self._idle: list[sa.Connection] = []
+        self._busy: dict[sa.Connection, int] = {}
+        self._gate = threading.Condition()
+        self._writing = threading.Lock()
+        self._forking = False
+        self._tainted = False
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one moment of the database and writes nothing."""
+        raw = self._take()
+        try:
+            with self._translated():
+                self.dialect.begin(raw, write=False)
+                yield Connection(raw, self.dialect)
+        finally:
+            self._give(raw)
+
+    @contextmanager
+    def write(self, *, suspend_references: bool = False) -> Iterator[Connection]:
+        """The only writing transaction of the moment; commits on success, rolls back on any error.
+
+        Parameters
+        ----------
+        suspend_references : bool
+            Do not enforce foreign keys, so that tables can be rebuilt; the caller checks them before the end.
+
+        Raises
+        ------
+        Busy
+            If other writers kept the lock for longer than the generous limit.
+        """
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise Busy("Other requests of this process kept the catalog locked.")
+        try:
+            raw = self._take()
+            try:
+                with self._translated():
+                    if suspend_references:
+                        self.dialect.suspend_references(raw)
+                    self.dialect.begin(raw, write=True)
+                    yield Connection(raw, self.dialect)
+                    raw.commit()
+            finally:
+                self._give(raw, resume_references=suspend_references)
+        finally:
+            self._writing.release()
+
+    def close(self) -> None:
+        """Close the idle connections; ones in use close when they are given back."""
+        with self._gate:
+            idle, self._idle = self._idle, []
+        for raw in idle:
+            raw.close()
+        if not self._busy:
+            self._engine = None
+
+    def _take(self) -> sa.Connection:
+        if self._tainted:
+            raise Busy(
+                "This process was forked in the middle of a catalog request, so it must not use the catalog. "
+                "Fork before the request begins or after its answer is read, or start processes with 'spawn'."
+            )
+        with self._gate:
+            self._gate.wait_for(lambda: not self._forking, timeout=_FORK_PATIENCE)
+            raw = self._idle.pop() if self._idle else None
+            if self._engine is None:
+                self._engine = self.dialect.engine(self.path)
+            engine = self._engine
+        if raw is None:
+            with self._translated():
+                raw = engine.connect()
+        with self._gate:
+            self._busy[raw] = threading.get_ident()
+        return raw
+
+    def _give(self, raw: sa.Connection, *, resume_references: bool = False) -> None:
+        keep = False
+        try:
+            if raw.in_transaction():
+                raw.rollback()
+            self.dialect.limit_time(raw, None)
+            if resume_references:
+                self.dialect.resume_references(raw)
+            keep = True
+        finally:
+            with self._gate:
+                keep = keep and self._busy.pop(raw, None) is not None and len(self._idle) < _IDLE
+                keep = keep and self._engine is raw.engine and not self._forking
+                if keep:
+                    self._idle.append(raw)
+                self._gate.notify_all()
+            if not keep:
+                raw.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            known = self.dialect.translate(error)
+            if known is None:
+                raise
+            raise known from error
+
+    def _before_fork(self) -> None:
+        """Let the other threads finish, then close what is idle; transactions of this very thread stay its own."""
+        me, end = threading.get_ident(), time.monotonic() + _FORK_PATIENCE
+        self._gate.acquire()
+        self._forking = True
+        self._gate.wait_for(
+            lambda: all(thread == me for thread in self._busy.values()), timeout=max(0.0, end - time.monotonic())
+        )
+        while self._idle:
+            self._idle.pop().close()
+
+    def _after_fork_in_parent(self) -> None:
+        self._forking = False
+        self._gate.notify_all()
+        self._gate.release()
+
+    def _after_fork_in_child(self) -> None:
+        # Neither closed nor collected: closing would drop locks that the parent holds.
+        inside = list(self._busy)
+        _inherited.extend(inside)
+        self._start()
+        self._tainted = bool(inside)
+
+
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+_inherited: list[sa.Connection] = []
+_held: list[Database] = []
+
+
+def _before_fork() -> None:
+    _held.extend(_open)
+    for database in _held:
+        database._before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for database in _held:
+        database._after_fork_in_parent()
+    _held.clear()
+
+
+def _after_fork_in_child() -> None:
+    for database in _held:
+        database._after_fork_in_child()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

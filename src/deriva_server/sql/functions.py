@@ -1,0 +1,235 @@
+"""SQL functions in Python: what SQLite itself would do inexactly or not at all.
+
+They are made known to a connection before its first use by the row statements.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from deriva_server.model import times
+from deriva_server.model.arrays import format_array
+from deriva_server.model.values import Stored, exact_number
+from deriva_server.plan.patterns import matcher
+from deriva_server.sql.connect import Connection
+
+_KNOWN = "deriva_functions"
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+def prepare(connection: Connection) -> None:
+    """Make the functions known to a connection."""
+    info = connection.raw.info
+    if _KNOWN in info:
+        return
+    driver: Any = connection.raw.connection.driver_connection
+    for name, arity, function in _FUNCTIONS:
+        driver.create_function(name, arity, function, deterministic=True)
+    for name, arity, aggregate in _AGGREGATES:
+        driver.create_aggregate(name, arity, aggregate)
+    info[_KNOWN] = True
+
+
+def match(pattern: str, ignore_case: int, text: str | None) -> bool | None:
+    """Whether a regular expression matches somewhere in a text."""
+    return None if text is None else matcher(pattern, bool(ignore_case))(text)
+
+
+def number(value: Stored) -> str:
+    """JSON text of a number, ``null`` without one."""
+    if value is None:
+        return "null"
+    if isinstance(value, float) and math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    if isinstance(value, str):
+        return '"NaN"' if value == "NaN" else value
+    return repr(value)
+
+
+def number_text(value: Stored) -> str | None:
+    """Text of a number."""
+    return None if value is None else number(value).strip('"')
+
+
+def array_text(document: str | None, scalar: str) -> str | None:
+    """PostgreSQL's text of a stored array."""
+    return None if document is None else format_array(json.loads(document), lambda value: _member(value, scalar))
+
+
+def _member(value: Any, scalar: str) -> str:
+    if isinstance(value, bool) and scalar == "boolean":
+        return "t" if value else "f"
+    if isinstance(value, str):
+        if scalar == "timestamptz":
+            return value.replace("T", " ").replace("+00:00", "+00")
+        return value.replace("T", " ") if scalar == "timestamp" else value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def bin_of(value: Stored, count: int, low: Stored, high: Stored, kind: str) -> str:
+    """The bin of a value as JSON text of ``[number, low, high]``; both bounds are null for a null value."""
+    if value is None:
+        return "[null,null,null]"
+    least, most, subject = _scale(low, kind), _scale(high, kind), _scale(value, kind)
+    if not least < most:
+        raise ValueError("bounds of a bin must differ")
+    if subject < least:
+        return _bin_text(0, None, least, kind)
+    if subject >= most:
+        return _bin_text(count + 1, most, None, kind)
+    at = min(count, int((subject - least) * count / (most - least)) + 1)
+    # Rounding may put a value that lies on a bound into the neighbour.
+    if at > 1 and subject < _bound(at - 1, count, least, most):
+        at -= 1
+    elif at < count and subject >= _bound(at, count, least, most):
+        at += 1
+    return _bin_text(at, _bound(at - 1, count, least, most), _bound(at, count, least, most), kind)
+
+
+def _bound(at: int, count: int, least: float, most: float) -> float:
+    if at == count:
+        return most
+    bound = least + (most - least) * at / count
+    return int(bound) if bound == int(bound) and isinstance(least, int) and isinstance(most, int) else bound
+
+
+@lru_cache(maxsize=4096)
+def _bin_text(at: int, low: float | None, high: float | None, kind: str) -> str:
+    bounds = ",".join("null" if bound is None else _unscale(bound, kind) for bound in (low, high))
+    return f"[{at},{bounds}]"
+
+
+def _scale(value: Stored, kind: str) -> float:
+    if kind == "number":
+        return value if isinstance(value, (int, float)) else float(value or 0)
+    moment = dt.datetime.fromisoformat(str(value)).replace(tzinfo=None)
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def _unscale(bound: float, kind: str) -> str:
+    if kind == "number":
+        return number(bound)
+    text = (_EPOCH + dt.timedelta(microseconds=round(bound))).isoformat(timespec="microseconds")
+    return f'"{times.shorten(text + ("+00:00" if kind == "timestamptz" else ""))}"'
+
+
+def interval_length(text: str | None) -> float | None:
+    """What intervals are ordered by."""
+    return None if text is None else times.interval_length(text)
+
+
+class ArrayAggregate:
+    """JSON array of JSON texts, in the order of a second argument."""
+
+    def __init__(self) -> None:
+        self.members: list[tuple[Any, str]] = []
+
+    def step(self, text: str, position: Stored) -> None:
+        """Take one row."""
+        self.members.append((_sortable(position), text))
+
+    def finalize(self) -> str | None:
+        """The array; NULL without rows."""
+        if not self.members:
+            return None
+        self.members.sort(key=lambda member: member[0])
+        return "[" + ",".join(text for _, text in self.members) + "]"
+
+
+class DistinctArrayAggregate:
+    """JSON array of the distinct JSON texts, sorted by a second argument."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, Any] = {}
+
+    def step(self, text: str, order: Stored) -> None:
+        """Take one row."""
+        if text not in self.members:
+            self.members[text] = _sortable(order)
+
+    def finalize(self) -> str | None:
+        """The array; NULL without rows."""
+        if not self.members:
+            return None
+        return "[" + ",".join(sorted(self.members, key=self.members.__getitem__)) + "]"
+
+
+def _sortable(value: Stored) -> tuple[int, Any]:
+    if value is None:
+        return (2, 0)
+    return (1, value) if isinstance(value, str) else (0, value)
+
+
+class SumAggregate:
+    """Exact sum; decimal texts are added as decimals."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int | float] = []
+        self.exact = Decimal(0)
+        self.count = 0
+        self.is_nan = False
+
+    def step(self, value: Stored) -> None:
+        """Take one row."""
+        if value is None:
+            return
+        self.count += 1
+        if isinstance(value, str):
+            if value == "NaN":
+                self.is_nan = True
+            else:
+                self.exact += Decimal(value)
+        else:
+            self.numbers.append(value)
+
+    def total(self) -> Stored:
+        """The sum as a stored number."""
+        if self.is_nan:
+            return "NaN"
+        if all(isinstance(value, int) for value in self.numbers):
+            whole = sum(self.numbers)
+            return exact_number(self.exact + Decimal(whole)) if self.exact or abs(whole) >= 1 << 63 else whole
+        try:
+            total = math.fsum(self.numbers)
+        except (OverflowError, ValueError):
+            total = sum(self.numbers)
+        if math.isnan(total):
+            return "NaN"
+        return total + float(self.exact)
+
+    def finalize(self) -> Stored:
+        """The sum; NULL without values."""
+        return self.total() if self.count else None
+
+
+class AverageAggregate(SumAggregate):
+    """Sum divided by count."""
+
+    def finalize(self) -> Stored:
+        """The average; NULL without values."""
+        if not self.count:
+            return None
+        total = self.total()
+        return total if total == "NaN" else float(total or 0) / self.count
+
+
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
+    ("deriva_match", 3, match),
+    ("deriva_number", 1, number),
+    ("deriva_number_text", 1, number_text),
+    ("deriva_array_text", 2, array_text),
+    ("deriva_bin", 5, bin_of),
+    ("deriva_interval", 1, interval_length),
+)
+_AGGREGATES: tuple[tuple[str, int, Any], ...] = (
+    ("deriva_array", 2, ArrayAggregate),
+    ("deriva_array_d", 2, DistinctArrayAggregate),
+    ("deriva_sum", 1, SumAggregate),
+    ("deriva_avg", 1, AverageAggregate),
+)

@@ -1,0 +1,194 @@
+"""The service's own tables of one catalog: its clock, its snapshots, the stored model and serial numbers.
+
+The model is kept as one document per element group (the catalog, each schema, each table), so that opening a
+catalog reads a few dozen rows and a change writes one or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from deriva_server.names import FIRST_RID, stored_time
+from deriva_server.sql.connect import Connection
+
+FORMAT = 1
+"""Format number of the service's own tables; a newer one is refused."""
+
+_TABLES = (
+    """CREATE TABLE _ermrest_state (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        format INTEGER NOT NULL,
+        snaptime INTEGER NOT NULL,
+        model_snaptime INTEGER NOT NULL,
+        next_rid INTEGER NOT NULL,
+        amended INTEGER,
+        now TEXT NOT NULL,
+        client TEXT
+    )""",
+    """CREATE TABLE _ermrest_snapshot (
+        time INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL
+    )""",
+    """CREATE TABLE _ermrest_model (
+        rid TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        document TEXT NOT NULL
+    )""",
+    """CREATE TABLE _ermrest_model_history (
+        rid TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (rid, since)
+    )""",
+    "CREATE TABLE _ermrest_serial (column_rid TEXT PRIMARY KEY, next INTEGER NOT NULL)",
+    """CREATE TABLE _ermrest_change (
+        table_rid TEXT PRIMARY KEY,
+        time INTEGER NOT NULL
+    )""",
+)
+
+_STATE = sa.text(
+    "SELECT format, snaptime, model_snaptime, next_rid, amended FROM _ermrest_state WHERE one = 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a catalog stands; times are microseconds since 1970."""
+
+    format: int
+    snaptime: int
+    model_snaptime: int
+    next_rid: int
+    amended: int | None
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the service's own tables in an empty database."""
+    for statement in _TABLES:
+        connection.raw.exec_driver_sql(statement)
+    connection.raw.exec_driver_sql(
+        "INSERT INTO _ermrest_state VALUES (1, ?, 0, 0, ?, NULL, ?, NULL)", (FORMAT, FIRST_RID, stored_time(0))
+    )
+
+
+def enter_wal(connection: Connection) -> None:
+    """Keep the write-ahead journal for this database from now on; called outside a transaction."""
+    connection.raw.rollback()
+    connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+
+def read_state(connection: Connection) -> State:
+    """Where the catalog stands in this transaction."""
+    return State(*connection.raw.execute(_STATE).one())
+
+
+def begin_moment(connection: Connection, now: int, client_id: str | None) -> None:
+    """Tell the triggers which time and which client this transaction has."""
+    connection.raw.exec_driver_sql("UPDATE _ermrest_state SET now = ?, client = ?", (stored_time(now), client_id))
+
+
+def end_moment(connection: Connection, now: int, next_rid: int, *, model_changed: bool) -> None:
+    """Record the transaction as a snapshot."""
+    connection.raw.exec_driver_sql(
+        "UPDATE _ermrest_state SET snaptime = ?1, next_rid = ?2,"
+        " model_snaptime = CASE WHEN ?3 THEN ?1 ELSE model_snaptime END",
+        (now, next_rid, model_changed),
+    )
+    connection.raw.exec_driver_sql("INSERT INTO _ermrest_snapshot VALUES (?, ?)", (now, model_changed))
+
+
+def mark_amended(connection: Connection, now: int) -> None:
+    """Record that the past was changed in this transaction."""
+    connection.raw.exec_driver_sql("UPDATE _ermrest_state SET amended = ?", (now,))
+
+
+def abandon(connection: Connection) -> None:
+    """Undo everything of this transaction."""
+    connection.raw.rollback()
+
+
+def latest_snapshot(connection: Connection, moment: int) -> tuple[int, int] | None:
+    """The last snapshot not later than `moment` and the last model change it shows, None before the first."""
+    row = connection.raw.exec_driver_sql(
+        "SELECT max(time), max(CASE WHEN model THEN time END) FROM _ermrest_snapshot WHERE time <= ?", (moment,)
+    ).one()
+    return None if row[0] is None else (row[0], row[1])
+
+
+def snapshots_between(connection: Connection, start: int | None, end: int | None) -> tuple[int, int] | None:
+    """First and last snapshot in a closed range of times, None when there is none."""
+    first, last = connection.raw.exec_driver_sql(
+        "SELECT min(time), max(time) FROM _ermrest_snapshot WHERE time >= ? AND time <= ?",
+        (0 if start is None else start, 2**62 if end is None else end),
+    ).one()
+    return None if first is None else (first, last)
+
+
+def read_documents(connection: Connection) -> list[tuple[str, str]]:
+    """RID and stored document of every present element group."""
+    rows = connection.raw.exec_driver_sql("SELECT rid, document FROM _ermrest_model")
+    return [(row[0], row[1]) for row in rows]
+
+
+def read_past_documents(connection: Connection, moment: int) -> list[tuple[str, str]]:
+    """RID and stored document of every element group as of a snapshot."""
+    rows = connection.raw.exec_driver_sql(
+        "SELECT rid, document FROM _ermrest_model WHERE since <= ?1 UNION ALL "
+        "SELECT rid, document FROM _ermrest_model_history WHERE since <= ?1 AND until > ?1",
+        (moment,),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def write_documents(
+    connection: Connection, changed: Mapping[str, str], dropped: Iterable[str], now: int
+) -> None:
+    """Store new documents and drop others; what they supersede goes to the history."""
+    gone = list(dropped)
+    parameters = [(now, rid, now) for rid in (*changed, *gone)]
+    if not parameters:
+        return
+    connection.raw.exec_driver_sql(
+        "INSERT INTO _ermrest_model_history SELECT rid, since, ?, document FROM _ermrest_model"
+        " WHERE rid = ? AND since < ?",
+        parameters,
+    )
+    if changed:
+        connection.raw.exec_driver_sql(
+            "INSERT INTO _ermrest_model VALUES (?, ?, ?) ON CONFLICT (rid) DO UPDATE"
+            " SET since = excluded.since, document = excluded.document",
+            [(rid, now, document) for rid, document in changed.items()],
+        )
+    if gone:
+        connection.raw.exec_driver_sql("DELETE FROM _ermrest_model WHERE rid = ?", [(rid,) for rid in gone])
+
+
+def take_serials(connection: Connection, column_rid: str, count: int) -> range:
+    """The next `count` numbers of a serial column."""
+    end = connection.raw.exec_driver_sql(
+        "INSERT INTO _ermrest_serial VALUES (?, ?) ON CONFLICT (column_rid) DO UPDATE"
+        " SET next = next + excluded.next - 1 RETURNING next",
+        (column_rid, 1 + count),
+    ).scalar_one()
+    return range(end - count, end)
+
+
+def mark_changes(connection: Connection, table_rids: Iterable[str], now: int) -> None:
+    """Note that rows of these tables changed in this transaction."""
+    parameters = [(rid, now) for rid in table_rids]
+    if parameters:
+        connection.raw.exec_driver_sql(
+            "INSERT INTO _ermrest_change VALUES (?, ?) ON CONFLICT (table_rid) DO UPDATE SET time = excluded.time",
+            parameters,
+        )
+
+
+def last_change(connection: Connection, table_rid: str) -> int:
+    """When rows of a table last changed."""
+    found = connection.raw.exec_driver_sql("SELECT time FROM _ermrest_change WHERE table_rid = ?", (table_rid,))
+    return found.scalar() or 0

@@ -1,0 +1,52 @@
+"""What the pages say is true: every Python block runs, or says why not; every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    return [(note.strip(), code) for language, note, code in BLOCK.findall(page.read_text()) if language == "python"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    """The blocks of a page run one after another as one program, in an empty folder."""
+    runnable = []
+    for note, code in _blocks(page):
+        if note.startswith("no-run"):
+            assert note.partition(":")[2].strip(), f"{page.name}: a block that is not run must say why"
+        else:
+            runnable.append(code)
+    if not runnable:
+        return
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(runnable))
+    environment = os.environ | {"HOME": str(tmp_path), "DERIVA_ML_ALLOW_DIRTY": "true"}
+    done = subprocess.run(
+        [sys.executable, program.name], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if "://" not in link:
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_pages_stay_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 150
