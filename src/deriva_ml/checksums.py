@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 _PIECE = 1 << 20
 
 
-def _feed(source: Path | str | BinaryIO, hashes: Iterable[Any], progress: Callable[[int], object] | None) -> int:
+def _feed(
+    source: Path | str | BinaryIO, hashes: Iterable[Any], progress: Callable[[int], object] | None
+) -> int:
     """Feed a file or an open stream to some hashes; the number of bytes read."""
     if isinstance(source, Path | str):
         with Path(source).open("rb") as file:

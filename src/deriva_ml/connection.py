@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deriva_ml.ermrest.address import read_address
+from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.logs import is_hydra_initialized
 from deriva_ml.names import ML_SCHEMA, ConnectionMode
 from deriva_ml.workspace.paths import safe_name
@@ -56,7 +59,9 @@ class DerivaMLConfig(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        self.working_dir = self.compute_workdir(self.working_dir, self.catalog_id, self.hostname)
+        # A folder's default depends on the id that is kept in it, so it is chosen when the folder is opened.
+        if self.working_dir is not None or read_address(self.hostname).folder is None:
+            self.working_dir = self.compute_workdir(self.working_dir, self.catalog_id, self.hostname)
         if self.cache_dir is not None:
             self.cache_dir = self.cache_dir.expanduser().absolute()
         if self.hydra_runtime_output_dir is None:
@@ -88,6 +93,45 @@ class DerivaMLConfig(BaseModel):
             else Path.home() / ".deriva-ml"
         )
         return base.joinpath(*(safe_name(str(part)) for part in (hostname, catalog_id) if part is not None))
+
+
+CONTEXT_NAME = ".deriva-context.json"
+"""File at the top of a project that names the catalog it works with."""
+
+
+def read_context(path: str | Path | None = None) -> dict[str, Any]:
+    """Read the connection that a project's ``.deriva-context.json`` names.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The file, or a folder to begin the search in (the current one by default); it goes on upward from there.
+
+    Returns
+    -------
+    dict
+        Arguments for `DerivaML`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file there or above.
+    DerivaMLConfigurationError
+        If the file does not name a hostname and a catalog.
+    """
+    start = Path(path or ".").expanduser().absolute()
+    places = [start] if start.is_file() else [folder / CONTEXT_NAME for folder in (start, *start.parents)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"There is no {CONTEXT_NAME} in {start} or above it.")
+    try:
+        context = json.loads(found.read_text(encoding="utf-8"))
+        wanted = {name: context[name] for name in DerivaMLConfig.model_fields if name in context}
+    except (OSError, ValueError, TypeError) as error:
+        raise DerivaMLConfigurationError(f"{found} cannot be read as JSON: {error}.") from error
+    if missing := {"hostname", "catalog_id"} - set(wanted):
+        raise DerivaMLConfigurationError(f"{found} does not name {' and '.join(sorted(missing))}.")
+    return wanted
 
 
 def hydra_output_dir() -> Path | None:

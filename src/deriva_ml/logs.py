@@ -31,7 +31,9 @@ def is_hydra_initialized() -> bool:
     return module is not None and bool(module.HydraConfig.initialized())
 
 
-def configure_logging(level: int | str = logging.WARNING, deriva_level: int | str = logging.WARNING) -> logging.Logger:
+def configure_logging(
+    level: int | str = logging.WARNING, deriva_level: int | str = logging.WARNING
+) -> logging.Logger:
     """Set how much this library and deriva-py say.
 
     Messages go to the handlers that the application has set up; where it has none, Python writes warnings and errors

@@ -117,6 +117,16 @@ class ConnectionMode(StrEnum):
     offline = "offline"
 
 
+class CacheStatus(StrEnum):
+    """How much of a dataset's bag lies on this disk."""
+
+    not_cached = "not_cached"
+    cached_metadata_only = "cached_metadata_only"
+    cached_materialized = "cached_materialized"
+    cached_holey = "cached_holey"
+    cached_incomplete = "cached_holey"
+
+
 class UploadState(Enum):
     """Outcome of one file of an upload."""
 

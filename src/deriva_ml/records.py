@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deriva_ml.names import RID, DatasetVersion, UploadState
+from deriva_ml.names import RID, CacheStatus, DatasetVersion, UploadState
 
 
 @dataclass
@@ -189,3 +191,28 @@ class FileUploadState:
     def rid(self) -> RID | None:
         """RID of the row that was made."""
         return (self.result or {}).get("RID")
+
+
+@dataclass(frozen=True)
+class CachedBag:
+    """A version of a dataset that lies on this disk."""
+
+    dataset_rid: RID
+    version: str | None
+    checksum: str
+    status: CacheStatus
+    built_at: str
+    size_bytes: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class CachedAsset:
+    """An asset whose bytes are kept on this disk for all runs."""
+
+    rid: RID
+    md5: str
+    file_count: int
+    size_bytes: int
+    modified: datetime
+    path: Path

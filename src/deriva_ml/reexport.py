@@ -1,8 +1,8 @@
 """Public names without the cost of importing what is behind them.
 
-A package writes its public names once, as ordinary imports in an ``__init__.pyi`` beside its ``__init__.py``. Type
-checkers and editors read that file directly; at run time `from_stub` reads it too and imports each name when it is
-first used. So ``import deriva_ml`` stays instant, and there is only one list to keep.
+A package writes its public names once, as ordinary imports in an ``__init__.pyi`` beside its ``__init__.py`` (a module
+in a ``.pyi`` beside it). Type checkers and editors read that file directly; at run time `from_stub` reads it too and
+imports each name when it is first used. So ``import deriva_ml`` stays instant, and there is only one list to keep.
 """
 
 from __future__ import annotations
@@ -15,64 +15,59 @@ from pathlib import Path
 from typing import Any
 
 
-def names_in_stub(package: str, stub: str) -> dict[str, tuple[str, str]]:
+def names_in_stub(stub: str) -> dict[str, tuple[str, str]]:
     """Read which names a stub makes public.
 
     Parameters
     ----------
-    package : str
-        Dotted name of the package, against which relative imports are resolved.
     stub : str
-        Text of the stub.
+        Text of the stub; its imports must be absolute.
 
     Returns
     -------
     dict
         Public name to (module, name in that module).
     """
-    found: dict[str, tuple[str, str]] = {}
-    for statement in ast.parse(stub).body:
-        if not isinstance(statement, ast.ImportFrom) or statement.module == "__future__":
-            continue
-        module = statement.module or ""
-        if statement.level:
-            parents = package.split(".")[: len(package.split(".")) - statement.level + 1]
-            module = ".".join([*parents, module] if module else parents)
-        for alias in statement.names:
-            found[alias.asname or alias.name] = (module, alias.name)
-    return found
+    return {
+        alias.asname or alias.name: (statement.module or "", alias.name)
+        for statement in ast.parse(stub).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
 
 
-def from_stub(package: str, init_file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make the module functions of a package whose public names stand in its ``__init__.pyi``.
+def from_stub(
+    module_name: str, file: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make the functions of a module whose public names stand in the stub beside it.
 
     Parameters
     ----------
-    package : str
-        ``__name__`` of the package.
-    init_file : str
-        ``__file__`` of the package.
+    module_name : str
+        Its ``__name__``.
+    file : str
+        Its ``__file__``.
 
     Returns
     -------
     tuple
-        What to bind to ``__getattr__``, ``__dir__`` and ``__all__`` of the package.
+        What to bind to its ``__getattr__``, ``__dir__`` and ``__all__``.
 
     Examples
     --------
     >>> __getattr__, __dir__, __all__ = from_stub("deriva_ml", __file__)  # doctest: +SKIP
     """
-    sources = names_in_stub(package, Path(init_file).with_name("__init__.pyi").read_text(encoding="utf-8"))
+    sources = names_in_stub(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
 
     def __getattr__(name: str) -> Any:
         if name not in sources:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
         module, attribute = sources[name]
         value = getattr(importlib.import_module(module), attribute)
-        setattr(sys.modules[package], name, value)
+        setattr(sys.modules[module_name], name, value)
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *sources})
+        return sorted({*vars(sys.modules[module_name]), *sources})
 
     return __getattr__, __dir__, sorted(sources)

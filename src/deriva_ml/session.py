@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from deriva_ml.ermrest import schemas
+from deriva_ml.ermrest.connect import Connection, Host, connect
 from deriva_ml.errors import (
     DerivaMLConfigurationError,
     DerivaMLOfflineError,
@@ -15,8 +17,6 @@ from deriva_ml.errors import (
     DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
-from deriva_ml.ermrest import tables
-from deriva_ml.ermrest.connect import Connection, Host, connect
 from deriva_ml.model import tags
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
@@ -120,7 +120,9 @@ class Session:
         self.require_online("refresh the schema")
         kept = self.workspace.pinned_model.load()
         if kept is not None and kept.pin is not None and not force:
-            raise DerivaMLSchemaPinned(f"The schema is pinned since {kept.pin.at}; unpin it with ml.unpin_schema().")
+            raise DerivaMLSchemaPinned(
+                f"The schema is pinned since {kept.pin.at}; unpin it with ml.unpin_schema()."
+            )
         self._model = self._wrap(self._fetched_model())
         self.terms.clear()
         return self._model
@@ -136,7 +138,9 @@ class Session:
                 raise DerivaMLSchemaError(f"There is no schema {name!r} in {self.connection.name}.")
         given = self.given_default_schema
         if given is not None and given not in model.schemas:
-            raise DerivaMLSchemaError(f"There is no schema {given!r} in {self.connection.name} to be the default one.")
+            raise DerivaMLSchemaError(
+                f"There is no schema {given!r} in {self.connection.name} to be the default one."
+            )
         return CatalogModel(model, self.ml_schema, self.given_domain_schemas, given)
 
     def _kept_model(self) -> Any:
@@ -208,7 +212,9 @@ class Session:
         if snaptime == self.connection.snapshot:
             return self
         if snaptime not in self._snapshots:
-            made = Session(**{name: getattr(self, name) for name, part in self.__dataclass_fields__.items() if part.init})
+            made = Session(
+                **{name: getattr(self, name) for name, part in self.__dataclass_fields__.items() if part.init}
+            )
             made.connection = self.connection.at(snaptime)
             self._snapshots[snaptime] = made
         return self._snapshots[snaptime]
@@ -252,11 +258,13 @@ class Session:
     def create_schema(self, name: str, comment: str | None = None) -> Schema:
         """Make a schema for the user's own tables; it becomes the default one when it is the only one."""
         self.require_writable(f"create schema {name}")
-        made: Schema = tables.create_schema(self.connection, self.model.wrapped, name, comment)
+        made: Schema = schemas.create_schema(self.connection, self.model.wrapped, name, comment)
         self._model = self._wrap(self.model.wrapped)
         return made
 
-    def create_tables(self, definitions: Iterable[Any], schema: str | None = None, navbar: bool = True) -> list[Table]:
+    def create_tables(
+        self, definitions: Iterable[Any], schema: str | None = None, navbar: bool = True
+    ) -> list[Table]:
         """Make tables in one request, all or nothing.
 
         Parameters
@@ -270,7 +278,7 @@ class Session:
         """
         name = self.target_schema(schema)
         self.require_writable("create tables")
-        made = tables.create_tables(self.connection, self.model.wrapped, name, definitions)
+        made = schemas.create_tables(self.connection, self.model.wrapped, name, definitions)
         if navbar:
             self.update_navbar()
         return made
@@ -279,7 +287,7 @@ class Session:
         """Drop a table with all its rows."""
         found = self.table(table)
         self.require_writable(f"drop {found.name}")
-        tables.drop_table(self.connection, self.model.wrapped, found)
+        schemas.drop_table(self.connection, self.model.wrapped, found)
         if navbar:
             self.update_navbar()
 
@@ -288,7 +296,7 @@ class Session:
         former = self.model.annotations.get(tags.CHAISE_CONFIG) or {}
         shown = {key: former[key] for key in ("navbarBrandText", "headTitle") if key in former}
         config = {**former, **chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
-        tables.set_annotation(self.connection, self.model.wrapped, tags.CHAISE_CONFIG, config)
+        schemas.set_annotation(self.connection, self.model.wrapped, tags.CHAISE_CONFIG, config)
 
     @classmethod
     def open(
@@ -328,7 +336,9 @@ class Session:
         """
         mode = ConnectionMode(mode)
         connection = connect(hostname, catalog_id, credential=credential, check=False)
-        root = _writable(working_dir or paths.default_working_dir(connection.authority, connection.catalog_id))
+        root = _writable(
+            working_dir or paths.default_working_dir(connection.authority, connection.catalog_id)
+        )
         cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
         workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
         schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS

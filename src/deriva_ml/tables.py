@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest import tables as remote
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.model.build import Reference, association_table
 from deriva_ml.model.define import ColumnDefinition, document_of
 from deriva_ml.rows import frames
+from deriva_ml.schema.display import catalog_annotations
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table
+    from deriva_ml.model.graph import Table, TableName
     from deriva_ml.session import Session
 
 
-def home_schema(session: Session, schema: str | None = None) -> str:
-    """Schema that new tables go to: the one named, else the default schema.
-
-    Raises
-    ------
-    DerivaMLException
-        If the schema does not exist, or none is named and the catalog has not exactly one domain schema.
-    """
-    name = schema or session.default_schema
-    if name is None:
-        known = ", ".join(sorted(session.domain_schemas)) or "none"
-        raise DerivaMLException(f"In which schema? Domain schemas: {known}. Pass schema=, or default_schema= to DerivaML.")
-    if name not in session.model.schemas:
-        raise DerivaMLException(f"There is no schema {name!r} in this catalog.")
-    return name
-
-
-def create_tables(
-    session: Session, definitions: Sequence[Any], schema: str | None = None, update_navbar: bool = True
-) -> list[Table]:
-    """Make tables that belong together, all of them or none.
-
-    Parameters
-    ----------
-    session : Session
-    definitions : sequence of TableDefinition or dict
-    schema : str, optional
-        The default schema by default.
-    update_navbar : bool
-        Whether the navigation bar of the catalog's pages is made again.
-
-    Returns
-    -------
-    list of Table
-
-    Raises
-    ------
-    DerivaMLException
-        If one of them exists already.
-    """
-    home = home_schema(session, schema)
-    documents = [document_of(definition) for definition in definitions]
-    for document in documents:
-        if document["table_name"] in session.model.schemas[home].tables:
-            raise DerivaMLException(f"Table {document['table_name']!r} already exists in schema {home!r}.")
-    made = remote.create(session.connection, session.model.wrapped, home, documents)
-    if update_navbar:
-        session.update_navbar()
-    return made
-
-
-def create_table(session: Session, table: Any, schema: str | None = None, update_navbar: bool = True) -> Table:
+def create_table(
+    session: Session, table: Any, schema: str | None = None, update_navbar: bool = True
+) -> Table:
     """Make a table.
 
     Parameters
@@ -95,16 +46,16 @@ def create_table(session: Session, table: Any, schema: str | None = None, update
     --------
     >>> ml.create_table(TableDefinition("Subject", [ColumnDefinition("Name")]))  # doctest: +SKIP
     """
-    return create_tables(session, [table], schema, update_navbar)[0]
-
-
-def drop_table(session: Session, table: Table | str) -> None:
-    """Drop a table that nothing refers to, with all its rows."""
-    remote.drop(session.connection, session.model.wrapped, session.table(table))
+    document = document_of(table)
+    home = session.target_schema(schema)
+    if home in session.model.schemas and document["table_name"] in session.model.schemas[home].tables:
+        raise DerivaMLException(f"Table {document['table_name']!r} already exists in schema {home!r}.")
+    return session.create_tables([document], home, update_navbar)[0]
 
 
 def define_association(
     session: Session,
+    /,
     associates: Iterable[Any],
     metadata: Iterable[Any] | None = None,
     table_name: str | None = None,
@@ -133,7 +84,8 @@ def define_association(
     """
     ends = [_reference(session, part) for part in associates]
     columns = [
-        part if isinstance(part, ColumnDefinition | dict) else _reference(session, part) for part in metadata or ()
+        part if isinstance(part, ColumnDefinition | dict) else _reference(session, part)
+        for part in metadata or ()
     ]
     return association_table(ends, columns, table_name, comment, **fields).to_dict()
 
@@ -145,10 +97,12 @@ def _reference(session: Session, part: Any) -> Reference:
         return session.model.reference_to(part[1], name=part[0])
     if len(part) == 3:
         return session.model.reference_to(part[2], name=part[0], nullok=bool(part[1]))
-    raise DerivaMLValidationError(f"{part!r} is no reference; give a table, (name, table) or (name, nullable, table).")
+    raise DerivaMLValidationError(
+        f"{part!r} is no reference; give a table, (name, table) or (name, nullable, table)."
+    )
 
 
-def get_table_as_dict(session: Session, table: Table | str) -> Iterator[dict[str, Any]]:
+def get_table_as_dict(session: Session, table: TableName) -> Iterator[dict[str, Any]]:
     """Rows of a table, streamed.
 
     Parameters
@@ -169,10 +123,10 @@ def get_table_as_dict(session: Session, table: Table | str) -> Iterator[dict[str
     return rows.read(session.connection, session.table(table))
 
 
-def get_table_as_dataframe(session: Session, table: Table | str) -> Any:
+def get_table_as_dataframe(session: Session, table: TableName) -> Any:
     """All rows of a table as a pandas DataFrame; raises as `get_table_as_dict`."""
     found = session.table(table)
-    return frames.to_frame(get_table_as_dict(session, found), [column.name for column in found.columns])
+    return frames.frame(get_table_as_dict(session, found), [column.name for column in found.columns])
 
 
 def user_list(session: Session) -> list[dict[str, Any]]:
@@ -180,3 +134,24 @@ def user_list(session: Session) -> list[dict[str, Any]]:
     columns = ("RID", "ID", "Full_Name")
     found = rows.read(session.connection, ("public", "ERMrest_Client"), columns=columns)
     return [{"ID": row["ID"], "Full_Name": row["Full_Name"]} for row in found]
+
+
+def apply_catalog_annotations(
+    session: Session, navbar_brand_text: str = "ML Data Browser", head_title: str = "Catalog ML"
+) -> None:
+    """Bring what the catalog's pages show up to date with its tables.
+
+    Parameters
+    ----------
+    session : Session
+    navbar_brand_text : str
+        Title in the navigation bar.
+    head_title : str
+        Title of the browser's window.
+    """
+    session.require_writable("change the annotations of the catalog")
+    model = session.model
+    catalog_id = session.connection.catalog_id
+    wanted = {**model.annotations, **catalog_annotations(model, catalog_id, navbar_brand_text, head_title)}
+    session.connection.put("/annotation", json=wanted, doing=f"Annotating {session.connection.name}")
+    model.annotations.update(wanted)

@@ -7,8 +7,13 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLException, DerivaMLInvalidTerm, DerivaMLValidationError
 from deriva_ml.ermrest import rows
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLException,
+    DerivaMLInvalidTerm,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.define import VocabularyTableDef
 from deriva_ml.model.graph import Table, TableName
 from deriva_ml.schema.display import vocabulary_annotations
@@ -62,7 +67,9 @@ class VocabularyTermHandle(VocabularyTerm):
             super().__setattr__(name, value)
             return
         if name not in ("description", "synonyms"):
-            raise DerivaMLValidationError(f"The {name} of a term cannot be changed; only description and synonyms can.")
+            raise DerivaMLValidationError(
+                f"The {name} of a term cannot be changed; only description and synonyms can."
+            )
         session, table = self._bound()
         session.require_writable("change a term")
         wanted = tuple(value) if name == "synonyms" else str(value)
@@ -134,7 +141,7 @@ def list_terms(session: Session, table: TableName) -> list[VocabularyTerm]:
     return list(_known(session, found).values())
 
 
-def lookup_term(session: Session, table: TableName, name: str) -> VocabularyTermHandle:
+def lookup_term(session: Session, table: TableName, term_name: str) -> VocabularyTermHandle:
     """The term of a name or synonym.
 
     Raises
@@ -145,9 +152,9 @@ def lookup_term(session: Session, table: TableName, name: str) -> VocabularyTerm
         If the table is no vocabulary.
     """
     found = session.model.require_vocabulary(table)
-    term = _find(session, found, str(name))
+    term = _find(session, found, str(term_name))
     if term is None:
-        raise DerivaMLInvalidTerm(found.name, str(name))
+        raise DerivaMLInvalidTerm(found.name, str(term_name))
     return _handle(session, found, term)
 
 
@@ -165,7 +172,7 @@ def require_terms(session: Session, table: TableName, names: Iterable[str]) -> l
 def add_term(
     session: Session,
     table: TableName,
-    name: str,
+    term_name: str,
     description: str,
     synonyms: Sequence[str] | None = None,
     exists_ok: bool = True,
@@ -176,7 +183,7 @@ def add_term(
     ----------
     session : Session
     table : str or Table
-    name, description : str
+    term_name, description : str
     synonyms : sequence of str, optional
     exists_ok : bool
         Whether a term of that name may be there already; it is returned as it is.
@@ -190,16 +197,18 @@ def add_term(
     """
     found = session.model.require_vocabulary(table)
     session.require_writable("add a term")
-    known = _known(session, found).get(name)
+    known = _known(session, found).get(term_name)
     if known is None:
-        row = {"Name": name, "Description": description, "Synonyms": list(synonyms or ())}
+        row = {"Name": term_name, "Description": description, "Synonyms": list(synonyms or ())}
         made = rows.insert(session.connection, found, [row], skip_conflicts=True)
         clear_cache(session, found)
         if made:
             return _handle(session, found, VocabularyTerm.model_validate(made[0]))
     if not exists_ok:
-        raise DerivaMLInvalidTerm(found.name, name, f"{name!r} is already a term of vocabulary {found.name!r}.")
-    return lookup_term(session, found, name)
+        raise DerivaMLInvalidTerm(
+            found.name, term_name, f"{term_name!r} is already a term of vocabulary {found.name!r}."
+        )
+    return lookup_term(session, found, term_name)
 
 
 def add_terms(session: Session, table: TableName, terms: Mapping[str, str]) -> None:
@@ -211,7 +220,7 @@ def add_terms(session: Session, table: TableName, terms: Mapping[str, str]) -> N
     clear_cache(session, found)
 
 
-def delete_term(session: Session, table: TableName, name: str) -> None:
+def delete_term(session: Session, table: TableName, term_name: str) -> None:
     """Delete a term that nothing refers to.
 
     Raises
@@ -223,7 +232,7 @@ def delete_term(session: Session, table: TableName, name: str) -> None:
     """
     found = session.model.require_vocabulary(table)
     session.require_writable("delete a term")
-    term = lookup_term(session, found, name)
+    term = lookup_term(session, found, term_name)
     values = {column: getattr(term, field) for column, field in _TERM_KEYS.items()}
     for key in found.referenced_by:
         here, there = next(iter(key.foreign_key_columns)).name, next(iter(key.referenced_columns)).name
@@ -244,14 +253,14 @@ _TERM_KEYS = {"Name": "name", "ID": "id", "URI": "uri", "RID": "rid"}
 
 
 def create_vocabulary(
-    session: Session, name: str, comment: str = "", schema: str | None = None, update_navbar: bool = True
+    session: Session, vocab_name: str, comment: str = "", schema: str | None = None, update_navbar: bool = True
 ) -> Table:
     """Make a vocabulary.
 
     Parameters
     ----------
     session : Session
-    name : str
+    vocab_name : str
     comment : str
     schema : str, optional
         The default schema if not given.
@@ -263,7 +272,7 @@ def create_vocabulary(
         If a table of that name exists in the schema, or it is not clear which schema is meant.
     """
     definition = VocabularyTableDef(
-        name=name,
+        name=vocab_name,
         curie_template=f"{session.project_name}:{{RID}}",
         comment=comment or None,
         annotations=vocabulary_annotations(),

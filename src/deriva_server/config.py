@@ -43,14 +43,12 @@ class ServerConfig:
     session_seconds: int = 1800
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
+        for name, kind in _kinds().items():
+            value: Any = getattr(self, name)
             if kind is float and type(value) is int:
-                object.__setattr__(self, field.name, value := float(value))
+                object.__setattr__(self, name, value := float(value))
             if type(value) is not kind or value <= 0:
-                raise DeploymentError(
-                    f"Setting {field.name} must be a positive {kind.__name__}, not {value!r}."
-                )
+                raise DeploymentError(f"Setting {name} must be a positive {kind.__name__}, not {value!r}.")
 
     @classmethod
     def load(cls, folder: Path, environment: Mapping[str, str] | None = None) -> ServerConfig:

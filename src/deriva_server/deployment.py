@@ -101,7 +101,11 @@ class Deployment:
         _check_mount(place)
         with _new_folders(place):
             _check_empty(place)
-            document: dict[str, Any] = {"id": uuid.uuid4().hex, "name": name or place.name or "deployment", "format": FORMAT}
+            document: dict[str, Any] = {
+                "id": uuid.uuid4().hex,
+                "name": name or place.name or "deployment",
+                "format": FORMAT,
+            }
             try:
                 _write_document(place, document, replace=False)
             except FileExistsError:

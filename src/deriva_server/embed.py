@@ -11,13 +11,13 @@ from types import TracebackType
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
+from deriva_server.blobs.store import ObjectStore
 from deriva_server.catalogs.registry import Registry
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
-from deriva_server.blobs.store import ObjectStore
 from deriva_server.http.message import Request, Response
 from deriva_server.wsgi import RunningServer, start
 
@@ -40,11 +40,11 @@ class LocalServer:
         self.deployment = deployment
         self.config = ServerConfig.load(deployment.folder)
         self.registry = Registry(deployment.folder)
-        self.objects = ObjectStore.on_files(deployment.objects_folder, local_client())
+        self.objects = ObjectStore(deployment.objects_folder)
         self.application = Application(
             {
                 "ermrest": ErmrestFace(self.registry),
-                "hatrac": HatracFace(self.objects, self.config.max_body_bytes),
+                "hatrac": HatracFace(self.objects),
                 "authn": AuthnFace(self.config.session_seconds),
             },
             lambda request: local_client(),

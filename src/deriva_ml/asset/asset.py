@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.asset import download as downloads
 from deriva_ml.asset.record import AssetRecord
 from deriva_ml.asset.record import asset_record_class as record_class
+from deriva_ml.citation import record_url
 from deriva_ml.ermrest import rids, rows
 from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
 from deriva_ml.names import AssetRole, MLVocab
-from deriva_ml.vocabulary import lookup_term
+from deriva_ml.vocabulary import require_terms
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table
+    from deriva_ml.model.graph import Table, TableName
     from deriva_ml.session import Session
 
 Row = dict[str, Any]
@@ -36,7 +37,9 @@ class Asset:
         Its types; read when first used where they are not given.
     """
 
-    def __init__(self, session: Session, table: Table, row: Row, asset_types: list[str] | None = None) -> None:
+    def __init__(
+        self, session: Session, table: Table, row: Row, asset_types: list[str] | None = None
+    ) -> None:
         self._session = session
         self._table = table
         self._row = row
@@ -79,8 +82,8 @@ class Asset:
 
     @description.setter
     def description(self, text: str) -> None:
-        row = {"RID": self.asset_rid, "Description": text}
-        rows.update(self._session.connection, self._table, [row], columns=["Description"])
+        self._session.require_writable("change a description")
+        rows.update_one(self._session.connection, self._table, self.asset_rid, Description=text)
         self._row["Description"] = text
 
     @property
@@ -103,7 +106,7 @@ class Asset:
         DerivaMLInvalidTerm
             If `asset_type` is no term of Asset_Type.
         """
-        term = lookup_term(self._session, MLVocab.asset_type, asset_type).name
+        (term,) = require_terms(self._session, MLVocab.asset_type, [asset_type])
         table, asset_column, type_column = self._session.model.asset_types(self._table)
         row = {asset_column: self.asset_rid, type_column: term}
         rows.insert(self._session.connection, table, [row], skip_conflicts=True)
@@ -156,7 +159,7 @@ class Asset:
 
     def get_chaise_url(self) -> str:
         """Address of the asset's page."""
-        return self._session.record_url(self._table, self.asset_rid)
+        return record_url(self._session, self._table, self.asset_rid)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Asset) and other.asset_rid == self.asset_rid
@@ -168,13 +171,22 @@ class Asset:
         return f"<Asset {self.asset_rid} {self.asset_table}/{self.filename} {self.length} bytes>"
 
     def _repr_html_(self) -> str:
-        facts = {"RID": self.asset_rid, "Table": self.asset_table, "Bytes": f"{self.length:,}", "MD5": self.md5}
+        facts = {
+            "RID": self.asset_rid,
+            "Table": self.asset_table,
+            "Bytes": f"{self.length:,}",
+            "MD5": self.md5,
+        }
         facts |= {"Types": ", ".join(self.asset_types), "Description": self.description}
-        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items())
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items()
+        )
         return f"<p><b>{html.escape(self.filename)}</b></p><table>{cells}</table>"
 
 
-def types_of(session: Session, table: Table, asset_rids: Collection[str] | None = None) -> dict[str, list[str]]:
+def types_of(
+    session: Session, table: Table, asset_rids: Collection[str] | None = None
+) -> dict[str, list[str]]:
     """Types of many assets of one table at once.
 
     Parameters
@@ -243,9 +255,11 @@ def lookup_asset(session: Session, asset_rid: str) -> Asset:
     DerivaMLException
         If there is no such row, or it is not an asset.
     """
-    table = rids.resolve_rid(session, asset_rid).table
+    table = rids.resolve_rid(session.connection, session.model, asset_rid).table
     if not session.model.is_asset(table):
-        raise DerivaMLTableTypeError("asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset.")
+        raise DerivaMLTableTypeError(
+            "asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset."
+        )
     found = next(iter(rows.read(session.connection, table, where={"RID": [asset_rid]})), None)
     if found is None:
         raise DerivaMLException(f"There is no asset {asset_rid!r} in {table.name!r}.")
@@ -273,9 +287,11 @@ def lookup_assets(session: Session, asset_rids: Collection[str]) -> dict[str, As
         If some are not assets.
     """
     by_table: dict[tuple[str, str], list[str]] = {}
-    for rid, found in rids.resolve_rids(session, asset_rids).items():
+    for rid, found in rids.resolve_rids(session.connection, session.model, asset_rids).items():
         if not session.model.is_asset(found.table):
-            raise DerivaMLTableTypeError("asset", found.table_name, f"{rid} is a row of {found.table_name!r}, not an asset.")
+            raise DerivaMLTableTypeError(
+                "asset", found.table_name, f"{rid} is a row of {found.table_name!r}, not an asset."
+            )
         by_table.setdefault((found.schema_name, found.table_name), []).append(rid)
     assets = {
         asset.asset_rid: asset
@@ -292,7 +308,7 @@ def _with_types(session: Session, table: Table, asset_rids: Collection[str] | No
         yield Asset(session, table, row, types.get(row["RID"], []))
 
 
-def list_assets(session: Session, asset_table: Table | str) -> list[Asset]:
+def list_assets(session: Session, asset_table: TableName) -> list[Asset]:
     """All assets of a table.
 
     Parameters
@@ -313,7 +329,7 @@ def list_assets(session: Session, asset_table: Table | str) -> list[Asset]:
 
 
 def find_assets(
-    session: Session, asset_table: Table | str | None = None, asset_type: str | None = None
+    session: Session, asset_table: TableName | None = None, asset_type: str | None = None
 ) -> Iterator[Asset]:
     """Search for assets.
 
@@ -329,7 +345,9 @@ def find_assets(
     ------
     Asset
     """
-    tables = session.model.find_assets() if asset_table is None else [session.model.require_asset(asset_table)]
+    tables = (
+        session.model.find_assets() if asset_table is None else [session.model.require_asset(asset_table)]
+    )
     for table in tables:
         if asset_type is None:
             yield from _with_types(session, table, None)
@@ -347,6 +365,6 @@ def list_asset_tables(session: Session) -> list[Table]:
     return session.model.find_assets()
 
 
-def asset_record_class(session: Session, asset_table: Table | str) -> type[AssetRecord]:
+def asset_record_class(session: Session, asset_table: TableName) -> type[AssetRecord]:
     """Class of the metadata of an asset table, see `deriva_ml.asset.record.asset_record_class`."""
     return record_class(session.model, asset_table)

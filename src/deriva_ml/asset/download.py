@@ -58,7 +58,9 @@ def download(
         present = md5_of(target)
         if present == md5:
             return target
-        logger.warning("%s is replaced: its MD5 was %s, that of asset %s is %s.", target, present, row.get("RID"), md5)
+        logger.warning(
+            "%s is replaced: its MD5 was %s, that of asset %s is %s.", target, present, row.get("RID"), md5
+        )
     if use_cache and md5:
         return _link(_cached(session, row, progress), target)
     return _fetch(session, row, target, progress)
@@ -77,7 +79,9 @@ def _fetch(session: Session, row: Mapping[str, Any], target: Path, progress: Any
     md5, length = row.get("MD5"), row.get("Length")
     if target.is_symlink():
         target.unlink()
-    return objects.fetch(session.connection, str(row["URL"]), target, md5=md5, length=length, progress=progress)
+    return objects.fetch(
+        session.connection, str(row["URL"]), target, md5=md5, length=length, progress=progress
+    )
 
 
 def _link(source: Path, target: Path) -> Path:
@@ -95,4 +99,6 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DerivaMLConfigurationError(f"Cannot make folder {folder}: {error.strerror}. Choose another one.") from error
+        raise DerivaMLConfigurationError(
+            f"Cannot make folder {folder}: {error.strerror}. Choose another one."
+        ) from error

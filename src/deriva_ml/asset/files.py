@@ -81,7 +81,7 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
         self = object.__new__(cls)
         if sys.version_info < (3, 12):
             self._drv, self._root, self._parts = cls._parse_args((path,))
-        return self  # type: ignore[no-any-return]
+        return self
 
     def __init__(
         self,

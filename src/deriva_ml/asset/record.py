@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from deriva_ml.model.fields import field_name, field_of
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.model.graph import CatalogModel, TableName
 
 
 class AssetRecord(BaseModel):
@@ -31,7 +31,7 @@ class AssetRecord(BaseModel):
 _RESERVED = frozenset(dir(AssetRecord))
 
 
-def asset_record_class(model: CatalogModel, table: Table | str) -> type[AssetRecord]:
+def asset_record_class(model: CatalogModel, table: TableName) -> type[AssetRecord]:
     """Make the class of the metadata of an asset table.
 
     Parameters

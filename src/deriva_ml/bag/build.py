@@ -112,7 +112,8 @@ def read_model(folder: Path, ml_schema: str) -> CatalogModel:
     """
     path = folder / layout.SCHEMA_DOCUMENT
     try:
-        return CatalogModel(DocumentModel.from_file(path), ml_schema)
+        document: Any = DocumentModel.from_file(path)
+        return CatalogModel(document, ml_schema)
     except (OSError, ValueError, KeyError) as error:
         raise DerivaMLDataError(f"{folder} is not a bag of catalog rows: cannot read {path.name}: {error}.") from error
 

@@ -26,7 +26,12 @@ from deriva_ml.dataset.view import children, history
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.rids import resolve_rid
-from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLRidsNotFound, DerivaMLTableTypeError
+from deriva_ml.errors import (
+    DerivaMLDatasetNotFound,
+    DerivaMLException,
+    DerivaMLRidsNotFound,
+    DerivaMLTableTypeError,
+)
 from deriva_ml.names import DatasetVersion, MLTable
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import FILES, LocalReader

@@ -67,13 +67,18 @@ def add(
             _check_acyclic(session, dataset_rid, rids)
     advance(session, dataset_rid, description, execution_rid)
     for element, rids in by_element:
-        new = [{element.dataset_column: dataset_rid, element.element_column: rid} for rid in rids]
-        try:
-            rows.insert(session.connection, element.association, new, skip_conflicts=True, chunk=_CHUNK)
-        except DerivaMLConflictError as error:
-            raise DerivaMLValidationError(
-                f"Not all of the {len(rids)} RIDs given for {element.table.name} are rows of it: {error}"
-            ) from error
+        insert_members(session, dataset_rid, element, rids)
+
+
+def insert_members(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> None:
+    """Write membership rows; those that are there stay."""
+    new = [{element.dataset_column: dataset_rid, element.element_column: rid} for rid in rids]
+    try:
+        rows.insert(session.connection, element.association, new, skip_conflicts=True, chunk=_CHUNK)
+    except DerivaMLConflictError as error:
+        raise DerivaMLValidationError(
+            f"Not all of the {len(new)} RIDs given for {element.table.name} are rows of it: {error}"
+        ) from error
 
 
 def remove(

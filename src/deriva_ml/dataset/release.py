@@ -10,7 +10,12 @@ from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.export import policy
 from deriva_ml.dataset.view import children, lookup_row
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLException, DerivaMLReadOnlyError, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLException,
+    DerivaMLReadOnlyError,
+    DerivaMLValidationError,
+)
 from deriva_ml.names import DRY_RUN_RID, DatasetVersion, MLTable, VersionPart
 
 if TYPE_CHECKING:
@@ -76,7 +81,9 @@ def advance(
     table = session.ml_table(MLTable.dataset_version)
     values = {"Version": str(label), "Description": description, "Execution": _recorded(execution_rid)}
     current, row = next(reversed(found.items()))
-    if current.is_devrelease:
+    if current.dev is not None:
+        if current.dev == 1:
+            _heal_pointer(session, dataset_rid, row["RID"])
         _guarded_update(session, dataset_rid, row, values)
         return label
     if not row["Snapshot"]:

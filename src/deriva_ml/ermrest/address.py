@@ -56,12 +56,16 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
         return _folder(os.fspath(hostname), Path(hostname))
     host = hostname.strip()
     if not host:
-        raise DerivaMLConfigurationError("The hostname is empty; give a folder (./demo) or the name of a server.")
+        raise DerivaMLConfigurationError(
+            "The hostname is empty; give a folder (./demo) or the name of a server."
+        )
     scheme = host.partition(":")[0].lower()
     if scheme in ("http", "https") and "//" in host:
         parts = urlsplit(host)
         if not parts.netloc or parts.path.strip("/"):
-            raise DerivaMLConfigurationError(f"{host!r} must be just {scheme}://HOST or {scheme}://HOST:PORT.")
+            raise DerivaMLConfigurationError(
+                f"{host!r} must be just {scheme}://HOST or {scheme}://HOST:PORT."
+            )
         return Address(host, None, scheme, parts.netloc)
     if scheme == "file":
         return _folder(host, _path_of_file_url(host))
@@ -69,12 +73,14 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
     if host[0] in ".~" or any(mark in host for mark in separators):
         return _folder(host, Path(host))
     if any(mark.isspace() for mark in host) or "@" in host:
-        raise DerivaMLConfigurationError(f"{host!r} is no host name; a folder needs a path separator, as in ./{host}.")
+        raise DerivaMLConfigurationError(
+            f"{host!r} is no host name; a folder needs a path separator, as in ./{host}."
+        )
     return Address(host, None, "https", host)
 
 
 def _folder(host: str, path: Path) -> Address:
-    return Address(host, Path(os.path.abspath(path.expanduser())))
+    return Address(host, path.expanduser().absolute())
 
 
 def _path_of_file_url(url: str) -> Path:
@@ -82,7 +88,9 @@ def _path_of_file_url(url: str) -> Path:
     if rest.startswith("//"):
         machine, slash, path = rest[2:].partition("/")
         if machine not in ("", "localhost"):
-            raise DerivaMLConfigurationError(f"{url!r} is a folder on another machine ({machine}); open it there.")
+            raise DerivaMLConfigurationError(
+                f"{url!r} is a folder on another machine ({machine}); open it there."
+            )
         rest = slash + path
     if not rest:
         raise DerivaMLConfigurationError(f"{url!r} names no folder.")

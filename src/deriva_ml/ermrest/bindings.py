@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -19,7 +20,11 @@ from deriva.core import (
     HatracStore,
     get_credential,
 )
-from deriva.core.utils.core_utils import DEFAULT_CREDENTIAL_FILE, DEFAULT_GLOBUS_CREDENTIAL_FILE, TimeoutHTTPAdapter
+from deriva.core.utils.core_utils import (
+    DEFAULT_CREDENTIAL_FILE,
+    DEFAULT_GLOBUS_CREDENTIAL_FILE,
+    TimeoutHTTPAdapter,
+)
 from requests.adapters import BaseAdapter
 from urllib3.util.retry import Retry
 
@@ -30,13 +35,17 @@ _LONGEST_PAUSE = 2.0
 
 def session_config(transport: BaseAdapter | None = None) -> dict[str, Any]:
     """Session configuration of these bindings; `transport` replaces the network."""
-    return {**DEFAULT_SESSION_CONFIG, "transport": transport, "retry_backoff_factor": settings.retry_backoff()}
+    return {
+        **DEFAULT_SESSION_CONFIG,
+        "transport": transport,
+        "retry_backoff_factor": settings.retry_backoff(),
+    }
 
 
 def credential_of(host: str) -> dict[str, Any] | None:
     """Stored credential for a host, None where this user never logged in anywhere."""
     files = (DEFAULT_CREDENTIAL_FILE, DEFAULT_GLOBUS_CREDENTIAL_FILE)
-    if not any(os.path.isfile(file) for file in files):
+    if not any(Path(file).is_file() for file in files):
         return None
     found: dict[str, Any] | None = get_credential(host)
     return found
@@ -119,7 +128,9 @@ class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
         return Server(self._scheme, self._server, self._credentials, self._caching, self._session_config)
 
     @classmethod
-    def connect(cls, deriva_server: Any, catalog_id: str | int, snaptime: str | None = None) -> Catalog | Snapshot:
+    def connect(
+        cls, deriva_server: Any, catalog_id: str | int, snaptime: str | None = None
+    ) -> Catalog | Snapshot:
         """The catalog, or a snapshot of it when `snaptime` is given or part of the id (``1@2ZX-…``)."""
         if not snaptime:
             catalog_id, _, snaptime = str(catalog_id).partition("@")
@@ -130,7 +141,7 @@ class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
         return Catalog(server.scheme, server.server, str(catalog_id), *common)
 
     def latest_snapshot(self) -> Snapshot:
-        """This catalog as it is now, for ever."""
+        """The catalog as it is now, for ever."""
         snaptime = self.get("/").json()["snaptime"]
         common = (self._credentials, self._caching, self._session_config)
         return Snapshot(self._scheme, self._server, self._catalog_id, snaptime, *common)
@@ -193,5 +204,7 @@ def _impatient(builder: Any) -> Any:
     for schema in builder.schemas.values():
         for table in schema.tables.values():
             for verb in ("insert", "update"):
-                setattr(table, verb, functools.partial(getattr(table, verb), backoff_factor=1, max_attempts=2))
+                setattr(
+                    table, verb, functools.partial(getattr(table, verb), backoff_factor=1, max_attempts=2)
+                )
     return builder

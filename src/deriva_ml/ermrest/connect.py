@@ -9,21 +9,22 @@ import time
 from typing import Any, NoReturn
 
 import requests
-from deriva.core import urlquote
+from deriva.core import ErmrestCatalog, ErmrestSnapshot, urlquote
 from deriva.core.ermrest_model import Model
 from requests.adapters import BaseAdapter
 
 from deriva_ml import settings
+from deriva_ml.ermrest.address import Address, read_address
+from deriva_ml.ermrest.bindings import Catalog, Server, Snapshot, Store, credential_of, session_config
+from deriva_ml.ermrest.failures import FOREIGN, translate
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLReadOnlyError,
+    DerivaMLValidationError,
 )
-from deriva_ml.ermrest.address import Address, read_address
-from deriva_ml.ermrest.bindings import Catalog, Server, Snapshot, Store, credential_of, session_config
-from deriva_ml.ermrest.failures import FOREIGN, translate
 
 Host = str | os.PathLike[str]
 
@@ -45,7 +46,9 @@ class Site:
         Stands for the host in local paths, citations and URLs: the network name, or the name of the deployment.
     """
 
-    def __init__(self, address: Address, credential: dict[str, Any] | None = None, create: bool = False) -> None:
+    def __init__(
+        self, address: Address, credential: dict[str, Any] | None = None, create: bool = False
+    ) -> None:
         self.address = address
         self.transport: BaseAdapter | None = None
         if address.folder is not None:
@@ -70,7 +73,9 @@ class Site:
 
     def store(self) -> Store:
         """deriva-py's binding of the object store."""
-        return Store(self.scheme, self.authority, self.credential, session_config=session_config(self.transport))
+        return Store(
+            self.scheme, self.authority, self.credential, session_config=session_config(self.transport)
+        )
 
     def url(self, path: str) -> str:
         """Absolute URL of a path on this service."""
@@ -141,7 +146,9 @@ class Connection:
 
     # Requests ------------------------------------------------------------------------------------------------------
 
-    def get(self, path: str, *, headers: dict[str, str] | None = None, doing: str | None = None) -> requests.Response:
+    def get(
+        self, path: str, *, headers: dict[str, str] | None = None, doing: str | None = None
+    ) -> requests.Response:
         """GET a path below the catalog's URL.
 
         Parameters
@@ -159,11 +166,15 @@ class Connection:
         """
         return self._request("get", path, doing, headers=headers or {})
 
-    def post(self, path: str, *, json: Any = None, doing: str | None = None, **options: Any) -> requests.Response:
+    def post(
+        self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
+    ) -> requests.Response:
         """POST a JSON body to a path below the catalog's URL; errors as for `get`."""
         return self._request("post", path, doing, json=json, **options)
 
-    def put(self, path: str, *, json: Any = None, doing: str | None = None, **options: Any) -> requests.Response:
+    def put(
+        self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
+    ) -> requests.Response:
         """PUT a JSON body to a path below the catalog's URL; errors as for `get`."""
         return self._request("put", path, doing, json=json, **options)
 
@@ -173,7 +184,9 @@ class Connection:
 
     def _request(self, verb: str, path: str, doing: str | None, **options: Any) -> requests.Response:
         if verb != "get" and self.is_snapshot:
-            raise DerivaMLReadOnlyError(f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed.")
+            raise DerivaMLReadOnlyError(
+                f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed."
+            )
         pause = settings.retry_backoff()
         for attempt in range(settings.retry_attempts() + 1):
             try:
@@ -238,7 +251,9 @@ def _split(catalog_id: str | int) -> tuple[str, str | None]:
     text = str(catalog_id).strip()
     bare, at, snapshot = text.partition("@")
     if not bare or "@" in snapshot or (at and not snapshot):
-        raise DerivaMLConfigurationError(f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G.")
+        raise DerivaMLConfigurationError(
+            f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G."
+        )
     return bare, snapshot or None
 
 
@@ -299,6 +314,28 @@ def create_catalog(
     return Connection(site, made.catalog_id)
 
 
+def connection_of(catalog: Any) -> Connection:
+    """The connection to the catalog behind one of deriva-py's bindings, plain or ours.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is no binding of a catalog.
+    """
+    if not isinstance(catalog, ErmrestCatalog):
+        raise DerivaMLValidationError(
+            f"Expected a catalog as deriva-py makes them, not {type(catalog).__name__}."
+        )
+    config = catalog._session_config or {}
+    transport = config.get("transport")
+    if transport is not None:
+        site = Site(read_address(transport.folder))
+    else:
+        site = Site(read_address(f"{catalog._scheme}://{catalog._server}"), catalog._credentials)
+    snapshot = catalog.snaptime if isinstance(catalog, ErmrestSnapshot) else None
+    return Connection(site, str(catalog.catalog_id), snapshot)
+
+
 def bind_alias(connection: Connection, alias: str, retarget: bool = False) -> None:
     """Give a catalog a second id.
 
@@ -320,7 +357,9 @@ def bind_alias(connection: Connection, alias: str, retarget: bool = False) -> No
     try:
         if retarget:
             # A PUT makes the alias where there is none.
-            server.put(f"/ermrest/alias/{urlquote(alias)}", json={"id": alias, "alias_target": connection.catalog_id})
+            server.put(
+                f"/ermrest/alias/{urlquote(alias)}", json={"id": alias, "alias_target": connection.catalog_id}
+            )
         else:
             server.create_ermrest_alias(id=alias, alias_target=connection.catalog_id)
     except FOREIGN as error:
@@ -330,7 +369,7 @@ def bind_alias(connection: Connection, alias: str, retarget: bool = False) -> No
 def delete_catalog(connection: Connection) -> None:
     """Delete a catalog with everything in it."""
     try:
-        connection.catalog.delete("/")
+        connection.catalog.delete_ermrest_catalog(really=True)
     except FOREIGN as error:
         ours: DerivaMLException = translate(error, f"Deleting {connection.name}")
         raise ours from error

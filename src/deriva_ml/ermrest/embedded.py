@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import requests
-from deriva_server.embed import LocalServer
-from deriva_server.errors import DeploymentError
-from deriva_server.http.message import FilePart, Request
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from werkzeug.datastructures import Headers
 
 from deriva_ml.errors import DerivaMLConnectionError
+from deriva_server.embed import LocalServer
+from deriva_server.errors import DeploymentError
+from deriva_server.http.message import FilePart, Request
 
 
 def open_server(folder: Path, create: bool = False) -> LocalServer:
@@ -84,7 +84,7 @@ class LocalTransport(BaseAdapter):
         response.encoding = get_encoding_from_headers(response.headers)
         response.url = request.url or ""
         response.request = request
-        response.connection = self  # type: ignore[attr-defined]
+        response.connection = self  # type: ignore[assignment]
         response.raw = _Body(b"" if request.method == "HEAD" else answer.body)
         if not stream:
             response._content = response.raw.read()
@@ -120,13 +120,17 @@ def _body_of(request: requests.PreparedRequest) -> tuple[BinaryIO, int | None, P
         data = body.encode() if isinstance(body, str) else bytes(body)
         return io.BytesIO(data), len(data), None
     declared = request.headers.get("Content-Length")
-    length = int(declared) if declared is not None else None
+    if declared is None:
+        # requests sends what it cannot measure (and empty files) in chunks; a server sees their sum.
+        data = body.read() if hasattr(body, "read") else b"".join(body)
+        return io.BytesIO(data), len(data), None
+    length = int(declared)
     if hasattr(body, "read"):
         return body, length, _whole_file(body, length)
     return io.BytesIO(b"".join(body)), length, None
 
 
-def _whole_file(body: Any, length: int | None) -> Path | None:
+def _whole_file(body: Any, length: int) -> Path | None:
     name = getattr(body, "name", None)
     try:
         if not isinstance(name, str) or body.tell() != 0 or os.fstat(body.fileno()).st_size != length:

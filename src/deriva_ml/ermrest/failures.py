@@ -59,21 +59,31 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
         return DerivaMLReadOnlyError(f"{doing} failed: a snapshot of a catalog cannot be changed.")
     if isinstance(error, DataPathException):
         reason: Any = error.reason
-        return translate(reason, doing) if isinstance(reason, FOREIGN) else DerivaMLDataError(f"{doing}: {error}")
+        return (
+            translate(reason, doing)
+            if isinstance(reason, FOREIGN)
+            else DerivaMLDataError(f"{doing}: {error}")
+        )
     if isinstance(error, ConcurrentUpdate):
-        return DerivaMLConflictError(f"{doing} failed: it was changed by somebody else meanwhile; read it again.")
+        return DerivaMLConflictError(
+            f"{doing} failed: it was changed by somebody else meanwhile; read it again."
+        )
     response = getattr(error, "response", None)
     if isinstance(error, requests.HTTPError) and response is not None:
         return _of_status(response.status_code, detail_of(response), doing)
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
-    return DerivaMLConnectionError(f"{doing} failed: {_shortest(error)}. Check the host name and the network.")
+    return DerivaMLConnectionError(
+        f"{doing} failed: {_shortest(error)}. Check the host name and the network."
+    )
 
 
 def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
     said = f": {detail}" if detail else ""
     if status == 401:
-        return DerivaMLAuthenticationError(f"{doing} needs a login{said}. Log in with deriva-auth and try again.")
+        return DerivaMLAuthenticationError(
+            f"{doing} needs a login{said}. Log in with deriva-auth and try again."
+        )
     if status == 403:
         return DerivaMLAuthenticationError(f"{doing} is not allowed{said}.")
     if status in (404, 410):
@@ -83,14 +93,18 @@ def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
     if status in (400, 411, 413, 415, 416):
         return DerivaMLValidationError(f"{doing} was refused as malformed ({status}){said}.")
     if status in (502, 503, 504):
-        return DerivaMLConnectionError(f"{doing} failed because the service is busy or away ({status}){said}. Try again.")
+        return DerivaMLConnectionError(
+            f"{doing} failed because the service is busy or away ({status}){said}. Try again."
+        )
     return DerivaMLDataError(f"{doing} failed with status {status}{said}.")
 
 
 def _shortest(error: BaseException) -> str:
     """The innermost reason of a chain of connection errors."""
     while True:
-        inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
+        inner = getattr(error, "reason", None) or next(
+            (arg for arg in error.args if isinstance(arg, Exception)), None
+        )
         if not isinstance(inner, BaseException):
             return str(error) or type(error).__name__
         error = inner

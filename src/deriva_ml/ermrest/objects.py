@@ -17,14 +17,14 @@ from urllib.parse import quote, unquote, urlsplit
 import requests
 
 from deriva_ml.checksums import md5_and_sha256
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.ermrest.failures import translated
 from deriva_ml.errors import (
     DerivaMLChecksumError,
     DerivaMLConnectionError,
     DerivaMLNotFoundError,
     DerivaMLValidationError,
 )
-from deriva_ml.ermrest.connect import Connection
-from deriva_ml.ermrest.failures import translated
 from deriva_ml.parallel import run_all
 
 try:
@@ -93,11 +93,15 @@ def _base64(digest: str) -> str:
 
 
 def _headers(upload: Upload) -> dict[str, str]:
-    headers = {"Content-MD5": _base64(upload.md5), "Content-Type": upload.content_type or "application/octet-stream"}
+    headers = {
+        "Content-MD5": _base64(upload.md5),
+        "Content-Type": upload.content_type or "application/octet-stream",
+    }
     if upload.sha256:
         headers["Content-SHA256"] = _base64(upload.sha256)
     if upload.filename:
-        headers["Content-Disposition"] = f"filename*=UTF-8''{quote(re.sub(r'[/\\]', '_', upload.filename), safe='')}"
+        name = quote(re.sub(r"[/\\]", "_", upload.filename), safe="")
+        headers["Content-Disposition"] = f"filename*=UTF-8''{name}"
     return headers
 
 
@@ -188,13 +192,18 @@ def _send(connection: Connection, method: str, path: str, **options: Any) -> req
     """A request to the object store whose answer is judged by the caller."""
     store = connection.store
     headers = {**options.pop("headers", {}), "deriva-client-context": store.dcctx.encoded()}
-    answer: requests.Response = store._session.request(method, connection.url(path), headers=headers, **options)
+    session: Any = store._session
+    answer: requests.Response = session.request(
+        method, connection.url(path), headers=headers, **options
+    )
     return answer
 
 
 def _check_upload(answer: requests.Response, upload: Upload) -> None:
     if answer.status_code == 400 and "md5" in answer.text.lower():
-        raise DerivaMLChecksumError(f"{upload.path} was changed after it was registered: its MD5 is not {upload.md5}.")
+        raise DerivaMLChecksumError(
+            f"{upload.path} was changed after it was registered: its MD5 is not {upload.md5}."
+        )
     if answer.status_code >= 400:
         raise requests.HTTPError(f"status {answer.status_code}", response=answer)
 
@@ -202,7 +211,7 @@ def _check_upload(answer: requests.Response, upload: Upload) -> None:
 def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Progress | None) -> bool:
     """Open an upload job, or go on with one that was interrupted, and send what is missing."""
     store = connection.store
-    wanted = {"chunk-length": CHUNK, "content-length": size}
+    wanted: dict[str, Any] = {"chunk-length": CHUNK, "content-length": size}
     wanted |= {name.lower(): value for name, value in _headers(upload).items()}
     answer = _send(connection, "POST", f"{upload.url};upload?parents=true", json=wanted)
     _check_upload(answer, upload)
@@ -216,7 +225,9 @@ def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Pro
                     progress(len(data))
         answer = _send(connection, "POST", job)
         if answer.status_code == 409:
-            raise DerivaMLChecksumError(f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}.")
+            raise DerivaMLChecksumError(
+                f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}."
+            )
         _check_upload(answer, upload)
     except BaseException:
         with contextlib.suppress(requests.RequestException):
@@ -330,9 +341,13 @@ def _copy_local(source: Path, url: str, partial: Path) -> str:
 def _verify(partial: Path, url: str, found: str, md5: str | None, length: int | None) -> None:
     size = partial.stat().st_size
     if length is not None and size != length:
-        raise DerivaMLChecksumError(f"{url} has {size} bytes, the catalog says {length}. Try again, or check the store.")
+        raise DerivaMLChecksumError(
+            f"{url} has {size} bytes, the catalog says {length}. Try again, or check the store."
+        )
     if md5 is not None and found != md5.lower():
-        raise DerivaMLChecksumError(f"{url} has MD5 {found}, the catalog says {md5}. Try again, or check the store.")
+        raise DerivaMLChecksumError(
+            f"{url} has MD5 {found}, the catalog says {md5}. Try again, or check the store."
+        )
 
 
 def _open(connection: Connection, url: str) -> requests.Response:

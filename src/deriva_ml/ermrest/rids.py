@@ -14,7 +14,7 @@ from deriva_ml.names import is_rid
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest.connect import Connection
-    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.model.graph import CatalogModel, Table, TableName
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def resolve_rid(connection: Connection, model: CatalogModel, rid: str) -> Resolv
     except DerivaMLNotFoundError:
         raise DerivaMLRidsNotFound([rid], f"Invalid RID {rid!r}: no row of this catalog has it.") from None
     if found.get("deleted_on") and not connection.is_snapshot:
-        raise DerivaMLRidsNotFound([rid], f"Invalid RID {rid!r}: its row was deleted on {found['deleted_on']}.")
+        raise DerivaMLRidsNotFound(
+            [rid], f"Invalid RID {rid!r}: its row was deleted on {found['deleted_on']}."
+        )
     table = model.name_to_table((found["schema_name"], found["table_name"]))
     return ResolvedRid(str(found["RID"]), table, connection)
 
@@ -86,7 +88,7 @@ def resolve_rids(
     connection: Connection,
     model: CatalogModel,
     rids: Iterable[str],
-    candidate_tables: Collection[Table | str] | None = None,
+    candidate_tables: Collection[TableName] | None = None,
 ) -> dict[str, ResolvedRid]:
     """Find the tables of many RIDs, with a few requests per table rather than one per RID.
 

@@ -9,8 +9,8 @@ from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.ermrest.connect import Connection
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.model.protocols import Table
 from deriva_ml.names import SYSTEM_COLUMNS
 
@@ -59,7 +59,7 @@ def _batches(values: Collection[Any]) -> list[list[Any]]:
     """Distinct values in order, in groups that fit into one URL."""
     groups: list[list[Any]] = []
     room = 0
-    for value in sorted(set(values), key=lambda value: ("" if value is None else str(value))):
+    for value in sorted(set(values), key=lambda value: "" if value is None else str(value)):
         size = len(escaped(value)) + 1
         if not groups or size > room:
             groups.append([])
@@ -172,7 +172,9 @@ def _check_columns(table: TableLike, rows: Sequence[Row]) -> set[str]:
     if not isinstance(table, tuple):
         unknown = used - set(table.columns.elements)
         if unknown:
-            raise DerivaMLValidationError(f"Table {_label(table)} has no column {', '.join(sorted(unknown))}.")
+            raise DerivaMLValidationError(
+                f"Table {_label(table)} has no column {', '.join(sorted(unknown))}."
+            )
     return used
 
 
@@ -275,7 +277,9 @@ def update(
     """
     pending = list(rows)
     _check_columns(table, pending)
-    path = f"/attributegroup/{path_of(table)}/{','.join(map(escaped, keys))};{','.join(map(escaped, columns))}"
+    path = (
+        f"/attributegroup/{path_of(table)}/{','.join(map(escaped, keys))};{','.join(map(escaped, columns))}"
+    )
     doing = f"Updating {_label(table)} of {connection.name}"
     changed: list[Row] = []
     wanted = (*keys, *columns)

@@ -1,1 +1,5 @@
+"""Runs of code: what they read, what they made, and how far they are."""
 
+from deriva_ml.reexport import from_stub
+
+__getattr__, __dir__, __all__ = from_stub(__name__, __file__)

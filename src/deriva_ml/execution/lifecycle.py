@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import InvalidTransitionError
+from deriva_ml.errors import DerivaMLException, InvalidTransitionError
 from deriva_ml.execution.states import validate_transition
-from deriva_ml.execution.sync import push, required_state
+from deriva_ml.execution.sync import push, reconcile, required_state
 from deriva_ml.names import ExecutionStatus
-from deriva_ml.workspace.executions import now
+from deriva_ml.workspace.executions import ExecutionState, now
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -93,7 +93,9 @@ def update_status(
     state = required_state(session, execution_rid)
     if target != state.status:
         extra = _times_of(target)
-        transition(session, execution_rid, target, message=message, error=error or _reason(target, message), **extra)
+        transition(
+            session, execution_rid, target, message=message, error=error or _reason(target, message), **extra
+        )
     elif message is None and error is None:
         validate_transition(current=state.status, target=target)
     else:
@@ -141,3 +143,22 @@ def abort(session: Session, execution_rid: str, reason: str = "Execution Aborted
 def _stopped_clock(session: Session, execution_rid: str) -> dict[str, Any]:
     started, stopped = required_state(session, execution_rid).start_time, now()
     return {"stop_time": stopped, "duration": duration_text(stopped - started if started else None)}
+
+
+def resume(session: Session, execution_rid: str) -> ExecutionState:
+    """Take up an execution of this machine again: send what the catalog has not heard of, settle what differs.
+
+    Raises
+    ------
+    DerivaMLException
+        If this machine does not know the execution.
+    DerivaMLStateInconsistency
+        If its states here and in the catalog contradict each other.
+    """
+    if session.workspace.executions.get(execution_rid) is None:
+        raise DerivaMLException(
+            f"Execution {execution_rid!r} was not run with working directory {session.working_dir}, so there is nothing to "
+            "resume. Open the catalog with the working directory it was run with; see ml.list_executions()."
+        )
+    reconcile(session, execution_rid)
+    return required_state(session, execution_rid)

@@ -85,7 +85,9 @@ def push(session: Session, execution_rid: str) -> bool:
         )
         return False
     if not changed:
-        logger.warning("Execution %s is no longer in the catalog; its status is kept on this machine.", execution_rid)
+        logger.warning(
+            "Execution %s is no longer in the catalog; its status is kept on this machine.", execution_rid
+        )
         return False
     session.workspace.executions.update(execution_rid, sync_pending=False, last_activity=state.last_activity)
     return True

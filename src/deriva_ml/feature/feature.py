@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.asset.define import shown_columns
 from deriva_ml.errors import DerivaMLException, DerivaMLFeatureNotFound, DerivaMLTableTypeError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
 from deriva_ml.names import MLVocab
 from deriva_ml.records import FeatureReference
+from deriva_ml.schema.display import feature_annotations
 from deriva_ml.vocabulary import add_term
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.model.graph import CatalogModel, Table, TableName
     from deriva_ml.session import Session
 
 
-def find_features(model: CatalogModel, table: Table | str | None = None) -> list[Feature]:
+def find_features(model: CatalogModel, table: TableName | None = None) -> list[Feature]:
     """Features of a table, or of all tables.
 
     Parameters
@@ -34,7 +36,7 @@ def find_features(model: CatalogModel, table: Table | str | None = None) -> list
     return [Feature(model, found) for found in model.find_features(table)]
 
 
-def lookup_feature(model: CatalogModel, table: Table | str, feature_name: str) -> Feature:
+def lookup_feature(model: CatalogModel, table: TableName, feature_name: str) -> Feature:
     """Find a feature.
 
     Parameters
@@ -67,11 +69,11 @@ def lookup_feature(model: CatalogModel, table: Table | str, feature_name: str) -
 
 def create_feature(
     session: Session,
-    target_table: Table | str,
+    target_table: TableName,
     feature_name: str,
-    terms: Iterable[Table | str] | None = None,
-    assets: Iterable[Table | str] | None = None,
-    metadata: Iterable[ColumnDefinition | Table | str | dict[str, Any]] | None = None,
+    terms: Iterable[TableName] | None = None,
+    assets: Iterable[TableName] | None = None,
+    metadata: Iterable[ColumnDefinition | dict[str, Any] | TableName | dict[str, Any]] | None = None,
     optional: Collection[str] | None = None,
     comment: str = "",
     update_navbar: bool = True,
@@ -119,33 +121,40 @@ def create_feature(
     payload += [_reference(model, table, nullable, "vocabulary") for table in terms or ()]
     further = [_column_or_reference(model, item, nullable) for item in metadata or ()]
     home = model.default_schema or target.schema.name
-    definition = feature_table(
-        model.reference_to(target), feature_name, [*payload, *further], model.ml_schema, comment
+    columns = [*payload, *further]
+    definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)
+    shown = shown_columns(home, definition.name, columns)
+    definition = definition.with_annotations(feature_annotations(home, definition.name, target.name, shown))
+    add_term(
+        session, MLVocab.feature_name, feature_name, comment or f"Feature {feature_name} of {target.name}."
     )
-    add_term(session, MLVocab.feature_name, feature_name, comment or f"Feature {feature_name} of {target.name}.")
-    session.create_table(definition, home, update_navbar=update_navbar)
-    return lookup_feature(session.model, (target.schema.name, target.name), feature_name).feature_record_class()
+    session.create_tables([definition], home, update_navbar)
+    return lookup_feature(
+        session.model, (target.schema.name, target.name), feature_name
+    ).feature_record_class()
 
 
-def _reference(model: CatalogModel, table: Table | str, optional: Collection[str], kind: str) -> Reference:
-    """A column that refers to a table of the required kind (``asset``, ``vocabulary`` or any)."""
+def _reference(model: CatalogModel, table: TableName, optional: Collection[str], kind: str) -> Reference:
+    """Make a column that refers to a table of the required kind (``asset``, ``vocabulary`` or any)."""
     found = model.name_to_table(table)
     if kind and not (model.is_asset(found) if kind == "asset" else model.is_vocabulary(found)):
         raise DerivaMLTableTypeError(
-            kind, found.name, f"{found.name!r} is not {'an asset table' if kind == 'asset' else 'a vocabulary'}."
+            kind,
+            found.name,
+            f"{found.name!r} is not {'an asset table' if kind == 'asset' else 'a vocabulary'}.",
         )
     return model.reference_to(found, nullok=found.name in optional)
 
 
 def _column_or_reference(
-    model: CatalogModel, item: ColumnDefinition | Table | str | dict[str, Any], optional: Collection[str]
+    model: CatalogModel, item: Any, optional: Collection[str]
 ) -> Reference | ColumnDefinition | dict[str, Any]:
     if isinstance(item, ColumnDefinition | dict):
         return item
     return _reference(model, item, optional, "")
 
 
-def delete_feature(session: Session, table: Table | str, feature_name: str) -> bool:
+def delete_feature(session: Session, table: TableName, feature_name: str) -> bool:
     """Delete a feature with all its values; the term in Feature_Name stays.
 
     Parameters
@@ -169,7 +178,7 @@ def delete_feature(session: Session, table: Table | str, feature_name: str) -> b
 
 
 def find_features_referencing(
-    model: CatalogModel, table: Table | str, column: str | None = None
+    model: CatalogModel, table: TableName, column: str | None = None
 ) -> list[FeatureReference]:
     """Features whose values refer to a table.
 

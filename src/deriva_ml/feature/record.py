@@ -204,7 +204,10 @@ class Feature:
     def record_of(self, row: dict[str, Any]) -> FeatureRecord:
         """Make a record of a row that was read, without validating it again."""
         record_class = self.feature_record_class()
-        values = {name: row.get(field.alias or name, field.default) for name, field in record_class.model_fields.items()}
+        values = {
+            name: row.get(field.alias or name, field.default)
+            for name, field in record_class.model_fields.items()
+        }
         return record_class.model_construct(_fields_set=set(values), **values)
 
     def __repr__(self) -> str:

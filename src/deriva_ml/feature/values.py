@@ -62,7 +62,9 @@ def feature_values(
         actual = reader.count(feature.feature_table, where=where)
         if actual > materialize_limit:
             raise DerivaMLMaterializeLimitExceeded(actual, materialize_limit)
-    fields = {field.alias or name: name for name, field in feature.feature_record_class().model_fields.items()}
+    fields = {
+        field.alias or name: name for name, field in feature.feature_record_class().model_fields.items()
+    }
     rows = reader.rows(feature.feature_table, where=where, columns=["RID", *fields])
     records: Iterable[FeatureRecord] = map(feature.record_of, rows)
     if selector is not None:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deriva_ml.model.define import ColumnDefinition, ForeignKeyDefinition, KeyDefinition, TableDefinition, element_name
+from deriva_ml.model.define import (
+    ColumnDefinition,
+    ForeignKeyDefinition,
+    KeyDefinition,
+    TableDefinition,
+    element_name,
+)
 from deriva_ml.model.types import BuiltinTypes
 
 CASCADE = "CASCADE"
@@ -48,7 +54,9 @@ class Reference:
 
     def foreign_key(self) -> ForeignKeyDefinition:
         """The foreign key of the new column."""
-        return ForeignKeyDefinition([self.column_name], self.schema, self.table, [self.column], CASCADE, CASCADE)
+        return ForeignKeyDefinition(
+            [self.column_name], self.schema, self.table, [self.column], CASCADE, CASCADE
+        )
 
 
 def table_with_references(

@@ -301,7 +301,9 @@ class TableDefinition:
         """Read an ERMrest table document (new or of an existing table); nothing is added to it."""
         return TableDefinition(
             name=str(document["table_name"]),
-            columns=[ColumnDefinition.from_dict(column) for column in document.get("column_definitions") or ()],
+            columns=[
+                ColumnDefinition.from_dict(column) for column in document.get("column_definitions") or ()
+            ],
             keys=[KeyDefinition.from_dict(key) for key in document.get("keys") or ()],
             foreign_keys=[ForeignKeyDefinition.from_dict(key) for key in document.get("foreign_keys") or ()],
             comment=document.get("comment"),
@@ -417,12 +419,18 @@ class AssetTableDef(TableDefinition):
 
     def _all_columns(self) -> list[Any]:
         url = ColumnDefinition(
-            "URL", BuiltinTypes.text, False, comment="Where the bytes are.", annotations=self._url_annotation()
+            "URL",
+            BuiltinTypes.text,
+            False,
+            comment="Where the bytes are.",
+            annotations=self._url_annotation(),
         )
         return _merged(
             [
                 url,
-                ColumnDefinition("Filename", BuiltinTypes.text, comment="Name of the file when it was recorded."),
+                ColumnDefinition(
+                    "Filename", BuiltinTypes.text, comment="Name of the file when it was recorded."
+                ),
                 ColumnDefinition("Description", BuiltinTypes.markdown, comment="What the file holds."),
                 ColumnDefinition("Length", BuiltinTypes.int8, False, comment="Number of bytes."),
                 ColumnDefinition("MD5", BuiltinTypes.text, False, comment="MD5 of the bytes, in hex."),

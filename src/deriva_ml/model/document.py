@@ -96,7 +96,9 @@ class DocumentForeignKey:
         self.name = (table.schema, self.constraint_name)
         self.on_delete: str | None = document.get("on_delete")
         self.on_update: str | None = document.get("on_update")
-        self.foreign_key_columns: NamedList[DocumentColumn] = _named(table.columns[column] for column in columns)
+        self.foreign_key_columns: NamedList[DocumentColumn] = _named(
+            table.columns[column] for column in columns
+        )
         self._there: list[Document] = document["referenced_columns"]
 
     @property
@@ -109,7 +111,9 @@ class DocumentForeignKey:
         first = self._there[0]
         try:
             self.pk_table = model.schemas[first["schema_name"]].tables[first["table_name"]]
-            self.referenced_columns = _named(self.pk_table.columns[column["column_name"]] for column in self._there)
+            self.referenced_columns = _named(
+                self.pk_table.columns[column["column_name"]] for column in self._there
+            )
         except KeyError:
             return False
         self.pk_table.referenced_by.append(self)
@@ -128,7 +132,9 @@ class DocumentTable:
         self.columns: NamedList[DocumentColumn] = _named(
             DocumentColumn(self, column) for column in document.get("column_definitions") or ()
         )
-        self.keys: NamedList[DocumentKey] = _named(DocumentKey(self, key) for key in document.get("keys") or ())
+        self.keys: NamedList[DocumentKey] = _named(
+            DocumentKey(self, key) for key in document.get("keys") or ()
+        )
         self.foreign_keys: NamedList[DocumentForeignKey] = _named(
             DocumentForeignKey(self, key) for key in document.get("foreign_keys") or ()
         )
@@ -151,7 +157,9 @@ class DocumentSchema:
         self.name = name
         self.comment: str | None = document.get("comment")
         self.annotations: Document = dict(document.get("annotations") or {})
-        self.tables = {table: DocumentTable(self, table, body) for table, body in (document.get("tables") or {}).items()}
+        self.tables = {
+            table: DocumentTable(self, table, body) for table, body in (document.get("tables") or {}).items()
+        }
 
 
 class DocumentModel:

@@ -18,7 +18,16 @@ from deriva_ml.model.build import Reference
 from deriva_ml.model.protocols import Column, ForeignKey, Model, Schema, Table
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, NOT_METADATA, SYSTEM_COLUMNS, MLTable, MLVocab
 
-__all__ = ["Association", "CatalogModel", "Column", "Element", "FeatureTable", "ForeignKey", "Schema", "Table"]
+__all__ = [
+    "Association",
+    "CatalogModel",
+    "Column",
+    "Element",
+    "FeatureTable",
+    "ForeignKey",
+    "Schema",
+    "Table",
+]
 
 TableName = str | tuple[str, str] | Table
 
@@ -207,7 +216,9 @@ class CatalogModel:
     def is_vocabulary(self, table: TableName) -> bool:
         """Whether a table is a vocabulary: it has ID, URI, Name, Description and Synonyms of the usual types."""
         columns = self.name_to_table(table).columns.elements
-        return all(name in columns and columns[name].type.typename == kind for name, kind in _VOCABULARY.items())
+        return all(
+            name in columns and columns[name].type.typename == kind for name, kind in _VOCABULARY.items()
+        )
 
     def is_asset(self, table: TableName) -> bool:
         """Whether a table is an asset table: URL, Filename, Length and MD5, and URL is marked as an asset."""
@@ -404,7 +415,10 @@ class CatalogModel:
         # Of several references in the key, the one that gave the table its name is the target, the rest qualify it.
         wanted = association.table.name.removeprefix("Execution_")
         others = [key for key in association.others if _column(key) not in fixed]
-        if any(wanted == f"{key.pk_table.name}_{name}" for key in others) and wanted != f"{target.name}_{name}":
+        if (
+            any(wanted == f"{key.pk_table.name}_{name}" for key in others)
+            and wanted != f"{target.name}_{name}"
+        ):
             return None
         qualifiers = self.association_key(association.table) - fixed - {column}
         return FeatureTable(str(name), target, association.table, column, tuple(sorted(qualifiers)))
@@ -416,7 +430,10 @@ class CatalogModel:
         for association in self.find_associations(dataset):
             other = association.others[0]
             member = other.pk_table
-            known = member.schema.name in self.domain_schemas or member.name in (MLTable.dataset, MLTable.file)
+            known = member.schema.name in self.domain_schemas or member.name in (
+                MLTable.dataset,
+                MLTable.file,
+            )
             if known and not self.is_vocabulary(member):
                 here, there = _column(association.here), _column(other)
                 key = next(iter(other.referenced_columns)).name

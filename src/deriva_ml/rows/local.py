@@ -62,7 +62,7 @@ def decode(column: Column, value: Any) -> Any:
 
 
 class LocalReader:
-    """Reader over an SQLite file; safe to share between threads, to pickle, and to use after a fork.
+    """Reader over an SQLite file; safe to share between threads and to use after a fork.
 
     Parameters
     ----------
@@ -78,18 +78,9 @@ class LocalReader:
         self.database = database
         self.root = root
         self._model = model
-        self._open()
-
-    def _open(self) -> None:
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
         self._present: frozenset[str] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_connections", "_present")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
 
     @property
     def model(self) -> CatalogModel:

@@ -1,1 +1,5 @@
+"""The tables that every catalog of this library has, as data."""
 
+from deriva_ml.reexport import from_stub
+
+__getattr__, __dir__, __all__ = from_stub(__name__, __file__)

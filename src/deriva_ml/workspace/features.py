@@ -147,6 +147,21 @@ class FeatureStore:
                 [error, execution_rid],
             )
 
+    def discard(self, execution_rid: str, feature_name: str | None = None) -> int:
+        """Forget rows that wait for a commit, of one feature or of all.
+
+        Returns
+        -------
+        int
+            Number of rows.
+        """
+        sql = f"DELETE FROM {FEATURES_TABLE} WHERE execution_rid = ? AND status <> '{UPLOADED}'"
+        parameters = [execution_rid]
+        if feature_name is not None:
+            sql, parameters = f"{sql} AND feature_name = ?", [execution_rid, feature_name]
+        with self.database.transaction() as connection:
+            return connection.execute(sql, parameters).rowcount
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of rows by execution and status in lower case."""
         counts: dict[str, dict[str, int]] = {}

@@ -36,6 +36,7 @@ CREATE TABLE {ASSETS_TABLE} (
   description TEXT,
   status TEXT NOT NULL,
   rid TEXT,
+  source TEXT,
   uploaded_at TEXT,
   error TEXT,
   created_at TEXT NOT NULL,
@@ -67,6 +68,8 @@ class AssetEntry:
     rid : str, optional
         Leased before the upload; the row's own once it is uploaded.
     uploaded_at, error : str, optional
+    source : str, optional
+        The user's own file that was linked or copied; not part of the JSON mirror.
     """
 
     asset_table: str
@@ -78,6 +81,7 @@ class AssetEntry:
     rid: str | None = None
     uploaded_at: str | None = None
     error: str | None = None
+    source: str | None = None
 
 
 def _entry(row: sqlite3.Row) -> AssetEntry:
@@ -91,6 +95,7 @@ def _entry(row: sqlite3.Row) -> AssetEntry:
         rid=row["rid"],
         uploaded_at=row["uploaded_at"],
         error=row["error"],
+        source=row["source"],
     )
 
 
@@ -171,18 +176,18 @@ class AssetManifest:
         rows = [
             (
                 self.execution_rid, key, entry.asset_table, entry.schema, _json(entry.asset_types),
-                _json(entry.metadata), entry.description, entry.status, entry.rid, time, time,
+                _json(entry.metadata), entry.description, entry.status, entry.rid, entry.source, time, time,
             )
             for key, entry in entries.items()
         ]  # fmt: skip
         with self._database.transaction() as connection:
             connection.executemany(
                 f"INSERT INTO {ASSETS_TABLE} (execution_rid, key, asset_table, schema, asset_types, metadata,"
-                " description, status, rid, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " description, status, rid, source, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (execution_rid, key) DO UPDATE SET asset_table = excluded.asset_table,"
                 " schema = excluded.schema, asset_types = excluded.asset_types, metadata = excluded.metadata,"
                 " description = excluded.description, status = excluded.status, rid = excluded.rid,"
-                " uploaded_at = NULL, error = NULL, updated_at = excluded.updated_at",
+                " source = excluded.source, uploaded_at = NULL, error = NULL, updated_at = excluded.updated_at",
                 rows,
             )
         self._changed(len(rows))
@@ -197,11 +202,11 @@ class AssetManifest:
 
     def update_asset_metadata(self, key: str, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata of an entry; raises `KeyError`."""
-        self._set([key], "metadata = ?", [_json(dict(metadata))])
+        self._set(key, "metadata = ?", [_json(dict(metadata))])
 
     def update_asset_types(self, key: str, asset_types: Sequence[str]) -> None:
         """Replace the types of an entry; raises `KeyError`."""
-        self._set([key], "asset_types = ?", [_json(list(asset_types))])
+        self._set(key, "asset_types = ?", [_json(list(asset_types))])
 
     def mark_uploaded(self, key: str, rid: str) -> None:
         """Note that a file is in the catalog, under `rid`; raises `KeyError`."""
@@ -234,11 +239,20 @@ class AssetManifest:
 
     def mark_failed(self, key: str, error: str) -> None:
         """Note why a file could not be uploaded; it is tried again by the next commit. Raises `KeyError`."""
-        self._set([key], "status = ?, error = ?", [FAILED, error])
+        self.mark_failed_batch({key: error})
+
+    def mark_failed_batch(self, errors: Mapping[str, str]) -> None:
+        """Note why files could not be uploaded, in one transaction; raises `KeyError`."""
+        with self._database.transaction() as connection:
+            for key, error in errors.items():
+                self._set_within(connection, key, "status = ?, error = ?", [FAILED, error])
+        self._changed(len(errors))
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a document."""
         entries = {key: asdict(entry) for key, entry in self.assets.items()}
+        for entry in entries.values():
+            del entry["source"]
         return {"execution_rid": self.execution_rid, "assets": entries}
 
     def write_mirror(self) -> None:
@@ -269,10 +283,9 @@ class AssetManifest:
     def _select(self, condition: str = "", parameters: Iterable[Any] = ()) -> dict[str, AssetEntry]:
         return {row["key"]: _entry(row) for row in self._rows(condition, parameters)}
 
-    def _set(self, keys: Iterable[str], assignments: str, parameters: Sequence[Any]) -> None:
+    def _set(self, key: str, assignments: str, parameters: Sequence[Any]) -> None:
         with self._database.transaction() as connection:
-            for key in keys:
-                self._set_within(connection, key, assignments, parameters)
+            self._set_within(connection, key, assignments, parameters)
         self._changed(1)
 
     def _set_within(

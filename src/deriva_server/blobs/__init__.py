@@ -1,1 +1,1 @@
-
+"""The object service: names, versions, rights and bytes."""

@@ -7,13 +7,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
-from deriva_server.errors import Conflict, DeploymentError, Forbidden, ServiceError
+from deriva_server.access.acls import Rights
+from deriva_server.catalogs import modelstore as models
+from deriva_server.errors import Conflict, DeploymentError, Forbidden, Unauthorized
 from deriva_server.identity import Client
 from deriva_server.model.elements import Model, Table
-from deriva_server.names import decode_id, encode_id
-from deriva_server.catalogs import modelstore as models
+from deriva_server.names import encode_id
 from deriva_server.sql import ddl, history, modelstore
 from deriva_server.sql.connect import Connection, Database
 from deriva_server.sql.modelstore import State
@@ -39,7 +41,7 @@ class Reading:
     as_of : int or None
         The snapshot that is read, None for the present.
     amended : int or None
-        When history was last amended.
+        When the snapshot that is read was last amended.
     connection : Connection
         For modules of `deriva_server.sql`.
     """
@@ -57,7 +59,7 @@ class Reading:
         self.connection = connection
         self.model = self.live_model = model
         self.snaptime, self.model_snaptime = state.snaptime, state.model_snaptime
-        self.amended = state.amended
+        self.amended: int | None = None
         self.as_of: int | None = None
 
     def source(self, table: Table) -> history.Source:
@@ -66,6 +68,11 @@ class Reading:
             return history.live_source(table)
         live = self.catalog.live_table(self.live_model, table.rid)
         return history.past_source(self.connection, table, live, self.as_of)
+
+    @cached_property
+    def rights(self) -> Rights:
+        """What the client may do, by the access lists of this moment."""
+        return Rights(self.model, self.client)
 
     @property
     def version(self) -> str:
@@ -99,8 +106,7 @@ class Writing(Reading):
         super().__init__(catalog, client, connection, state, model)
         self.now = now
         self._next_rid = state.next_rid
-        self._changed = False
-        self._model_changed = False
+        self._changed = self._model_changed = self._kept = False
 
     def rids(self, count: int = 1) -> list[str]:
         """The next RIDs of the catalog."""
@@ -156,19 +162,24 @@ class Writing(Reading):
         model = ddl.apply(self.connection, old, model, self.now)
         models.save(self.connection, old, model, self.now)
         self.model = self.live_model = model
+        self.__dict__.pop("rights", None)
         self._changed = self._model_changed = True
         return model
 
-    def history_amended(self) -> None:
-        """Note that the past was changed, so that validators of snapshots move."""
-        modelstore.mark_amended(self.connection, self.now)
-        self._changed = True
-        self.amended = self.now
+    def past_changed(self, since: int, until: int) -> None:
+        """Note that history from `since` until before `until` was amended, so that validators of snapshots move."""
+        modelstore.mark_amended(self.connection, self.now, since, until)
+        self._kept = True
+
+    def keep(self) -> None:
+        """Commit what was done without making a snapshot of it."""
+        self._kept = True
 
     def finish(self) -> None:
         """Record the snapshot, or undo the transaction when it changed nothing."""
         if not self._changed:
-            modelstore.abandon(self.connection)
+            if not self._kept:
+                modelstore.abandon(self.connection)
             return
         modelstore.end_moment(self.connection, self.now, self._next_rid, model_changed=self._model_changed)
         self.snaptime = self.now
@@ -199,7 +210,7 @@ class Catalog:
         self._current: tuple[int, Model] = (-1, models.NOTHING)
         self._past: OrderedDict[tuple[int, int | None], Model] = OrderedDict()
         self._live_tables: tuple[Model, dict[str, Table]] = (models.NOTHING, {})
-        self._checked = False
+        self.known_clients: dict[str, Client] = {}
 
     @classmethod
     def create(cls, id: str, path: Path) -> Catalog:
@@ -212,7 +223,9 @@ class Catalog:
         return catalog
 
     @contextmanager
-    def read(self, client: Client, *, as_of: int | None = None) -> Iterator[Reading]:
+    def read(
+        self, client: Client, *, as_of: int | None = None, admit_all: bool = False
+    ) -> Iterator[Reading]:
         """Read at one moment.
 
         Parameters
@@ -221,9 +234,13 @@ class Catalog:
             Who reads.
         as_of : int, optional
             Microseconds since 1970; the last snapshot not later is read.
+        admit_all : bool
+            Do not ask whether the client may see the catalog.
 
         Raises
         ------
+        Forbidden, Unauthorized
+            If the client may not enumerate the catalog.
         Conflict
             If the catalog is younger than `as_of`.
         """
@@ -232,10 +249,14 @@ class Catalog:
             reading = Reading(self, client, connection, state, self._model(connection, state))
             if as_of is not None:
                 self._go_back(reading, as_of)
+            if not admit_all:
+                _admit(reading)
             yield reading
 
     @contextmanager
-    def write(self, client: Client, *, alters: bool = False) -> Iterator[Writing]:
+    def write(
+        self, client: Client, *, alters: bool = False, admit_all: bool = False
+    ) -> Iterator[Writing]:
         """Write; commits on success, rolls back on any error.
 
         Parameters
@@ -244,12 +265,16 @@ class Catalog:
             Who writes.
         alters : bool
             The transaction changes tables, not rows: foreign keys are checked by the change instead of per row.
+        admit_all : bool
+            Do not ask whether the client may see the catalog.
         """
         with self._database.write(suspend_references=alters) as connection:
             state = self._state(connection)
             now = max(time.time_ns() // 1000, state.snaptime + 1)
             modelstore.begin_moment(connection, now, client.id)
             writing = Writing(self, client, connection, state, self._model(connection, state), now)
+            if not admit_all:
+                _admit(writing)
             yield writing
             writing.finish()
         if writing.model_snaptime == now:
@@ -295,6 +320,7 @@ class Catalog:
             )
         reading.as_of = reading.snaptime = found[0]
         reading.model_snaptime = found[1]
+        reading.amended = modelstore.last_amendment(reading.connection, found[0], found[0] + 1)
         if found[1] == self._current[0]:
             reading.model = self._current[1]
             return
@@ -308,3 +334,9 @@ class Catalog:
                 while len(self._past) > _PAST_MODELS:
                     self._past.popitem(last=False)
         reading.model = model
+
+
+def _admit(reading: Reading) -> None:
+    if not reading.rights.catalog("enumerate"):
+        error = Unauthorized if reading.client.is_anonymous else Forbidden
+        raise error(f"enumerate catalog {reading.catalog.id}")

@@ -105,7 +105,7 @@ def _details(element: object, *names: str) -> _Stored:
 
 
 def _stored_column(column: Column) -> _Stored:
-    stored = {"rid": column.rid, "name": column.name, "type": column.type.name}
+    stored: _Stored = {"rid": column.rid, "name": column.name, "type": column.type.name}
     stored |= _details(column, "comment", "annotations", "acls", "acl_bindings")
     if not column.nullok:
         stored["nullok"] = False

@@ -1,1 +1,1 @@
-
+"""REST face of the object service."""

@@ -44,6 +44,18 @@ def put_table(model: Model, table: Table, was: Table | None = None) -> Model:
     return put_schema(model, replace(schema, tables=_renamed(schema.tables, was.name, table)), schema.name)
 
 
+def with_member(table: Table, new: Column | Key | ForeignKey) -> Table:
+    """The table with another version of one of its columns, keys or foreign keys."""
+    match new:
+        case Column():
+            return replace(table, columns=tuple(new if item.rid == new.rid else item for item in table.columns))
+        case Key():
+            return replace(table, keys=tuple(new if item.rid == new.rid else item for item in table.keys))
+        case ForeignKey():
+            fkeys = tuple(new if item.rid == new.rid else item for item in table.foreign_keys)
+            return replace(table, foreign_keys=fkeys)
+
+
 def _update_references(model: Model, change: Callable[[ForeignKey], ForeignKey], target: tuple[str, str]) -> Model:
     """Apply `change` to every foreign key that refers to the table `target`."""
     for table in {table.rid: table for table, _ in model.referrers.get(target, ())}.values():
@@ -210,8 +222,7 @@ def alter_key(model: Model, table: Table, key: Key, document: Mapping[str, Any])
     if name is not None and name != key.name:
         check.check_key_name(model, table, name)
         new = replace(new, name=name)
-    keys = tuple(new if item.rid == key.rid else item for item in table.keys)
-    return put_table(model, replace(table, keys=keys), table), new
+    return put_table(model, with_member(table, new), table), new
 
 
 def drop_key(model: Model, table: Table, key: Key) -> Model:
@@ -238,8 +249,7 @@ def put_foreign_key(model: Model, table: Table, new: ForeignKey) -> Model:
     was = next(item for item in table.foreign_keys if item.rid == new.rid)
     if new.name != was.name:
         check.check_foreign_key_name(table, new.name)
-    fkeys = tuple(new if item.rid == new.rid else item for item in table.foreign_keys)
-    return put_table(model, replace(table, foreign_keys=fkeys), table)
+    return put_table(model, with_member(table, new), table)
 
 
 def drop_foreign_key(model: Model, table: Table, fkey: ForeignKey) -> Model:

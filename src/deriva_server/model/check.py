@@ -154,7 +154,7 @@ def check_foreign_key(model: Model, table: Table, request: ForeignKeyRequest) ->
 
 def check_foreign_key_name(table: Table, name: str) -> None:
     """Whether a foreign key of `table` may bear a name."""
-    if any(constraint.name == name for constraint in (*table.foreign_keys, *table.keys)):
+    if name in {fkey.name for fkey in table.foreign_keys} | {key.name for key in table.keys}:
         raise Conflict(f'Constraint "{name}" exists already on table "{table.schema}:{table.name}".')
 
 

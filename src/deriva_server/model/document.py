@@ -40,13 +40,15 @@ class Viewer(Protocol):
         """Decide about using a foreign key."""
 
 
+_SWITCHES = (
+    "trs tcrs history_control implicit_fkey_index catalog_post_input catalog_alias quantified_value_lists "
+    "quantified_rid_lists rid_lease registry_catalog csv_array_json"
+)
+
 FEATURES: Mapping[str, Any] = {
-    name: True
-    for name in (
-        "trs tcrs history_control implicit_fkey_index catalog_post_input catalog_alias quantified_value_lists "
-        "quantified_rid_lists rid_lease registry_catalog csv_array_json"
-    ).split()
-} | {"indexing_preferences": {"btree": True, "btree_column_list": True, "trgm": True, "gin_array": True}}
+    **dict.fromkeys(_SWITCHES.split(), True),
+    "indexing_preferences": {"btree": True, "btree_column_list": True, "trgm": True, "gin_array": True},
+}
 """What the service can do, as clients ask for it."""
 
 

@@ -79,7 +79,7 @@ def comment(value: Any) -> str | None:
     return value
 
 
-def annotations(value: Any) -> Mapping[str, Json]:
+def annotation_map(value: Any) -> Mapping[str, Json]:
     """The annotations of one element."""
     if value is None:
         return EMPTY
@@ -127,7 +127,7 @@ def acl_bindings(value: Any) -> Mapping[str, Json]:
 
 _DETAILS: Mapping[str, Callable[[Any, str], Any]] = {
     "comment": lambda value, _kind: comment(value),
-    "annotations": lambda value, _kind: annotations(value),
+    "annotations": lambda value, _kind: annotation_map(value),
     "acls": acls,
     "acl_bindings": lambda value, _kind: acl_bindings(value),
 }

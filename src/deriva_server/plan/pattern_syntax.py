@@ -146,7 +146,7 @@ def plain_text(tree: Node) -> str | None:
         tree = Sequence((tree,))
     if not isinstance(tree, Sequence):
         return None
-    signs = []
+    signs: list[str] = []
     for part in tree.parts:
         if not isinstance(part, One) or part.negated or part.ranges or part.classes or len(part.signs) != 1:
             return None

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from deriva_server.errors import BadRequest, TimeLimit
-from deriva_server.plan.pattern_syntax import Alternative, Assertion, Node, One, Repeat, Sequence, parse, plain_text
+from deriva_server.plan.pattern_syntax import (
+    Alternative,
+    Assertion,
+    Node,
+    One,
+    Repeat,
+    Sequence,
+    parse,
+    plain_text,
+)
 
 _MOST_STATES = 4000
 _MOST_KEPT = 2000

@@ -12,6 +12,9 @@ from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored
 
 JoinKind = Literal["inner", "left", "right", "full"]
+Format = Literal["json", "csv", "csv-json-arrays"]
+"""What text a row becomes: a JSON object, or a line of CSV with arrays in PostgreSQL's or JSON's form."""
+
 INTEGERS = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8"))
 NUMBERS = INTEGERS | {"float4", "float8", "numeric"}
 DOCUMENT = TYPES["json"]

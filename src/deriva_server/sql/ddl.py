@@ -135,7 +135,12 @@ class _Migration:
 
     def rename(self, old: Table, new: Table) -> None:
         history.drop_triggers(self.connection, old)
-        self.execute(f"ALTER TABLE {quote(old.storage)} RENAME TO {quote(new.storage)}")
+        fold = self.connection.dialect.fold
+        name = old.storage
+        if fold(name) == fold(new.storage):
+            self.execute(f"ALTER TABLE {quote(name)} RENAME TO {quote(_BUILDING)}")
+            name = _BUILDING
+        self.execute(f"ALTER TABLE {quote(name)} RENAME TO {quote(new.storage)}")
 
     def alter(self, old: Table, new: Table) -> None:
         """Change a table whose storage already bears its new name."""

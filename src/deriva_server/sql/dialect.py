@@ -18,8 +18,8 @@ INTERNAL = "_ermrest_"
 def quote(name: str) -> str:
     """Write `name` as an SQL identifier.
 
-    >>> quote('say "hi"')
-    '"say ""hi"""'
+    >>> print(quote("a b"))
+    "a b"
     """
     return '"' + name.replace('"', '""') + '"'
 

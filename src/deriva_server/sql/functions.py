@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from deriva_server.errors import Conflict, ServiceError
 from deriva_server.model import times
 from deriva_server.model.arrays import format_array
 from deriva_server.model.values import Stored, exact_number
@@ -20,6 +21,7 @@ from deriva_server.plan.patterns import matcher
 from deriva_server.sql.connect import Connection
 
 _KNOWN = "deriva_functions"
+_FAILURE = "deriva_failure"
 _EPOCH = dt.datetime(1970, 1, 1)
 
 
@@ -30,10 +32,27 @@ def prepare(connection: Connection) -> None:
         return
     driver: Any = connection.raw.connection.driver_connection
     for name, arity, function in _FUNCTIONS:
-        driver.create_function(name, arity, function, deterministic=True)
+        driver.create_function(name, arity, _remembering(function, info), deterministic=True)
     for name, arity, aggregate in _AGGREGATES:
         driver.create_aggregate(name, arity, aggregate)
     info[_KNOWN] = True
+
+
+def failure(connection: Connection) -> ServiceError | None:
+    """Why a function failed in the statement just run; the database itself forgets the reason."""
+    found: ServiceError | None = connection.raw.info.pop(_FAILURE, None)
+    return found
+
+
+def _remembering(function: Callable[..., Any], info: dict[Any, Any]) -> Callable[..., Any]:
+    def call(*arguments: Stored) -> Any:
+        try:
+            return function(*arguments)
+        except ServiceError as error:
+            info[_FAILURE] = error
+            raise
+
+    return call
 
 
 def match(pattern: str, ignore_case: int, text: str | None) -> bool | None:
@@ -78,7 +97,7 @@ def bin_of(value: Stored, count: int, low: Stored, high: Stored, kind: str) -> s
         return "[null,null,null]"
     least, most, subject = _scale(low, kind), _scale(high, kind), _scale(value, kind)
     if not least < most:
-        raise ValueError("bounds of a bin must differ")
+        raise Conflict("The lower bound of bins must be less than the upper bound.")
     if subject < least:
         return _bin_text(0, None, least, kind)
     if subject >= most:
@@ -132,7 +151,7 @@ class ArrayAggregate:
 
     def step(self, text: str, position: Stored) -> None:
         """Take one row."""
-        self.members.append((_sortable(position), text))
+        self.members.append((_sortable(position), str(text)))
 
     def finalize(self) -> str | None:
         """The array; NULL without rows."""
@@ -150,8 +169,7 @@ class DistinctArrayAggregate:
 
     def step(self, text: str, order: Stored) -> None:
         """Take one row."""
-        if text not in self.members:
-            self.members[text] = _sortable(order)
+        self.members.setdefault(str(text), _sortable(order))
 
     def finalize(self) -> str | None:
         """The array; NULL without rows."""

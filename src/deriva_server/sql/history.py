@@ -141,12 +141,25 @@ def supersede_all(connection: Connection, table: Table, now: int) -> None:
     )
 
 
-def truncate(connection: Connection, until: int) -> None:
-    """Forget every version of rows and model that ended at or before `until`."""
-    run = connection.raw.exec_driver_sql
-    names = run("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE ? ESCAPE '!'", (
-        _HISTORY.replace("_", "!_") + "%",
-    )).scalars()
-    for name in list(names):
-        run(f"DELETE FROM {quote(name)} WHERE until <= ?", (stored_time(until),))
-    run(f"DELETE FROM {INTERNAL}model_history WHERE until <= ?", (until,))
+def tables_with_history(connection: Connection) -> list[str]:
+    """RIDs of all tables that ever were."""
+    names = connection.raw.exec_driver_sql(
+        "SELECT substr(name, ?) FROM sqlite_schema WHERE type = 'table' AND name GLOB ?",
+        (len(_HISTORY) + 1, _HISTORY + "*"),
+    )
+    return list(names.scalars())
+
+
+def truncate(connection: Connection, until: int) -> int:
+    """Forget every version of rows that ended at or before `until`.
+
+    Returns
+    -------
+    int
+        Number of versions forgotten.
+    """
+    text = stored_time(until)
+    return sum(
+        connection.raw.exec_driver_sql(f"DELETE FROM {quote(history_name(rid))} WHERE until <= ?", (text,)).rowcount
+        for rid in tables_with_history(connection)
+    )

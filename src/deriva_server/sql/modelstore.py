@@ -6,6 +6,7 @@ catalog reads a few dozen rows and a change writes one or two.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -24,7 +25,6 @@ _TABLES = (
         snaptime INTEGER NOT NULL,
         model_snaptime INTEGER NOT NULL,
         next_rid INTEGER NOT NULL,
-        amended INTEGER,
         now TEXT NOT NULL,
         client TEXT
     )""",
@@ -32,6 +32,7 @@ _TABLES = (
         time INTEGER PRIMARY KEY,
         model INTEGER NOT NULL
     )""",
+    "CREATE INDEX _ermrest_snapshot_model ON _ermrest_snapshot (time) WHERE model",
     """CREATE TABLE _ermrest_model (
         rid TEXT PRIMARY KEY,
         since INTEGER NOT NULL,
@@ -49,11 +50,14 @@ _TABLES = (
         table_rid TEXT PRIMARY KEY,
         time INTEGER NOT NULL
     )""",
+    """CREATE TABLE _ermrest_amendment (
+        time INTEGER PRIMARY KEY,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL
+    )""",
 )
 
-_STATE = sa.text(
-    "SELECT format, snaptime, model_snaptime, next_rid, amended FROM _ermrest_state WHERE one = 1"
-)
+_STATE = sa.text("SELECT format, snaptime, model_snaptime, next_rid FROM _ermrest_state WHERE one = 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,6 @@ class State:
     snaptime: int
     model_snaptime: int
     next_rid: int
-    amended: int | None
 
 
 def create_tables(connection: Connection) -> None:
@@ -72,14 +75,23 @@ def create_tables(connection: Connection) -> None:
     for statement in _TABLES:
         connection.raw.exec_driver_sql(statement)
     connection.raw.exec_driver_sql(
-        "INSERT INTO _ermrest_state VALUES (1, ?, 0, 0, ?, NULL, ?, NULL)", (FORMAT, FIRST_RID, stored_time(0))
+        "INSERT INTO _ermrest_state VALUES (1, ?, 0, 0, ?, ?, NULL)", (FORMAT, FIRST_RID, stored_time(0))
     )
 
 
 def enter_wal(connection: Connection) -> None:
-    """Keep the write-ahead journal for this database from now on; called outside a transaction."""
+    """Keep the write-ahead journal for this database from now on, whatever other processes do meanwhile."""
     connection.raw.rollback()
-    connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
+    for attempt in range(200):
+        try:
+            connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
+        except sa.exc.OperationalError:
+            if attempt == 199:
+                raise
+            connection.raw.rollback()
+            time.sleep(0.05)
+        else:
+            return
 
 
 def read_state(connection: Connection) -> State:
@@ -102,9 +114,24 @@ def end_moment(connection: Connection, now: int, next_rid: int, *, model_changed
     connection.raw.exec_driver_sql("INSERT INTO _ermrest_snapshot VALUES (?, ?)", (now, model_changed))
 
 
-def mark_amended(connection: Connection, now: int) -> None:
-    """Record that the past was changed in this transaction."""
-    connection.raw.exec_driver_sql("UPDATE _ermrest_state SET amended = ?", (now,))
+def mark_amended(connection: Connection, now: int, since: int, until: int) -> None:
+    """Record that this transaction changed the past from `since` until before `until`."""
+    connection.raw.exec_driver_sql("INSERT INTO _ermrest_amendment VALUES (?, ?, ?)", (now, since, until))
+
+
+def last_amendment(connection: Connection, since: int, until: int) -> int | None:
+    """When anything from `since` until before `until` was last amended, None if never."""
+    found: int | None = connection.raw.exec_driver_sql(
+        "SELECT max(time) FROM _ermrest_amendment WHERE since < ? AND until > ?", (until, since)
+    ).scalar()
+    return found
+
+
+def forget_snapshots(connection: Connection, before: int) -> None:
+    """Let `before`, a snapshot, be the first one known; it shows the model that was valid then."""
+    connection.raw.exec_driver_sql("DELETE FROM _ermrest_snapshot WHERE time < ?", (before,))
+    connection.raw.exec_driver_sql("UPDATE _ermrest_snapshot SET model = 1 WHERE time = ?", (before,))
+    connection.raw.exec_driver_sql("DELETE FROM _ermrest_model_history WHERE until <= ?", (before,))
 
 
 def abandon(connection: Connection) -> None:
@@ -115,7 +142,9 @@ def abandon(connection: Connection) -> None:
 def latest_snapshot(connection: Connection, moment: int) -> tuple[int, int] | None:
     """The last snapshot not later than `moment` and the last model change it shows, None before the first."""
     row = connection.raw.exec_driver_sql(
-        "SELECT max(time), max(CASE WHEN model THEN time END) FROM _ermrest_snapshot WHERE time <= ?", (moment,)
+        "SELECT (SELECT max(time) FROM _ermrest_snapshot WHERE time <= ?1),"
+        " (SELECT time FROM _ermrest_snapshot WHERE time <= ?1 AND model ORDER BY time DESC LIMIT 1)",
+        (moment,),
     ).one()
     return None if row[0] is None else (row[0], row[1])
 

@@ -45,6 +45,12 @@ class Entry:
     deleted_on: str | None = None
 
 
+def is_ready(connection: Connection) -> bool:
+    """Whether the tables of the registry exist."""
+    found = connection.raw.exec_driver_sql("SELECT 1 FROM sqlite_schema WHERE name = 'serial'")
+    return found.first() is not None
+
+
 def create_tables(connection: Connection) -> None:
     """Make the tables of the registry where they are missing."""
     for statement in _TABLES:
@@ -52,7 +58,18 @@ def create_tables(connection: Connection) -> None:
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(row[0], bool(row[1]), tuple(json.loads(row[2])), *row[3:6], bool(row[6]), *row[7:])
+    id, is_catalog, owner, alias_target, name, description, is_persistent, clone_source, deleted_on = row
+    return Entry(
+        id,
+        bool(is_catalog),
+        tuple(json.loads(owner)),
+        alias_target,
+        name,
+        description,
+        bool(is_persistent),
+        clone_source,
+        deleted_on,
+    )
 
 
 def find(connection: Connection, id: str) -> Entry | None:

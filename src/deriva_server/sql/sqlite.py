@@ -11,7 +11,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.errors import BadRequest, Busy, Conflict, DeploymentError, ServiceError, StorageFull, TimeLimit
+from deriva_server.errors import (
+    BadRequest,
+    Busy,
+    Conflict,
+    DeploymentError,
+    ServiceError,
+    StorageFull,
+    TimeLimit,
+)
 from deriva_server.model.elements import Type
 from deriva_server.sql.dialect import INTERNAL
 

@@ -36,7 +36,9 @@ class Kept:
 
 @pytest.fixture
 def staged(tmp_path: Path) -> AssetFilePath:
-    return AssetFilePath(tmp_path / "scan.png", "Image", asset_metadata={"Subject": "1-A"}, asset_types=["Image"])
+    return AssetFilePath(
+        tmp_path / "scan.png", "Image", asset_metadata={"Subject": "1-A"}, asset_types=["Image"]
+    )
 
 
 def test_it_is_a_path(staged: AssetFilePath, tmp_path: Path) -> None:
@@ -124,6 +126,8 @@ def test_file_name_of(row: dict[str, Any], name: str) -> None:
 
 @given(st.text(), st.text())
 def test_a_file_name_never_leaves_its_folder(filename: str, url: str) -> None:
-    name = file_name_of({"Filename": filename, "URL": f"/hatrac/{url}" if "[" not in url else "", "RID": "1-A"})
+    name = file_name_of(
+        {"Filename": filename, "URL": f"/hatrac/{url}" if "[" not in url else "", "RID": "1-A"}
+    )
     assert name
     assert Path(name).name == name

@@ -13,7 +13,11 @@ from deriva_ml.model.types import BuiltinTypes
 
 @pytest.fixture(scope="session")
 def model() -> CatalogModel:
-    image, digit, side = Reference("demo", "Image"), Reference("demo", "Digit", "Name"), Reference("demo", "Side", "Name")
+    image, digit, side = (
+        Reference("demo", "Image"),
+        Reference("demo", "Digit", "Name"),
+        Reference("demo", "Side", "Name"),
+    )
     mask = Reference("demo", "Mask", nullok=True)
     label = feature_table(
         image,
@@ -37,8 +41,15 @@ def model() -> CatalogModel:
             label,
             outline,
         ],
-        "deriva-ml": [TableDefinition("Execution"), VocabularyTableDef("Feature_Name", curie_template="demo:{RID}")],
-        "public": [TableDefinition("ERMrest_Client", [ColumnDefinition("ID", nullok=False)], provide_system_fkeys=False)],
+        "deriva-ml": [
+            TableDefinition("Execution"),
+            VocabularyTableDef("Feature_Name", curie_template="demo:{RID}"),
+        ],
+        "public": [
+            TableDefinition(
+                "ERMrest_Client", [ColumnDefinition("ID", nullok=False)], provide_system_fkeys=False
+            )
+        ],
     }
     assert side.column == "Name"
     schemas = {

@@ -28,7 +28,9 @@ def record(model: CatalogModel) -> Any:
     record_class = lookup_feature(model, "Image", "Label").feature_record_class()
 
     def make(image: str, digit: str, time: int, execution: str = "E1") -> FeatureRecord:
-        return record_class(Image=image, Digit=digit, RCT=f"2026-01-01T00:00:{time:02}+00:00", Execution=execution)
+        return record_class(
+            Image=image, Digit=digit, RCT=f"2026-01-01T00:00:{time:02}+00:00", Execution=execution
+        )
 
     return make
 
@@ -62,7 +64,13 @@ def test_by_workflow_asks_once(record: Any) -> None:
 
 
 def test_majority_and_its_ties(record: Any) -> None:
-    records = [record("1", "a", 1), record("1", "b", 2), record("1", "a", 3), record("1", "b", 4), record("1", "c", 9)]
+    records = [
+        record("1", "a", 1),
+        record("1", "b", 2),
+        record("1", "a", 3),
+        record("1", "b", 4),
+        record("1", "c", 9),
+    ]
     chosen = select_majority_vote()(records)
     assert (chosen.Digit, chosen.RCT[-8:-6]) == ("b", "04")  # type: ignore[union-attr]
     assert select_majority_vote("Digit")(records[:3]).Digit == "a"  # type: ignore[union-attr]

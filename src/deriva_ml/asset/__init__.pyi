@@ -1,0 +1,10 @@
+from deriva_ml.asset.asset import Asset as Asset
+from deriva_ml.asset.files import AssetFilePath as AssetFilePath
+from deriva_ml.asset.record import AssetRecord as AssetRecord
+from deriva_ml.asset.record import asset_record_class as asset_record_class
+from deriva_ml.configs.builders import AssetSpecConfig as AssetSpecConfig
+from deriva_ml.configs.builders import LocalFileConfig as LocalFileConfig
+from deriva_ml.specs import AssetSpec as AssetSpec
+from deriva_ml.specs import LocalFile as LocalFile
+from deriva_ml.workspace.manifest import AssetEntry as AssetEntry
+from deriva_ml.workspace.manifest import AssetManifest as AssetManifest

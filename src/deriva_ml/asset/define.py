@@ -1,0 +1,142 @@
+"""New asset tables, with the tables beside them that hold types and executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.model.build import Reference, asset_companions
+from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
+from deriva_ml.names import MLVocab
+from deriva_ml.schema.display import asset_annotations
+from deriva_ml.vocabulary import add_term
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table, TableName
+    from deriva_ml.session import Session
+
+
+def create_asset_table(
+    session: Session,
+    asset_name: str,
+    additional_columns: Iterable[Any] = (),
+    comment: str | None = None,
+    schema: str | None = None,
+    use_hatrac: bool = True,
+    update_navbar: bool = True,
+) -> Table:
+    """Make an asset table; its name does not become an asset type, see `create_asset`.
+
+    Parameters
+    ----------
+    session : Session
+    asset_name : str
+    additional_columns : iterable of ColumnDefinition, dict or Reference
+        Metadata of the files.
+    comment : str, optional
+    schema : str, optional
+        The default schema by default.
+    use_hatrac : bool
+        Whether the bytes go to the object store; False for files that are registered only.
+    update_navbar : bool
+        Whether the navigation bar of the catalog's pages is made again.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DerivaMLException
+        If a table of that name exists already.
+    """
+    template = "/hatrac/metadata/{{MD5}}.{{Filename}}" if use_hatrac else False
+    parts = list(additional_columns)
+    return _create(session, asset_name, parts, [], comment, schema, template, update_navbar)
+
+
+def create_asset(
+    session: Session,
+    asset_name: str,
+    column_defs: Iterable[Any] | None = None,
+    fkey_defs: Iterable[Any] | None = None,
+    referenced_tables: Iterable[TableName] | None = None,
+    comment: str = "",
+    schema: str | None = None,
+    update_navbar: bool = True,
+) -> Table:
+    """Make an asset table, and an asset type of the same name.
+
+    Parameters
+    ----------
+    session : Session
+    asset_name : str
+    column_defs : iterable of ColumnDefinition, optional
+        Metadata of the files.
+    fkey_defs : iterable of ForeignKeyDefinition, optional
+    referenced_tables : iterable of Table or str, optional
+        Tables that each file refers to; each gives a column of its name.
+    comment : str
+    schema : str, optional
+        The default schema by default.
+    update_navbar : bool
+        Whether the navigation bar of the catalog's pages is made again.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DerivaMLException
+        If a table of that name exists already.
+
+    Examples
+    --------
+    >>> ml.create_asset("Image", referenced_tables=["Subject"])  # doctest: +SKIP
+    """
+    parts = [*(column_defs or ()), *(session.model.reference_to(table) for table in referenced_tables or ())]
+    made = _create(session, asset_name, parts, list(fkey_defs or ()), comment, schema, None, update_navbar)
+    add_term(session, MLVocab.asset_type, asset_name, f"A {asset_name} asset")
+    return made
+
+
+def _create(
+    session: Session,
+    asset_name: str,
+    parts: list[Any],
+    foreign_keys: list[ForeignKeyDefinition | dict[str, Any]],
+    comment: str | None,
+    schema: str | None,
+    template: str | bool | None,
+    update_navbar: bool,
+) -> Table:
+    model = session.model
+    home = session.target_schema(schema)
+    if home in model.schemas and asset_name in model.schemas[home].tables:
+        raise DerivaMLException(f"Asset table {asset_name!r} already exists in schema {home!r}.")
+    references = [part for part in parts if isinstance(part, Reference)]
+    shown = shown_columns(home, asset_name, parts)
+    definition = AssetTableDef(
+        name=asset_name,
+        schema_name=home,
+        columns=[part.column_definition() if isinstance(part, Reference) else part for part in parts],
+        foreign_keys=[*(part.foreign_key() for part in references), *foreign_keys],
+        comment=comment,
+        hatrac_template=template,
+        annotations=asset_annotations(home, asset_name, shown),
+    )
+    companions = asset_companions(home, asset_name, model.ml_schema)
+    made = session.create_tables([definition, *companions], home, update_navbar)
+    return made[0]
+
+
+def shown_columns(schema: str, table: str, parts: Iterable[Any]) -> list[str | list[str]]:
+    """How display annotations name new columns: a reference by its foreign key, others by their name."""
+    return [
+        [schema, element_name(table, part.column_name, "fkey")]
+        if isinstance(part, Reference)
+        else str(document_of(part)["name"])
+        for part in parts
+    ]

@@ -1,0 +1,85 @@
+"""Addresses of things in a catalog: pages to look at, and citations that stay true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.ermrest.rids import resolve_rid
+from deriva_ml.ermrest.rows import escaped
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.names import DRY_RUN_RID
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table, TableName
+    from deriva_ml.session import Session
+
+
+def chaise_url(session: Session, table: TableName) -> str:
+    """Address of the page that lists a table.
+
+    Parameters
+    ----------
+    session : Session
+    table : Table or str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is no such table.
+    """
+    found = session.table(table)
+    return _page(session, "recordset", found)
+
+
+def record_url(session: Session, table: TableName, rid: str) -> str:
+    """Address of the page of one row."""
+    return f"{_page(session, 'record', session.table(table))}/RID={rid}"
+
+
+def _page(session: Session, app: str, table: Table) -> str:
+    name = f"{escaped(table.schema.name)}:{escaped(table.name)}"
+    return session.connection.url(f"/chaise/{app}/#{session.connection.catalog_id}/{name}")
+
+
+def cite(session: Session, entity: str | Mapping[str, Any], current: bool = False) -> str:
+    """Address by which a row can be cited.
+
+    Parameters
+    ----------
+    session : Session
+    entity : str or mapping
+        RID, a row that has one, or a citation of this catalog, which is returned as it is.
+    current : bool
+        Cite the row as it is at any time, rather than as it is now.
+
+    Returns
+    -------
+    str
+        ``https://<host>/id/<catalog>/<RID>@<snapshot>``, without the snapshot when `current`.
+
+    Raises
+    ------
+    DerivaMLException
+        If `entity` has no RID, or there is no such row.
+
+    Examples
+    --------
+    >>> ml.cite("1-ABC")  # doctest: +SKIP
+    'https://data.example.org/id/1/1-ABC@32M-XJ2A-0Q4G'
+    """
+    rid = entity.get("RID") if isinstance(entity, Mapping) else entity
+    if not isinstance(rid, str) or not rid:
+        raise DerivaMLException(f"{entity!r} has no RID to cite.")
+    if rid == DRY_RUN_RID:
+        return f"dry-run (rid={DRY_RUN_RID})"
+    connection = session.connection
+    start = connection.url(f"/id/{connection.catalog_id}/")
+    if rid.startswith(start):
+        return rid
+    found = resolve_rid(connection, session.model, rid)
+    return f"{start}{found.rid}" if current else f"{start}{found.rid}@{connection.snaptime()}"

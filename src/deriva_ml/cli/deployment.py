@@ -1,0 +1,66 @@
+"""``deriva-ml init`` and ``deriva-ml serve``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from deriva_ml.errors import DerivaMLConnectionError
+from deriva_server.deployment import Deployment
+from deriva_server.embed import LocalServer
+from deriva_server.errors import DeploymentError
+
+
+def init_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``init``."""
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="new or empty folder; a deployment is left as it is"
+    )
+    parser.add_argument("--name", help="name as shown to people, that of the folder by default")
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Make a folder a deployment."""
+    try:
+        made = Deployment.create(arguments.folder, arguments.name)
+    except DeploymentError as error:
+        raise DerivaMLConnectionError(str(error)) from error
+    print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
+    print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
+    return 0
+
+
+def _quoted(path: Path) -> str:
+    text = str(path)
+    return f"'{text}'" if " " in text else text
+
+
+def serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``serve``."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a deployment; see deriva-ml init")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="loopback address to listen on (default 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default 8080)"
+    )
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Answer HTTP until interrupted; the folder may be used in other processes meanwhile."""
+    try:
+        server = LocalServer.open(arguments.folder)
+        running = server.serve(arguments.host, arguments.port)
+    except DeploymentError as error:
+        raise DerivaMLConnectionError(str(error)) from error
+    with running:
+        print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            print("Stopping.", flush=True)
+    server.close()
+    return 0

@@ -1,0 +1,380 @@
+"""A dataset in the catalog: its members, types and versions can change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag.walk import name_of, reached
+from deriva_ml.dataset import download, registry, release
+from deriva_ml.dataset import members as membership
+from deriva_ml.dataset import version as labels
+from deriva_ml.dataset.bag import DatasetBag
+from deriva_ml.dataset.export import policy
+from deriva_ml.dataset.members import Members
+from deriva_ml.dataset.view import DatasetView, children, history, member_keys
+from deriva_ml.ermrest import rows
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.feature.record import Feature
+from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart
+from deriva_ml.rows.reader import Reader, Row
+from deriva_ml.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+Version = DatasetVersion | str | None
+
+
+class Dataset(DatasetView):
+    """A named, versioned collection of rows of the catalog.
+
+    Every change makes its version a dev version (``0.1.0.post1.dev1``) or advances it; `release` gives that state a
+    number for good.
+
+    Parameters
+    ----------
+    session : Session
+    dataset_rid : str
+    row : dict, optional
+        Its row, if it was read already.
+
+    Attributes
+    ----------
+    dataset_rid : str
+    """
+
+    def __init__(self, session: Session, dataset_rid: str, row: Row | None = None) -> None:
+        super().__init__(dataset_rid)
+        self._session = session
+        self._description = str((row or registry.lookup(session, dataset_rid, deleted=True))["Description"] or "")
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.dataset_rid}: {self._description[:60]}>"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    @staticmethod
+    def create_dataset(
+        ml_instance: Any,
+        execution_rid: str | None = None,
+        dataset_types: str | Iterable[str] | None = None,
+        description: str = "",
+        version: Version = None,
+    ) -> Dataset:
+        """Make a dataset; see `create`."""
+        return create(
+            session_of(ml_instance),
+            execution_rid=execution_rid,
+            dataset_types=dataset_types,
+            description=description,
+            version=version,
+        )
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def _reader(self, version: Version = None) -> Reader:
+        if version is None:
+            return self._session.reader
+        entries = {entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])}
+        chosen = labels.choose(entries, DatasetVersion.coerce(version), self.dataset_rid)
+        snapshot = entries[chosen].snapshot
+        return self._session.at(snapshot).reader if snapshot else self._session.reader
+
+    def _reached(self, feature: Feature, reader: Reader, version: Version) -> Collection[str] | None:
+        own = [self.dataset_rid, *children(reader, [self.dataset_rid], recurse=True)]
+        found = member_keys(reader, own)
+        elements = {name_of(element.table): element.table.name for element in reader.model.dataset_elements()}
+        target = name_of(feature.target_table)
+        others = [name for key, name in elements.items() if key != target and found[name]]
+        if target in elements and not others:
+            return found[elements[target]]
+        return reached(reader, policy(reader.model), own).get(target, set())
+
+    @property
+    def description(self) -> str:
+        """What the dataset is, in Markdown; assigning writes to the catalog."""
+        return self._description
+
+    @description.setter
+    def description(self, text: str) -> None:
+        self._session.require_writable(f"describe dataset {self.dataset_rid}")
+        table = self._session.ml_table(MLTable.dataset)
+        rows.update_one(self._session.connection, table, self.dataset_rid, Description=text)
+        self._description = text
+
+    def list_dataset_children(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
+        """Nested datasets, nearest first."""
+        return self._datasets(self.list_dataset_children_rids(recurse, version=version))
+
+    def list_dataset_parents(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
+        """Datasets that contain this one, nearest first."""
+        return self._datasets(self.list_dataset_parents_rids(recurse, version=version))
+
+    def _datasets(self, rids: list[RID]) -> list[Dataset]:
+        if not rids:
+            return []
+        table = self._session.ml_table(MLTable.dataset)
+        found = {row["RID"]: row for row in self._session.reader.rows(table, where={"RID": rids})}
+        return [Dataset(self._session, rid, found[rid]) for rid in rids if rid in found]
+
+    def list_executions(self) -> list[Any]:
+        """Records of the executions that read this dataset."""
+        if self._session.resolver is None:
+            raise DerivaMLException("Executions can be listed only for a dataset that was looked up with ml.")
+        table = self._session.ml_table("Dataset_Execution")
+        found = self._session.reader.rows(table, where={"Dataset": [self.dataset_rid]}, columns=["RID", "Execution"])
+        return [self._session.resolver.lookup_execution(row["Execution"]) for row in found]
+
+    # --- changing -------------------------------------------------------------------------------------------------
+
+    def add_dataset_members(
+        self,
+        members: Members,
+        validate: bool = True,
+        description: str = "",
+        execution_rid: str | None = None,
+    ) -> None:
+        """Make rows members of this dataset.
+
+        Parameters
+        ----------
+        members : list of str, or dict of table name to list of str
+            RIDs.
+        validate : bool
+            Whether to check that none of them is a member already.
+        description : str
+            What is noted with the dev version.
+        execution_rid : str, optional
+            What makes the change.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If a row is a member already, or of a table whose rows cannot be members.
+        DerivaMLCycleError
+            If the dataset would contain itself.
+        """
+        membership.add(
+            self._session,
+            self.dataset_rid,
+            members,
+            validate=validate,
+            description=description,
+            execution_rid=execution_rid,
+        )
+
+    def delete_dataset_members(
+        self, members: Members, description: str = "", execution_rid: str | None = None
+    ) -> None:
+        """Take rows out of this dataset; the rows themselves stay."""
+        membership.remove(
+            self._session, self.dataset_rid, members, description=description, execution_rid=execution_rid
+        )
+
+    def add_dataset_type(self, dataset_type: Any) -> None:
+        """Add a type, a term of Dataset_Type."""
+        self.add_dataset_types([dataset_type])
+
+    def add_dataset_types(self, dataset_types: Any) -> None:
+        """Add types, terms of Dataset_Type; those that it has already change nothing."""
+        given = [dataset_types] if isinstance(dataset_types, str) else dataset_types
+        membership.set_types(self._session, self.dataset_rid, add_types=given)
+
+    def remove_dataset_type(self, dataset_type: Any) -> None:
+        """Take a type away."""
+        membership.set_types(self._session, self.dataset_rid, remove_types=[dataset_type])
+
+    # --- versions -------------------------------------------------------------------------------------------------
+
+    def release(
+        self, bump: VersionPart | str = VersionPart.minor, description: str = "", execution: Any = None
+    ) -> DatasetVersion:
+        """Give the current state a version number, for good.
+
+        Parameters
+        ----------
+        bump : VersionPart
+            Which number is raised.
+        description : str
+            Release note.
+        execution : Execution or str, optional
+            What makes the release.
+
+        Returns
+        -------
+        DatasetVersion
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If nothing has changed since the last release; see `mark_dev`.
+        """
+        return release.release(self._session, self.dataset_rid, VersionPart(bump), description, _rid_of(execution))
+
+    def increment_dataset_version(
+        self, component: VersionPart | str, description: str = "", execution_rid: str | None = None
+    ) -> DatasetVersion:
+        """Release, also when nothing has changed since the last release."""
+        if not self.current_version.is_devrelease:
+            self.mark_dev(description, execution_rid)
+        return self.release(component, description, execution_rid)
+
+    def mark_dev(self, description: str = "", execution: Any = None) -> None:
+        """Begin a dev version, or advance it, without a change of members or types."""
+        release.advance(self._session, self.dataset_rid, description, _rid_of(execution))
+
+    def is_dirty(self) -> bool:
+        """Whether any row that belongs to this dataset was added, changed or removed since the last release."""
+        return bool(self.release_diff())
+
+    def release_diff(self) -> dict[str, int]:
+        """Table name to number of rows that were added, changed or removed since the last release."""
+        return release.diff_since_release(self._session, self.dataset_rid)
+
+    def compare_versions(self, a: DatasetVersion | str, b: DatasetVersion | str) -> dict[str, int]:
+        """Table name to number of rows that differ between two versions.
+
+        Raises
+        ------
+        DerivaMLException
+            If there is no such version; the message lists those there are.
+        """
+        first, second = DatasetVersion.coerce(a), DatasetVersion.coerce(b)
+        return release.diff(self._session, self.dataset_rid, first, second)
+
+    # --- bags -----------------------------------------------------------------------------------------------------
+
+    def download_dataset_bag(
+        self,
+        version: Version = None,
+        materialize: bool = True,
+        use_minid: bool = False,
+        exclude_tables: Iterable[str] | None = None,
+        timeout: tuple[int, int] | None = None,
+        fetch_concurrency: int = 8,
+        reachability_concurrency: int = 8,
+    ) -> DatasetBag:
+        """Download a version, or take it from the cache.
+
+        Parameters
+        ----------
+        version : DatasetVersion or str, optional
+            The last release by default.
+        materialize : bool
+            Whether asset files are downloaded, or only tables.
+        use_minid : bool
+            Refused unless the connection names an S3 bucket.
+        exclude_tables : iterable of str, optional
+            Tables that are left out, with everything reached only through them.
+        timeout : tuple of int, optional
+            Kept for callers that pass it; time-outs are those of the connection.
+        fetch_concurrency : int
+            How many files are downloaded at a time.
+        reachability_concurrency : int
+            Kept for callers that pass it.
+
+        Returns
+        -------
+        DatasetBag
+
+        Raises
+        ------
+        DerivaMLException
+            If there is no such version; the message lists those there are.
+        """
+        if use_minid and not self._session.s3_bucket:
+            raise DerivaMLException("use_minid=True needs a connection with s3_bucket=.")
+        spec = DatasetSpec(
+            rid=self.dataset_rid,
+            version=download.version_label(version),
+            materialize=materialize,
+            exclude_tables=None if exclude_tables is None else set(exclude_tables),
+            timeout=timeout,
+            fetch_concurrency=fetch_concurrency,
+            reachability_concurrency=reachability_concurrency,
+        )
+        return download.download(self._session, spec)
+
+    def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
+        """Download a version to the cache; returns the root of the bag."""
+        return self.download_dataset_bag(version, materialize, **options).path
+
+    # --- shown to people ------------------------------------------------------------------------------------------
+
+    def get_chaise_url(self) -> str:
+        """Address of the page of this dataset in the web interface."""
+        place = self._session.connection
+        return place.url(f"/chaise/record/#{place.catalog_id}/{self._session.ml_schema}:Dataset/RID={self.dataset_rid}")
+
+    def to_markdown(self, show_children: bool = False, indent: int = 0) -> str:
+        """One line of Markdown, with nested datasets below it if asked for."""
+        types = ", ".join(self.dataset_types)
+        line = (
+            f"{'  ' * indent}- [{self.dataset_rid}]({self.get_chaise_url()}) v{self.current_version} [{types}]: "
+            f"{self.description}"
+        )
+        if not show_children:
+            return line
+        return "\n".join([line, *(child.to_markdown(True, indent + 1) for child in self.list_dataset_children())])
+
+    def display_markdown(self, show_children: bool = False, indent: int = 0) -> None:
+        """Show `to_markdown` in a notebook, or print it."""
+        print(self.to_markdown(show_children, indent))
+
+
+
+
+
+def session_of(ml: Any) -> Session:
+    """Return the session behind an open catalog, which may be given as the session itself."""
+    found: Session = getattr(ml, "_session", ml)
+    return found
+
+
+def _rid_of(execution: Any) -> str | None:
+    return None if execution is None else str(getattr(execution, "execution_rid", execution))
+
+
+def create(
+    session: Session,
+    *,
+    execution_rid: str | None = None,
+    dataset_types: str | Iterable[str] | None = None,
+    description: str = "",
+    version: Version = None,
+) -> Dataset:
+    """Make a dataset with its first release; parameters and errors as for `registry.create`."""
+    session.require_writable("create a dataset")
+    rid = registry.create(
+        session, execution_rid=execution_rid, dataset_types=dataset_types, description=description, version=version
+    )
+    return Dataset(session, rid)
+
+
+def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:
+    """Return a dataset, given by RID or `DatasetSpec`.
+
+    Raises
+    ------
+    DerivaMLDatasetNotFound
+        If there is none, or it is deleted and `deleted` is False.
+    DerivaMLTableTypeError
+        If the RID is that of something else.
+    """
+    row = registry.lookup(session, dataset, deleted=deleted)
+    return Dataset(session, row["RID"], row)
+
+
+def find(session: Session, deleted: bool = False, sort: registry.Sort = None) -> list[Dataset]:
+    """Return all datasets; parameters as for `registry.find`."""
+    return [Dataset(session, row["RID"], row) for row in registry.find(session, deleted=deleted, sort=sort)]
+
+
+def delete(session: Session, dataset: Any, recurse: bool = False) -> None:
+    """Mark a dataset as deleted; parameters and errors as for `registry.delete`."""
+    session.require_writable("delete a dataset")
+    rid = str(getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset)))
+    registry.delete(session, rid, recurse=recurse)

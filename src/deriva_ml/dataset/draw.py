@@ -1,0 +1,261 @@
+"""Which members of a dataset are drawn into which part: at random, by strata, or by a function of the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from deriva_ml.dataset import partition
+from deriva_ml.dataset.dataset import Dataset
+from deriva_ml.dataset.denormalize import Denormalizer, label_of
+from deriva_ml.dataset.download import download
+from deriva_ml.dataset.view import children, member_keys
+from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.rows import frames
+from deriva_ml.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.rows.reader import Row
+    from deriva_ml.session import Session
+
+
+class SelectionFunction(Protocol):
+    """Chooses which rows of a frame go into which part."""
+
+    def __call__(self, df: Any, partition_sizes: dict[str, int], seed: int) -> Mapping[str, Sequence[int]]:
+        """Return, for each part, positions in the frame."""
+        ...
+
+
+def random_split(df: Any, partition_sizes: dict[str, int], seed: int) -> dict[str, list[int]]:
+    """Selection function that draws at random."""
+    return partition.random_parts(len(df), partition_sizes, seed=seed)
+
+
+def stratified_split(column: str, missing: str = "error") -> SelectionFunction:
+    """Make a selection function that gives each part its share of every value of a column.
+
+    Parameters
+    ----------
+    column : str
+        A label ``Table.Column`` of the frame.
+    missing : {"error", "drop", "include"}
+        What becomes of rows without a value.
+    """
+
+    def select(df: Any, partition_sizes: dict[str, int], seed: int) -> dict[str, list[int]]:
+        values = [None if value != value else value for value in df[column].tolist()]
+        positions, classes = partition.class_labels(values, missing, column)
+        sizes = _scaled(partition_sizes, len(values), len(classes))
+        parts = partition.stratified_parts(classes, sizes, seed=seed)
+        return {name: [positions[index] for index in indices] for name, indices in parts.items()}
+
+    return select
+
+
+def _scaled(sizes: Mapping[str, int], total: int, left: int) -> dict[str, int]:
+    """Shrink parts in proportion when items were dropped and they no longer fit."""
+    if sum(sizes.values()) <= left:
+        return dict(sizes)
+    return {name: size * left // total for name, size in sizes.items()}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How members are drawn.
+
+    Parameters
+    ----------
+    seed : int
+    shuffle : bool
+    stratify_by_column : str, optional
+    stratify_missing : str
+    selection_fn : callable, optional
+    element_table : str, optional
+    include_tables : tuple of str
+    via : tuple of str
+    row_per : str, optional
+    ignore_unrelated_anchors : bool
+    partition_by : str, optional
+
+    Raises
+    ------
+    ValueError
+        If they contradict each other.
+    """
+
+    seed: int = 42
+    shuffle: bool = True
+    stratify_by_column: str | None = None
+    stratify_missing: str = "error"
+    selection_fn: SelectionFunction | None = None
+    element_table: str | None = None
+    include_tables: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    row_per: str | None = None
+    ignore_unrelated_anchors: bool = False
+    partition_by: str | None = None
+
+    @property
+    def strategy(self) -> str:
+        """In words."""
+        if self.selection_fn is not None:
+            return "custom selection function"
+        return f"stratified by {self.stratify_by_column}" if self.stratify_by_column else "random"
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether columns of other tables decide."""
+        return self.selection_fn is not None or self.stratify_by_column is not None
+
+    def __post_init__(self) -> None:
+        if self.selection_fn is not None and self.stratify_by_column is not None:
+            raise DerivaMLValidationError("Give stratify_by_column or selection_fn, not both.")
+        if self.needs_rows and not self.include_tables:
+            raise DerivaMLValidationError("stratify_by_column and selection_fn need include_tables.")
+        if self.partition_by not in (None, "element", "row"):
+            raise DerivaMLValidationError(f"partition_by must be 'element' or 'row', not {self.partition_by!r}.")
+
+    def document(self) -> dict[str, Any]:
+        """What is recorded of it."""
+        fields = asdict(self)
+        fields["selection_fn"] = getattr(self.selection_fn, "__qualname__", None)
+        return fields
+
+
+Sizes = Callable[[int], dict[str, int]]
+
+
+class Source:
+    """The dataset that is drawn from, at its current version.
+
+    Parameters
+    ----------
+    session : Session
+    dataset : Dataset
+    drawing : Drawing
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is not clear which members are meant.
+    """
+
+    def __init__(self, session: Session, dataset: Dataset, drawing: Drawing) -> None:
+        self.session, self.dataset, self.drawing = session, dataset, drawing
+        self.version = dataset.current_version
+        reader = session.reader
+        own = [dataset.dataset_rid, *children(reader, [dataset.dataset_rid], recurse=True)]
+        self.members = {name: keys for name, keys in member_keys(reader, own).items() if name != "Dataset" and keys}
+        self.element = self._element()
+
+    def _element(self) -> Table:
+        wanted = self.drawing.element_table
+        if wanted is not None:
+            table = self.session.table(wanted)
+            if not self.members.get(table.name):
+                raise DerivaMLValidationError(f"Dataset {self.dataset.dataset_rid} has no members in {table.name}.")
+            return table
+        if len(self.members) != 1:
+            found = ", ".join(sorted(self.members)) or "none"
+            raise DerivaMLValidationError(
+                f"Dataset {self.dataset.dataset_rid} has members in several tables or none ({found}); "
+                "pass element_table=."
+            )
+        return self.session.table(next(iter(self.members)))
+
+    def draw(self, sizes: Sizes) -> dict[str, list[str]]:
+        """RIDs of the members of each part."""
+        if not self.drawing.needs_rows:
+            rids = sorted(self.members[self.element.name])
+            drawing = self.drawing
+            parts = partition.random_parts(len(rids), sizes(len(rids)), seed=drawing.seed, shuffle=drawing.shuffle)
+            return {name: [rids[index] for index in indices] for name, indices in parts.items()}
+        return self._draw_by_rows(sizes)
+
+    def _draw_by_rows(self, sizes: Sizes) -> dict[str, list[str]]:
+        drawing = self.drawing
+        spec = DatasetSpec(rid=self.dataset.dataset_rid, version=self.version, materialize=False)
+        wide = Denormalizer(download(self.session, spec))
+        tables = list(drawing.include_tables)
+        plan = wide.plan(tables, row_per=drawing.row_per, via=drawing.via)
+        element = wide.bag.model.name_to_table((self.element.schema.name, self.element.name))
+        rid_label = label_of(plan, element, "RID")
+        if rid_label is None:
+            raise DerivaMLValidationError(f"include_tables {tables} must include the element table {element.name}.")
+        found = wide.as_dict(
+            tables,
+            row_per=drawing.row_per,
+            via=drawing.via,
+            ignore_unrelated_anchors=drawing.ignore_unrelated_anchors,
+        )
+        members = set(self.members[self.element.name])
+        rows = [row for row in found if row[rid_label] in members]
+        labels = [column.label for column in plan.columns]
+        if drawing.stratify_by_column is not None and drawing.stratify_by_column not in labels:
+            raise DerivaMLValidationError(
+                f"There is no column {drawing.stratify_by_column!r}; there are: {', '.join(labels)}."
+            )
+        by_row = self._by_row(plan.row_per.name)
+        if not by_row:
+            rows = self._one_per_element(rows, rid_label)
+        parts = self._select(rows, labels, sizes)
+        return {
+            name: list(dict.fromkeys(rows[index][rid_label] for index in indices)) for name, indices in parts.items()
+        }
+
+    def _by_row(self, row_per: str) -> bool:
+        if self.drawing.partition_by is None and self.drawing.row_per and row_per != self.element.name:
+            raise DerivaMLValidationError(
+                f"Rows are per {row_per}, members are of {self.element.name}: pass partition_by='element' to keep "
+                "each member in one part, or 'row'."
+            )
+        return self.drawing.partition_by == "row"
+
+    def _one_per_element(self, rows: Iterable[Row], rid_label: str) -> list[Row]:
+        """First row of each element; of a stratum column the value that all its rows agree on."""
+        column = self.drawing.stratify_by_column
+        first: dict[str, Row] = {}
+        for row in rows:
+            known = first.setdefault(row[rid_label], dict(row))
+            if column is None or row[column] is None:
+                continue
+            if known[column] is None:
+                known[column] = row[column]
+            elif known[column] != row[column]:
+                raise DerivaMLValidationError(
+                    f"{self.element.name} {row[rid_label]} has several values of {column}: {known[column]!r} and "
+                    f"{row[column]!r}. Choose one with include_tables, or pass partition_by='row'."
+                )
+        return [first[rid] for rid in sorted(first)]
+
+    def _select(self, rows: Sequence[Row], labels: Sequence[str], sizes: Sizes) -> Mapping[str, Sequence[int]]:
+        drawing = self.drawing
+        if drawing.selection_fn is not None:
+            wanted = sizes(len(rows))
+            chosen = drawing.selection_fn(frames.frame(rows, labels), wanted, drawing.seed)
+            return _checked(chosen, list(wanted), len(rows))
+        column = str(drawing.stratify_by_column)
+        values: list[Hashable] = [_hashable(row[column]) for row in rows]
+        positions, classes = partition.class_labels(values, drawing.stratify_missing, column)
+        parts = partition.stratified_parts(classes, sizes(len(classes)), seed=drawing.seed)
+        return {name: [positions[index] for index in indices] for name, indices in parts.items()}
+
+
+def _hashable(value: Any) -> Hashable:
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else value
+
+
+def _checked(chosen: Mapping[str, Sequence[int]], wanted: Sequence[str], total: int) -> dict[str, list[int]]:
+    """Positions that a selection function gave, if they are possible and disjoint."""
+    missing = [name for name in wanted if name not in chosen]
+    parts = {name: [int(index) for index in chosen[name]] for name in wanted if name in chosen}
+    drawn = [index for indices in parts.values() for index in indices]
+    if missing or any(not 0 <= index < total for index in drawn) or len(set(drawn)) < len(drawn):
+        raise DerivaMLValidationError(
+            f"The selection function must return disjoint positions below {total} for {', '.join(wanted)}."
+        )
+    return parts

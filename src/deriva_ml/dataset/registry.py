@@ -1,0 +1,259 @@
+"""Datasets of a catalog: make, delete, find, and say which tables' rows can be members; works on RIDs and rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.dataset.download import require_dataset, resolve, version_label
+from deriva_ml.dataset.members import insert_members, insert_types, type_names
+from deriva_ml.dataset.version import FIRST_RELEASE
+from deriva_ml.dataset.view import children, lookup_row, parents
+from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.leases import lease
+from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError, DerivaMLValidationError
+from deriva_ml.model.build import element_association
+from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable
+from deriva_ml.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.rows.reader import Row
+    from deriva_ml.session import Session
+
+logger = logging.getLogger("deriva_ml")
+
+CREATED = "Initial dataset creation."
+
+Sort = bool | Callable[..., Any] | None
+
+
+def create(
+    session: Session,
+    *,
+    execution_rid: str | None = None,
+    dataset_types: str | Iterable[str] | None = None,
+    description: str = "",
+    version: DatasetVersion | str | None = None,
+    members: Mapping[str, Collection[str]] | None = None,
+) -> RID:
+    """Make a dataset with its first release.
+
+    Until all of it is written the dataset counts as deleted, so an interruption leaves nothing that is seen.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid : str, optional
+        What makes it.
+    dataset_types : str or iterable of str, optional
+        Terms of Dataset_Type.
+    description : str
+        Markdown.
+    version : DatasetVersion or str, optional
+        Label of the first release, 0.1.0 by default.
+    members : mapping, optional
+        Element table to RIDs that the first release has; empty by default.
+
+    Returns
+    -------
+    str
+        RID of the dataset.
+
+    Raises
+    ------
+    DerivaMLInvalidTerm
+        If a type is no term.
+    DerivaMLValidationError
+        If the version is a dev version.
+    """
+    types = type_names(session, dataset_types)
+    label = FIRST_RELEASE if version is None else DatasetVersion.coerce(version)
+    if label.is_devrelease:
+        raise DerivaMLValidationError(f"A dataset begins with a release, not with {label}.")
+    connection = session.connection
+    dataset, versions = session.ml_table(MLTable.dataset), session.ml_table(MLTable.dataset_version)
+    rid, version_rid = lease(connection, 2)
+    rows.insert(connection, dataset, [{"RID": rid, "Description": description, "Deleted": True}], with_rids=True)
+    try:
+        first = {
+            "RID": version_rid,
+            "Dataset": rid,
+            "Version": str(label),
+            "Description": CREATED,
+            "Execution": None if execution_rid == DRY_RUN_RID else execution_rid,
+        }
+        rows.insert(connection, versions, [first], with_rids=True)
+        insert_types(session, rid, types)
+        for name, rids in (members or {}).items():
+            insert_members(session, rid, session.model.dataset_element(name), rids)
+        rows.update_one(connection, dataset, rid, Version=version_rid, Deleted=None)
+    except DerivaMLException:
+        _discard(session, rid, version_rid)
+        raise
+    rows.update_one(connection, versions, version_rid, Snapshot=connection.snaptime())
+    return rid
+
+
+def _discard(session: Session, rid: str, version_rid: str) -> None:
+    """Take back what was written of a dataset that could not be made."""
+    try:
+        rows.delete(session.connection, session.ml_table(MLTable.dataset_version), {"RID": [version_rid]})
+        rows.delete(session.connection, session.ml_table(MLTable.dataset), {"RID": [rid]})
+    except DerivaMLException as error:
+        logger.warning("Dataset %s could not be made; it stays behind marked as deleted: %s", rid, error)
+
+
+def delete(session: Session, dataset_rid: str, *, recurse: bool = False) -> list[RID]:
+    """Mark a dataset as deleted; nothing is removed, and its versions can still be read.
+
+    Parameters
+    ----------
+    session : Session
+    dataset_rid : str
+    recurse : bool
+        Whether the datasets nested in it, at any depth, are deleted too, unless others contain them as well.
+
+    Returns
+    -------
+    list of str
+        RIDs of the datasets that were marked.
+
+    Raises
+    ------
+    DerivaMLDatasetNotFound
+        If there is no such dataset.
+    DerivaMLValidationError
+        If another dataset contains it.
+    """
+    lookup_row(session.reader, dataset_rid, deleted=False)
+    above = _alive(session, parents(session.reader, [dataset_rid]))
+    if above:
+        raise DerivaMLValidationError(
+            f"Dataset {dataset_rid} is a member of {', '.join(above)}; remove it there before deleting it."
+        )
+    gone = [dataset_rid]
+    for rid in children(session.reader, [dataset_rid], recurse=True) if recurse else ():
+        if set(_alive(session, parents(session.reader, [rid]))) <= set(gone):
+            gone.append(rid)
+    # The children first: an interruption leaves a dataset whose deletion can be asked for again.
+    marked = [{"RID": rid, "Deleted": True} for rid in reversed(gone)]
+    rows.update(session.connection, session.ml_table(MLTable.dataset), marked, columns=("Deleted",))
+    return gone
+
+
+def _alive(session: Session, rids: list[RID]) -> list[RID]:
+    if not rids:
+        return []
+    found = session.reader.rows(session.ml_table(MLTable.dataset), where={"RID": rids}, columns=["RID", "Deleted"])
+    return [row["RID"] for row in found if not row["Deleted"]]
+
+
+def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
+    """Return the row of a dataset, given by RID or `DatasetSpec`.
+
+    Raises
+    ------
+    DerivaMLDatasetNotFound
+        If there is none, or it is deleted and `deleted` is False.
+    DerivaMLTableTypeError
+        If the RID is that of something else.
+    """
+    rid = str(getattr(dataset, "rid", dataset))
+    table = session.ml_table(MLTable.dataset)
+    if not any(session.reader.rows(table, where={"RID": [rid]}, columns=["RID"])):
+        require_dataset(session, rid)
+    return lookup_row(session.reader, rid, deleted=deleted)
+
+
+def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[Row]:
+    """Return the rows of all datasets.
+
+    Parameters
+    ----------
+    session : Session
+    deleted : bool
+        Whether deleted ones are among them.
+    sort : bool or callable, optional
+        True puts the newest first; a callable is a sort key over rows.
+    """
+    found = [row for row in session.reader.rows(session.ml_table(MLTable.dataset)) if deleted or not row["Deleted"]]
+    if sort is True:
+        return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
+    return sorted(found, key=sort) if callable(sort) else found
+
+
+def list_element_types(session: Session) -> list[Table]:
+    """Tables whose rows can be members of datasets."""
+    return [element.table for element in session.model.dataset_elements()]
+
+
+def add_element_type(session: Session, table: Any) -> Table:
+    """Let rows of a table be members of datasets; does nothing if they can be already.
+
+    Parameters
+    ----------
+    session : Session
+    table : str or Table
+
+    Returns
+    -------
+    Table
+        The table.
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is no such table.
+    DerivaMLTableTypeError
+        If it belongs to the library itself, or is a vocabulary.
+    """
+    wanted = session.model.name_to_table(table)
+    if any(known.table is wanted for known in session.model.dataset_elements()):
+        return wanted
+    if not session.model.is_domain(wanted) or session.model.is_vocabulary(wanted):
+        raise DerivaMLTableTypeError(
+            "dataset element", wanted.name, f"Rows of {wanted.name!r} cannot be members of datasets."
+        )
+    key = session.model.reference_to(wanted).column
+    definition = element_association(session.ml_schema, wanted.schema.name, wanted.name, key)
+    session.create_tables([definition], schema=session.default_schema or wanted.schema.name)
+    return wanted
+
+
+def add_input(
+    session: Session, execution_rid: str, dataset_rid: str, version: DatasetVersion | str | None = None
+) -> bool:
+    """Record that an execution read a version of a dataset; the first version recorded stays.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid, dataset_rid : str
+    version : DatasetVersion or str, optional
+        The last release by default.
+
+    Returns
+    -------
+    bool
+        Whether it was not recorded yet.
+    """
+    return bool(add_inputs(session, execution_rid, [(dataset_rid, version)]))
+
+
+def add_inputs(
+    session: Session, execution_rid: str, datasets: Iterable[tuple[str, DatasetVersion | str | None]]
+) -> list[Row]:
+    """Record that an execution read versions of datasets, with one request; nothing for a dry run."""
+    if execution_rid == DRY_RUN_RID:
+        return []
+    new = [
+        {"Dataset": rid, "Execution": execution_rid, "Dataset_Version": _version_rid(session, rid, version)}
+        for rid, version in datasets
+    ]
+    return rows.insert(session.connection, session.ml_table("Dataset_Execution"), new, skip_conflicts=True)
+
+
+def _version_rid(session: Session, dataset_rid: str, version: DatasetVersion | str | None) -> RID:
+    return resolve(session, DatasetSpec(rid=dataset_rid, version=version_label(version))).entry.version_rid

@@ -1,0 +1,16 @@
+from deriva_ml.configs.builders import AssetSpecConfig as AssetSpecConfig
+from deriva_ml.configs.builders import LocalFileConfig as LocalFileConfig
+from deriva_ml.execution.execution import Execution as Execution
+from deriva_ml.names import ExecutionStatus as ExecutionStatus
+from deriva_ml.records import AssetSummary as AssetSummary
+from deriva_ml.records import DatasetSummary as DatasetSummary
+from deriva_ml.records import ExecutionSummary as ExecutionSummary
+from deriva_ml.records import LineageNode as LineageNode
+from deriva_ml.records import LineageResult as LineageResult
+from deriva_ml.records import RootDescriptor as RootDescriptor
+from deriva_ml.records import UploadReport as UploadReport
+from deriva_ml.records import WorkflowSummary as WorkflowSummary
+from deriva_ml.specs import AssetSpec as AssetSpec
+from deriva_ml.specs import ExecutionConfiguration as ExecutionConfiguration
+from deriva_ml.specs import LocalFile as LocalFile
+from deriva_ml.workflow.workflow import Workflow as Workflow

@@ -1,0 +1,313 @@
+"""The outputs that wait for their commit, as a sealed bag: the record from which a commit can be begun again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag import layout, seal
+from deriva_ml.bag.load import matching_rows
+from deriva_ml.bag.write import FetchEntry, write_document, write_json_rows
+from deriva_ml.checksums import md5_of
+from deriva_ml.ermrest import objects
+from deriva_ml.ermrest.leases import lease
+from deriva_ml.errors import DerivaMLUploadError, DerivaMLValidationError
+from deriva_ml.execution.outputs import ASSET_MARK
+from deriva_ml.names import AssetRole, ExecAssetType
+from deriva_ml.parallel import run_all
+from deriva_ml.records import UploadCallback, UploadProgress
+from deriva_ml.workspace import paths
+from deriva_ml.workspace.features import StagedRecord
+from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.session import Session
+
+Row = dict[str, Any]
+TableName = tuple[str, str]
+
+_NOTE = "metadata/deriva-ml-commit.json"
+
+
+@dataclass(frozen=True)
+class _File:
+    """One output file, as it is now."""
+
+    key: str
+    entry: AssetEntry
+    path: Path
+    length: int
+    mtime_ns: int
+
+    @property
+    def name(self) -> str:
+        return self.key.partition("/")[2]
+
+    @property
+    def table(self) -> TableName:
+        return self.entry.schema, self.entry.asset_table
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A sealed bag of outputs.
+
+    Parameters
+    ----------
+    folder : Path
+    rids : dict
+        RID leased for each file, by its key.
+    records : list of StagedRecord
+        Feature rows in the bag.
+    resumed : bool
+        Whether a former commit may have sent some of it already.
+    """
+
+    folder: Path
+    rids: dict[str, str]
+    records: list[StagedRecord]
+    resumed: bool
+
+
+def assemble(
+    session: Session,
+    execution_rid: str,
+    manifest: AssetManifest,
+    pending: Mapping[str, AssetEntry],
+    records: list[StagedRecord],
+    progress: UploadCallback | None = None,
+) -> Bundle:
+    """Check what waits, and make the bag of it; the bag of an interrupted commit is used when nothing has changed.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid : str
+    manifest : AssetManifest
+        Receives the leased RIDs.
+    pending : mapping
+        Files by key.
+    records : list of StagedRecord
+    progress : callable, optional
+
+    Raises
+    ------
+    DerivaMLUploadError
+        If files are missing or cannot be read; names them all.
+    DerivaMLValidationError
+        If required metadata is missing, or refers to nothing; names all.
+    """
+    folder = paths.upload_dir(session.workspace.root, execution_rid)
+    files = _present(session, execution_rid, pending)
+    signature = _signature(files, records)
+    if seal.is_sealed(folder) and _noted(folder) == signature:
+        return Bundle(folder, {file.key: file.entry.rid or "" for file in files}, records, resumed=True)
+    check_metadata(session, files)
+    seal.discard(folder)
+    resumed = any(file.entry.rid for file in files)
+    rids = _leased(session, manifest, files)
+    digests = _digests(files, progress)
+    tables = _asset_rows(session, execution_rid, files, rids, digests)
+    for name, rows in _feature_rows(records, manifest, rids).items():
+        tables.setdefault(name, []).extend(rows)
+    for (schema, table), rows in tables.items():
+        write_json_rows(folder, schema, table, rows)
+    write_document(folder, _NOTE, {"signature": _signature(files, records, rids)})
+    fetch = [
+        FetchEntry(file.path.absolute().as_uri(), file.length, _place(file, rids), md5)
+        for file, md5 in zip(files, digests, strict=True)
+    ]
+    seal.seal(folder, fetch=fetch, info={"External-Identifier": execution_rid})
+    return Bundle(folder, rids, records, resumed)
+
+
+def _place(file: _File, rids: Mapping[str, str]) -> str:
+    return layout.asset_file(file.entry.asset_table, rids[file.key], file.name)
+
+
+def _noted(folder: Path) -> str | None:
+    try:
+        signature: str = json.loads((folder / _NOTE).read_text(encoding="utf-8"))["signature"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return signature
+
+
+def _signature(
+    files: Sequence[_File], records: Sequence[StagedRecord], rids: Mapping[str, str] | None = None
+) -> str:
+    """What the bag is made of; equal for equal files, metadata, RIDs and feature rows."""
+    digest = hashlib.sha256()
+    for file in files:
+        entry = asdict(file.entry) | {"rid": (rids or {}).get(file.key, file.entry.rid)}
+        for name in ("status", "error", "uploaded_at"):
+            del entry[name]
+        digest.update(json.dumps([file.key, entry, file.length, file.mtime_ns], sort_keys=True).encode())
+    for record in records:
+        digest.update(json.dumps([record.stage_id, record.feature_table, record.record_json]).encode())
+    return digest.hexdigest()
+
+
+# Checks ------------------------------------------------------------------------------------------------------------
+
+
+def _present(session: Session, execution_rid: str, pending: Mapping[str, AssetEntry]) -> list[_File]:
+    files, problems = [], []
+    for key, entry in pending.items():
+        name = key.partition("/")[2]
+        path = paths.staged_file(session.workspace.root, execution_rid, entry.asset_table, name)
+        try:
+            status = path.stat()
+            if not path.is_file():
+                raise IsADirectoryError(21, "it is no file")
+        except OSError as error:
+            origin = f", linked from {entry.source}" if entry.source else ""
+            problems.append(f"{key} ({path}{origin}): {error.strerror}")
+            continue
+        files.append(_File(key, entry, path, status.st_size, status.st_mtime_ns))
+    if problems:
+        raise DerivaMLUploadError(
+            f"{len(problems)} registered outputs of execution {execution_rid} cannot be read, so nothing was uploaded:\n  "
+            + "\n  ".join(problems)
+            + "\nWrite these files, or forget them with discard_asset_file(), and call commit_output_assets() again."
+        )
+    return files
+
+
+def check_metadata(session: Session, files: Sequence[_File]) -> None:
+    """Every required value must be there, and every reference must have its row; all problems are named at once."""
+    problems: list[str] = []
+    for name in dict.fromkeys(file.table for file in files):
+        table = session.table(name)
+        members = [file for file in files if file.table == name]
+        metadata = session.model.asset_metadata(table)
+        required = [
+            column.name
+            for column in table.columns
+            if column.name in metadata and not column.nullok and column.default is None
+        ]
+        for file in members:
+            missing = [column for column in required if file.entry.metadata.get(column) is None]
+            problems += [f"{file.key}: column {column} needs a value" for column in missing]
+        problems += _dangling(session, table, metadata, members)
+    if problems:
+        raise DerivaMLValidationError(
+            f"Metadata of {len(problems)} outputs is not as the catalog needs it, so nothing was uploaded:\n  "
+            + "\n  ".join(problems)
+            + "\nSet it with path.metadata = {...} and call commit_output_assets() again."
+        )
+
+
+def _dangling(session: Session, table: Table, metadata: set[str], files: Sequence[_File]) -> Iterator[str]:
+    for key in table.foreign_keys:
+        column = next(iter(key.foreign_key_columns)).name
+        wanted = {
+            file.entry.metadata[column] for file in files if file.entry.metadata.get(column) is not None
+        }
+        if column not in metadata or len(key.foreign_key_columns) != 1 or not wanted:
+            continue
+        referred = next(iter(key.referenced_columns)).name
+        rows = matching_rows(session.connection, key.pk_table, referred, wanted, (referred,))
+        unknown = wanted - {row[referred] for row in rows}
+        for file in files:
+            if file.entry.metadata.get(column) in unknown:
+                yield f"{file.key}: column {column} names {file.entry.metadata[column]!r}, no row of {key.pk_table.name}"
+
+
+# Rows --------------------------------------------------------------------------------------------------------------
+
+
+def _leased(session: Session, manifest: AssetManifest, files: Sequence[_File]) -> dict[str, str]:
+    """A RID for every file, kept in the manifest before it is used."""
+    without = [file.key for file in files if not file.entry.rid]
+    fresh = dict(zip(without, lease(session.connection, len(without)), strict=True))
+    if fresh:
+        manifest.set_asset_rids_batch(fresh)
+    return {file.key: file.entry.rid or fresh[file.key] for file in files}
+
+
+def _digests(files: Sequence[_File], progress: UploadCallback | None) -> list[str]:
+    lock, done, total = threading.Lock(), 0, len(files)
+
+    def tell(file: _File, _: str) -> None:
+        nonlocal done
+        if progress is None:
+            return
+        with lock:
+            done += 1
+            progress(
+                UploadProgress(
+                    file_path=str(file.path),
+                    file_name=file.name,
+                    bytes_completed=file.length,
+                    bytes_total=file.length,
+                    percent_complete=100.0 * done / total,
+                    phase="Staging",
+                    message=f"Staged {file.key} into bag ({done}/{total})",
+                )
+            )
+
+    def digest(file: _File) -> str:
+        try:
+            return md5_of(file.path)
+        except OSError as error:
+            raise DerivaMLUploadError(
+                f"{file.key} ({file.path}) cannot be read: {error.strerror or error}."
+            ) from error
+
+    return run_all(digest, files, progress=tell)
+
+
+def _asset_rows(
+    session: Session,
+    execution_rid: str,
+    files: Sequence[_File],
+    rids: Mapping[str, str],
+    digests: Sequence[str],
+) -> dict[TableName, list[Row]]:
+    tables: dict[TableName, list[Row]] = {}
+    for file, md5 in zip(files, digests, strict=True):
+        entry, rid = file.entry, rids[file.key]
+        table = session.table(file.table)
+        row: Row = {
+            "RID": rid,
+            "URL": objects.object_url(entry.asset_table, f"{md5}.{file.name}"),
+            "Filename": file.name,
+            "Length": file.length,
+            "MD5": md5,
+            "Description": entry.description,
+            **entry.metadata,
+        }
+        tables.setdefault(file.table, []).append(row)
+        roles, asset_column, execution_column = session.model.asset_executions(table)
+        role = {asset_column: rid, execution_column: execution_rid, "Asset_Role": str(AssetRole.output)}
+        tables.setdefault((roles.schema.name, roles.name), []).append(role)
+        types, asset_column, type_column = session.model.asset_types(table)
+        names = dict.fromkeys([*entry.asset_types, str(ExecAssetType.output_file)])
+        tags = [{asset_column: rid, type_column: name} for name in names]
+        tables.setdefault((types.schema.name, types.name), []).extend(tags)
+    return tables
+
+
+def _feature_rows(
+    records: Sequence[StagedRecord], manifest: AssetManifest, rids: Mapping[str, str]
+) -> dict[TableName, list[Row]]:
+    tables: dict[TableName, list[Row]] = {}
+    uploaded: dict[str, AssetEntry] | None = None
+    for record in records:
+        row = json.loads(record.record_json)
+        for column, value in row.items():
+            if isinstance(value, dict) and set(value) == {ASSET_MARK}:
+                key = value[ASSET_MARK]
+                if key not in rids and uploaded is None:
+                    uploaded = manifest.uploaded_assets()
+                row[column] = rids[key] if key in rids else (uploaded or {})[key].rid
+        schema, _, table = record.feature_table.partition(".")
+        tables.setdefault((schema, table), []).append(row)
+    return tables

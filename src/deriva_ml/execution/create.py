@@ -1,0 +1,210 @@
+"""Record a new execution: everything is checked before the first row is written, and undone when a later step fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml import settings
+from deriva_ml.asset.files import AssetFilePath
+from deriva_ml.ermrest import rows
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.execution import inputs, metadata
+from deriva_ml.execution.inputs import Declared
+from deriva_ml.execution.lifecycle import duration_text
+from deriva_ml.execution.outputs import Outputs
+from deriva_ml.execution.sync import push
+from deriva_ml.execution.upload import upload_pending
+from deriva_ml.names import DRY_RUN_RID, ExecutionStatus, MLTable
+from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
+from deriva_ml.workflow import workflow as workflows
+from deriva_ml.workspace import paths
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Created:
+    """A recorded execution.
+
+    Parameters
+    ----------
+    execution_rid : str
+        ``0000`` for a dry run.
+    configuration : ExecutionConfiguration
+        With concrete dataset versions and the registered workflow.
+    row : dict, optional
+        Its row of the table Execution.
+    asset_paths : dict
+        Declared input files by asset table.
+    """
+
+    execution_rid: str
+    configuration: ExecutionConfiguration
+    row: dict[str, Any] | None = None
+    asset_paths: dict[str, list[AssetFilePath]] = field(default_factory=dict)
+
+
+def configured(
+    session: Session,
+    configuration: ExecutionConfiguration | None,
+    *,
+    datasets: Iterable[DatasetSpec | str] | None = None,
+    assets: Iterable[AssetSpec | LocalFile | str] | None = None,
+    workflow: WorkflowSpec | str | None = None,
+    description: str | None = None,
+) -> ExecutionConfiguration:
+    """One configuration from what a caller gives; the caller's own is left as it is.
+
+    Raises
+    ------
+    TypeError
+        If a configuration is mixed with its parts.
+    DerivaMLException
+        If no workflow is given, or something that is none.
+    """
+    parts = {"datasets": datasets, "assets": assets, "description": description}
+    given = {name: value for name, value in parts.items() if value is not None}
+    if configuration is not None and given:
+        raise TypeError(f"Pass either a configuration or {', '.join(given)}, not both.")
+    if configuration is None:
+        made = {name: list(value) if name != "description" else value for name, value in given.items()}  # type: ignore[call-overload]
+        configuration = ExecutionConfiguration.model_validate(made)
+    wanted: Any = workflow if workflow is not None else configuration.workflow
+    if wanted is None:
+        raise DerivaMLException(
+            "An execution needs a workflow: make one with ml.create_workflow(name, workflow_type) and put it into the "
+            "configuration, or pass workflow= to ml.create_execution()."
+        )
+    if isinstance(wanted, str):
+        wanted = _workflow_named(session, wanted)
+    if not isinstance(wanted, WorkflowSpec):
+        raise DerivaMLException(
+            f"The workflow of an execution cannot be {wanted!r}; make one with ml.create_workflow()."
+        )
+    return configuration.model_copy(update={"workflow": wanted})
+
+
+def _workflow_named(session: Session, name: str) -> workflows.Workflow:
+    found = workflows.lookup_many(session, [name]) if "/" not in name and ":" not in name else {}
+    return found.get(name) or workflows.lookup_by_url(session, name)
+
+
+def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: bool = False) -> Created:
+    """Record an execution with its inputs and what describes it.
+
+    Parameters
+    ----------
+    session : Session
+    configuration : ExecutionConfiguration
+        From `configured`.
+    dry_run : bool
+        Find and download everything, write nothing to the catalog.
+
+    Raises
+    ------
+    DerivaMLException
+        If anything it names does not exist, or a step fails; then no execution is left behind.
+    """
+    workflow = configuration.workflow
+    assert workflow is not None
+    declared = inputs.find_declared(session, configuration)
+    configuration = configuration.model_copy(update={"datasets": [found.spec for found in declared.datasets]})
+    if dry_run:
+        return _rehearse(session, configuration, declared)
+    session.require_writable("create an execution")
+    workflow_rid = workflows.add(session, workflow)
+    table = session.ml_table(MLTable.execution)
+    new = {
+        "Description": configuration.description,
+        "Workflow": workflow_rid,
+        "Status": str(ExecutionStatus.Created),
+    }
+    row = rows.insert(session.connection, table, [new])[0]
+    rid = str(row["RID"])
+    try:
+        session.workspace.executions.add(
+            rid,
+            config_json=metadata.configuration_text(configuration),
+            working_dir_rel=paths.execution_dir_rel(rid),
+            workflow_rid=workflow_rid,
+            description=configuration.description,
+            mode=session.mode,
+        )
+        return _prepare(session, Created(rid, configuration, row), declared)
+    except BaseException:
+        # A half prepared execution is of no use to anybody, whatever stopped it, Ctrl-C included.
+        _undo(session, rid)
+        raise
+
+
+def _prepare(session: Session, created: Created, declared: Declared) -> Created:
+    rid, started = created.execution_rid, time.monotonic()
+    _save_rid(session, created)
+    session.workspace.execution_dir(rid).mkdir(parents=True, exist_ok=True)
+    inputs.link_datasets(session, rid, declared.datasets)
+    inputs.link_assets(session, rid, [asset for _, asset in declared.assets])
+    found = inputs.download_declared(session, rid, declared.assets)
+    found += inputs.register_files(session, rid, declared.files)
+    if found:
+        inputs.remember(session, rid, found, declared=True)
+        created.asset_paths = by_table(found)
+        took = duration_text(timedelta(seconds=time.monotonic() - started))
+        session.workspace.executions.update(rid, download_duration=took)
+        push(session, rid)
+    workflow = created.configuration.workflow
+    root = workflows.git_root_of(workflow) if workflow is not None else None
+    metadata.capture(session, rid, Outputs(session, rid), created.configuration, root)
+    upload_pending(session, rid)
+    return created
+
+
+def _rehearse(session: Session, configuration: ExecutionConfiguration, declared: Declared) -> Created:
+    created = Created(DRY_RUN_RID, configuration)
+    session.workspace.execution_dir(DRY_RUN_RID).mkdir(parents=True, exist_ok=True)
+    created.asset_paths = by_table(inputs.download_declared(session, DRY_RUN_RID, declared.assets))
+    return created
+
+
+def by_table(found: Iterable[AssetFilePath]) -> dict[str, list[AssetFilePath]]:
+    """Files grouped by asset table."""
+    grouped: dict[str, list[AssetFilePath]] = {}
+    for path in found:
+        grouped.setdefault(path.asset_table, []).append(path)
+    return grouped
+
+
+def _save_rid(session: Session, created: Created) -> None:
+    """Tell a program that started this one, by the file that it names, which execution this is."""
+    target = settings.text("DERIVA_ML_SAVE_EXECUTION_RID")
+    if target is None:
+        return
+    workflow = created.configuration.workflow
+    output = session.hydra_runtime_output_dir
+    document = {
+        "hostname": session.connection.host,
+        "catalog_id": session.connection.catalog_id,
+        "workflow_rid": workflow.workflow_rid if workflow is not None else None,
+        "execution_rid": created.execution_rid,
+        "hydra_runtime_output_dir": str(output) if output is not None else None,
+    }
+    Path(target).write_text(json.dumps(document), encoding="utf-8")
+
+
+def _undo(session: Session, execution_rid: str) -> None:
+    try:
+        rows.delete(session.connection, session.ml_table(MLTable.execution), {"RID": [execution_rid]})
+        logger.warning("Execution %s could not be prepared and was taken back.", execution_rid)
+    except DerivaMLException as error:
+        logger.error("Execution %s could not be prepared, and not be taken back: %s", execution_rid, error)
+        return
+    session.workspace.executions.remove(execution_rid)

@@ -1,0 +1,160 @@
+"""Executions as this machine knows them, without asking the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.execution import lifecycle
+from deriva_ml.execution.commit import has_pending, remove_folder
+from deriva_ml.execution.pending_summary import PendingSummary, summarize
+from deriva_ml.execution.states import INCOMPLETE
+from deriva_ml.names import ConnectionMode, ExecutionStatus
+from deriva_ml.workspace import paths
+from deriva_ml.workspace.executions import ExecutionState, now
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+
+@dataclass(frozen=True)
+class ExecutionSnapshot:
+    """What this machine knew of an execution when it was asked."""
+
+    rid: str
+    workflow_rid: str | None
+    description: str | None
+    status: ExecutionStatus
+    mode: ConnectionMode
+    working_dir_rel: str
+    start_time: datetime | None
+    stop_time: datetime | None
+    last_activity: datetime
+    error: str | None
+    sync_pending: bool
+    created_at: datetime
+    pending_rows: int = 0
+    failed_rows: int = 0
+    pending_files: int = 0
+    failed_files: int = 0
+    owner_gone_since: datetime | None = None
+    """Last sign of life of a running execution whose process no longer exists."""
+
+    @property
+    def execution_rid(self) -> str:
+        """RID."""
+        return self.rid
+
+    def update_status(self, target: ExecutionStatus, *, ml: Any, error: str | None = None) -> None:
+        """Move the execution to another status; see `deriva_ml.execution.lifecycle.update_status`."""
+        lifecycle.update_status(session_of(ml), self.rid, target, error=error)
+
+    def pending_summary(self, *, ml: Any) -> PendingSummary:
+        """What waits for a commit."""
+        return summarize(session_of(ml), self.rid)
+
+
+def session_of(ml_object: Any) -> Session:
+    """The session behind a front door; a session is its own."""
+    for name in ("session", "_session"):
+        if (session := ml_object.__dict__.get(name)) is not None:
+            return session  # type: ignore[no-any-return]
+    return ml_object  # type: ignore[no-any-return]
+
+
+def _snapshot(state: ExecutionState, rows: dict[str, int], files: dict[str, int]) -> ExecutionSnapshot:
+    running = state.status in {
+        ExecutionStatus.Created,
+        ExecutionStatus.Running,
+        ExecutionStatus.Pending_Upload,
+    }
+    return ExecutionSnapshot(
+        rid=state.rid,
+        workflow_rid=state.workflow_rid,
+        description=state.description,
+        status=state.status,
+        mode=state.mode,
+        working_dir_rel=state.working_dir_rel,
+        start_time=state.start_time,
+        stop_time=state.stop_time,
+        last_activity=state.last_activity,
+        error=state.error,
+        sync_pending=state.sync_pending,
+        created_at=state.created_at,
+        pending_rows=rows.get("pending", 0),
+        failed_rows=rows.get("failed", 0),
+        pending_files=files.get("pending", 0),
+        failed_files=files.get("failed", 0),
+        owner_gone_since=state.last_activity if running and state.owner_is_gone else None,
+    )
+
+
+def list_executions(
+    session: Session,
+    *,
+    status: ExecutionStatus | Iterable[ExecutionStatus] | None = None,
+    workflow_rid: str | None = None,
+    mode: ConnectionMode | None = None,
+    since: datetime | None = None,
+) -> list[ExecutionSnapshot]:
+    """Executions that this machine knows, oldest first; the catalog is not asked.
+
+    Parameters
+    ----------
+    session : Session
+    status : ExecutionStatus or iterable of them, optional
+    workflow_rid : str, optional
+    mode : ConnectionMode, optional
+    since : datetime, optional
+        Only those that did something since then.
+    """
+    workspace = session.workspace
+    states = workspace.executions.find(status=status, workflow_rid=workflow_rid, mode=mode, since=since)
+    rows, files = workspace.features.counts(), workspace.manifest.counts()
+    return [_snapshot(state, rows.get(state.rid, {}), files.get(state.rid, {})) for state in states]
+
+
+def find_incomplete_executions(session: Session) -> list[ExecutionSnapshot]:
+    """Executions of this machine that are neither uploaded nor aborted."""
+    return list_executions(session, status=INCOMPLETE)
+
+
+def gc_executions(
+    session: Session,
+    *,
+    older_than: timedelta | None = None,
+    status: ExecutionStatus | Iterable[ExecutionStatus] | None = None,
+    delete_working_dir: bool = False,
+) -> int:
+    """Forget executions on this machine; the catalog keeps them.
+
+    Parameters
+    ----------
+    session : Session
+    older_than : timedelta, optional
+        Only those without activity for so long.
+    status : ExecutionStatus or iterable of them, optional
+        Uploaded and aborted ones that have nothing left to commit, by default.
+    delete_working_dir : bool
+        Whether their scratch directories are removed.
+
+    Returns
+    -------
+    int
+        How many were forgotten.
+    """
+    done = {ExecutionStatus.Uploaded, ExecutionStatus.Aborted}
+    limit = now() - older_than if older_than is not None else None
+    removed = 0
+    for state in session.workspace.executions.find(status=done if status is None else status):
+        recent = limit is not None and state.last_activity > limit
+        waiting = state.status is not ExecutionStatus.Aborted and has_pending(session, state.rid)
+        if recent or (status is None and waiting):
+            continue
+        if delete_working_dir:
+            remove_folder(paths.execution_dir(session.workspace.root, state.rid))
+            remove_folder(paths.upload_dir(session.workspace.root, state.rid))
+        removed += session.workspace.executions.remove(state.rid)
+    return removed

@@ -1,0 +1,21 @@
+"""The lineage models under their known import path."""
+
+from deriva_ml.records import (
+    AssetSummary,
+    DatasetSummary,
+    ExecutionSummary,
+    LineageNode,
+    LineageResult,
+    RootDescriptor,
+    WorkflowSummary,
+)
+
+__all__ = [
+    "AssetSummary",
+    "DatasetSummary",
+    "ExecutionSummary",
+    "LineageNode",
+    "LineageResult",
+    "RootDescriptor",
+    "WorkflowSummary",
+]

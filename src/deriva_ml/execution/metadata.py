@@ -1,0 +1,116 @@
+"""Files that describe a run: configuration, environment, lock file, Hydra's files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deriva_ml.execution.outputs import OutputFile, Outputs
+from deriva_ml.names import ExecMetadataType, MLAsset
+from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.workflow import environment
+from deriva_ml.workspace import paths
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTIONS = {
+    "config.yaml": "Hydra configuration of this run as composed.",
+    "overrides.yaml": "Overrides that were given to Hydra for this run.",
+    "hydra.yaml": "Hydra's own settings for this run.",
+    "configuration.json": "Execution configuration: inputs, workflow and command line.",
+    "uv.lock": "Exact versions of the packages of the project.",
+    "environment_snapshot_": "Python, packages, platform and environment variables (without secrets) of this run.",
+}
+
+
+def description_of(file_name: str) -> str | None:
+    """What a metadata file of a usual name holds, None for other names.
+
+    Examples
+    --------
+    >>> description_of("hydra-2026-01-15_10-00-00-config.yaml")
+    'Hydra configuration of this run as composed.'
+    """
+    for name, text in _DESCRIPTIONS.items():
+        if (
+            file_name == name
+            or file_name.endswith(f"-{name}")
+            or (name.endswith("_") and file_name.startswith(name))
+        ):
+            return text
+    return None
+
+
+def capture(
+    session: Session,
+    execution_rid: str,
+    outputs: Outputs,
+    configuration: ExecutionConfiguration,
+    git_root: Path | None,
+) -> None:
+    """Write and register the files that describe a run.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid : str
+    outputs : Outputs
+    configuration : ExecutionConfiguration
+        As resolved.
+    git_root : Path, optional
+        Repository of the code, in which a lock file is looked for.
+    """
+    written = {
+        "configuration.json": (configuration_text(configuration), ExecMetadataType.deriva_config),
+        f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt": (
+            environment.snapshot_text(),
+            ExecMetadataType.runtime_env,
+        ),
+    }
+    files = []
+    for name, (text, kind) in written.items():
+        source = paths.staged_file(session.workspace.root, execution_rid, MLAsset.execution_metadata, name)
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(text, encoding="utf-8")
+        files.append(OutputFile(source, kind.value, description=description_of(name)))
+    files += _found(session, git_root)
+    outputs.register(MLAsset.execution_metadata, files)
+
+
+def configuration_text(configuration: ExecutionConfiguration) -> str:
+    """Configuration as JSON, without what looks like a secret in the command line."""
+    shown = configuration.model_copy(
+        update={"argv": environment.without_arguments_secrets(list(configuration.argv))}
+    )
+    return shown.model_dump_json(indent=2)
+
+
+def _found(session: Session, git_root: Path | None) -> Iterator[OutputFile]:
+    lock = git_root / "uv.lock" if git_root else None
+    if lock is not None and lock.is_file():
+        yield OutputFile(
+            lock,
+            ExecMetadataType.execution_config.value,
+            copy_file=True,
+            description=description_of("uv.lock"),
+        )
+    run = session.hydra_runtime_output_dir
+    hydra = run / "hydra-config" if run is not None else None
+    if run is None or hydra is None or not hydra.is_dir():
+        return
+    for path in sorted(hydra.rglob("*")):
+        if path.is_file():
+            name = f"hydra-{run.name}-{path.name}"
+            yield OutputFile(
+                path,
+                ExecMetadataType.hydra_config.value,
+                copy_file=True,
+                rename_file=name,
+                description=description_of(name),
+            )

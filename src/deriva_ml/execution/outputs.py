@@ -1,0 +1,320 @@
+"""Outputs of an execution: files and feature rows, kept on this machine until they are committed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from deriva_ml import vocabulary
+from deriva_ml.asset.files import AssetFilePath, as_metadata
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
+from deriva_ml.model.fields import field_of
+from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
+from deriva_ml.workspace import paths
+from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetManifest
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.session import Session
+
+_RESERVED_NAMES = {"_implementations.log": "-implementations.log"}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Keeps later changes of one registered file; see `deriva_ml.asset.files.Registration`."""
+
+    session: Session
+    execution_rid: str
+    key: str
+
+    def update_metadata(self, metadata: dict[str, Any]) -> None:
+        """Replace the metadata; raises `DerivaMLValidationError` for unknown columns and values of other types."""
+        manifest = self._open_manifest()
+        entry = manifest.get_asset(self.key)
+        table = self.session.table((entry.schema, entry.asset_table))
+        manifest.update_asset_metadata(self.key, checked_metadata(self.session, table, metadata))
+
+    def update_types(self, asset_types: list[str]) -> None:
+        """Replace the types; raises `DerivaMLInvalidTerm` for an unknown one."""
+        names = vocabulary.require_terms(self.session, MLVocab.asset_type, asset_types)
+        self._open_manifest().update_asset_types(self.key, names)
+
+    def _open_manifest(self) -> AssetManifest:
+        manifest = self.session.workspace.manifest_of(self.execution_rid)
+        if manifest.get_asset(self.key).status == UPLOADED:
+            raise DerivaMLValidationError(
+                f"{self.key} is committed already; change it in the catalog, or register the file again."
+            )
+        return manifest
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """What a user says of one output file; see `Execution.asset_file_path`."""
+
+    file_name: str | Path
+    asset_types: str | Sequence[str] | None = None
+    copy_file: bool = False
+    rename_file: str | None = None
+    metadata: Mapping[str, Any] | Any = None
+    description: str | None = None
+
+
+class Outputs:
+    """Output files of one execution.
+
+    Parameters
+    ----------
+    session : Session
+    execution_rid : str
+    recorded : bool
+        False in a dry run: files are staged, nothing is registered.
+    """
+
+    def __init__(self, session: Session, execution_rid: str, recorded: bool = True) -> None:
+        self._session = session
+        self._execution_rid = execution_rid
+        self._recorded = recorded
+        self.manifest = session.workspace.manifest_of(execution_rid)
+
+    def register(self, asset_name: str, files: Iterable[OutputFile]) -> list[AssetFilePath]:
+        """Register output files of one asset table, all of them or none.
+
+        Parameters
+        ----------
+        asset_name : str
+            An asset table.
+        files : iterable of OutputFile
+
+        Returns
+        -------
+        list of AssetFilePath
+            Where each file is, or is to be written.
+        """
+        table = self._session.model.require_asset(asset_name)
+        entries: dict[str, AssetEntry] = {}
+        made: list[AssetFilePath] = []
+        stagings: list[tuple[Path | None, Path, bool]] = []
+        for file in files:
+            source, name = self._source_and_name(table, file)
+            key = f"{table.name}/{name}"
+            entry = self._entry(table, file, source)
+            staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
+            self._check_free(key, entry, entries)
+            entries[key] = entry
+            stagings.append((source, staged, file.copy_file))
+            registration = Registration(self._session, self._execution_rid, key) if self._recorded else None
+            path = AssetFilePath(
+                staged, table.name, name, entry.metadata, entry.asset_types, registration=registration
+            )
+            made.append(path)
+        for source, staged, copy in stagings:
+            _stage(source, staged, copy)
+        if self._recorded and entries:
+            self.manifest.add_assets(entries)
+        return made
+
+    def metrics_file(self, filename: str) -> AssetFilePath:
+        """The metrics file of a name: registered on the first call, the same path on every later one."""
+        table = self._session.model.require_asset(MLAsset.execution_metadata)
+        key = f"{table.name}/{filename}"
+        staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, filename)
+        types = [ExecMetadataType.metrics_file.value]
+        known = self._known(key) if self._recorded else None
+        if known is None:
+            vocabulary.require_terms(self._session, MLVocab.asset_type, types)
+            known = AssetEntry(table.name, table.schema.name, types)
+            if self._recorded:
+                self.manifest.add_asset(key, known)
+        _make_folder(staged.parent)
+        registration = Registration(self._session, self._execution_rid, key) if self._recorded else None
+        return AssetFilePath(
+            staged,
+            table.name,
+            filename,
+            known.metadata,
+            known.asset_types,
+            known.rid,
+            registration=registration,
+        )
+
+    def discard(self, file: str | Path) -> None:
+        """Forget a registered file that was not committed, given by its path or its key ``<Table>/<name>``."""
+        key = str(file) if isinstance(file, str) and file.count("/") == 1 else self.key_of(Path(file))
+        if key is None or self._known(key) is None:
+            raise DerivaMLException(f"{file} is not a registered output of execution {self._execution_rid}.")
+        marker = json.dumps({ASSET_MARK: key})
+        for record in self._session.workspace.features.pending(self._execution_rid):
+            if marker in record.record_json:
+                raise DerivaMLValidationError(
+                    f"{key} is the value of staged feature {record.feature_name!r}; discard that with discard_features()."
+                )
+        try:
+            self.manifest.remove_asset(key)
+        except KeyError:
+            raise DerivaMLException(f"{key} is committed already.") from None
+        table, _, name = key.partition("/")
+        paths.staged_file(self._session.workspace.root, self._execution_rid, table, name).unlink(
+            missing_ok=True
+        )
+
+    def key_of(self, path: Path) -> str | None:
+        """Key of a staged file, None for other paths."""
+        folder = paths.execution_dir(self._session.workspace.root, self._execution_rid) / "assets"
+        try:
+            parts = Path(os.path.normpath(path.absolute())).relative_to(folder.absolute()).parts
+        except ValueError:
+            return None
+        return "/".join(parts) if len(parts) == 2 else None
+
+    def uploaded(self) -> dict[str, list[AssetFilePath]]:
+        """Committed files by ``schema/Table``; a file itself may have been cleaned away."""
+        found: dict[str, list[AssetFilePath]] = {}
+        for key, entry in self.manifest.uploaded_assets().items():
+            name = key.partition("/")[2]
+            label = f"{entry.schema}/{entry.asset_table}"
+            staged = paths.staged_file(
+                self._session.workspace.root, self._execution_rid, entry.asset_table, name
+            )
+            path = AssetFilePath(staged, label, name, entry.metadata, entry.asset_types, entry.rid)
+            found.setdefault(label, []).append(path)
+        return found
+
+    def reopen_rewritten(self) -> None:
+        """Let committed files wait again whose staged file was written after their commit."""
+        again: dict[str, AssetEntry] = {}
+        for key, entry in self.manifest.uploaded_assets().items():
+            name = key.partition("/")[2]
+            staged = paths.staged_file(
+                self._session.workspace.root, self._execution_rid, entry.asset_table, name
+            )
+            try:
+                written = staged.stat().st_mtime
+            except OSError:
+                continue
+            if entry.uploaded_at and written > datetime.fromisoformat(entry.uploaded_at).timestamp():
+                again[key] = replace(entry, status=PENDING, rid=None)
+        if again:
+            self.manifest.add_assets(again)
+
+    def _known(self, key: str) -> AssetEntry | None:
+        try:
+            return self.manifest.get_asset(key)
+        except KeyError:
+            return None
+
+    def _source_and_name(self, table: Table, file: OutputFile) -> tuple[Path | None, str]:
+        """The existing file that is meant, if any, and the name under which it is staged."""
+        given = Path(os.path.normpath(Path(file.file_name).expanduser().absolute()))
+        if given.is_dir():
+            raise DerivaMLValidationError(f"{given} is a folder; an output is a single file.")
+        exists = given.exists()
+        if file.copy_file and not exists:
+            raise DerivaMLValidationError(
+                f"{given} does not exist, so it cannot be copied as an output of {table.name}."
+            )
+        name = Path(file.rename_file).name if file.rename_file and exists else given.name
+        name = _RESERVED_NAMES.get(name, name)
+        staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
+        return (given if exists and given != staged.absolute() else None), name
+
+    def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:
+        given = file.asset_types
+        types = [table.name] if given is None else [given] if isinstance(given, str) else list(given)
+        return AssetEntry(
+            asset_table=table.name,
+            schema=table.schema.name,
+            asset_types=vocabulary.require_terms(self._session, MLVocab.asset_type, types),
+            metadata=checked_metadata(self._session, table, as_metadata(file.metadata)),
+            description=file.description,
+            source=str(source) if source else None,
+        )
+
+    def _check_free(self, key: str, entry: AssetEntry, batch: Mapping[str, AssetEntry]) -> None:
+        """Two different files may not share one name, or the second would silently take the place of the first."""
+        known = batch.get(key) or (self._known(key) if self._recorded else None)
+        if (
+            known is None
+            or known.status == UPLOADED
+            or known.source is None
+            or entry.source in {None, known.source}
+        ):
+            return
+        raise DerivaMLValidationError(
+            f"{entry.source} would take the place of {known.source}: both would be {key}. Pass rename_file= for one of them."
+        )
+
+
+ASSET_MARK = "deriva_ml_asset"
+"""Key of the JSON object that stands for the RID of an output file in a staged feature row."""
+
+
+def checked_metadata(session: Session, table: Table, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of an asset table with values as JSON has them.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If a column does not exist, or a value is not of its type.
+    """
+    columns = session.model.asset_metadata(table)
+    unknown = sorted(set(metadata) - columns)
+    if unknown:
+        known = ", ".join(sorted(columns)) or "none"
+        raise DerivaMLValidationError(
+            f"{table.name} has no metadata column {', '.join(map(repr, unknown))}; it has: {known}."
+        )
+    return {name: _value(table, name, value) for name, value in metadata.items()}
+
+
+def _value(table: Table, name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    kind, _ = field_of(table.columns.elements[name])
+    if hasattr(value, "item") and not isinstance(value, str | bytes):
+        value = value.item() if getattr(value, "ndim", 0) == 0 else value.tolist()
+    try:
+        return TypeAdapter(kind).validate_python(str(value) if isinstance(value, Path) else value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise DerivaMLValidationError(f"{table.name}.{name} cannot be {value!r}: {reason}.") from error
+
+
+def _stage(source: Path | None, staged: Path, copy: bool) -> None:
+    """Make the staged file be, or link to, the user's own; a new file is left for the user to write."""
+    _make_folder(staged.parent)
+    if source is None:
+        return
+    try:
+        if staged.is_symlink() or staged.exists():
+            staged.unlink()
+        if not copy:
+            try:
+                staged.symlink_to(source.resolve())
+                return
+            except OSError:
+                # File systems without symbolic links.
+                pass
+        shutil.copyfile(source, staged)
+    except OSError as error:
+        raise DerivaMLConfigurationError(
+            f"{source} cannot be staged as {staged}: {error.strerror or error}. Nothing was registered."
+        ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DerivaMLConfigurationError(
+            f"Cannot make folder {folder}: {error.strerror or error}."
+        ) from error

@@ -1,0 +1,219 @@
+"""Find executions in the catalog, each call with a number of requests that does not grow with the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.asset.asset import Asset
+from deriva_ml.dataset.download import resolve
+from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.rids import resolve_rid
+from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLTableTypeError
+from deriva_ml.execution import execution_record
+from deriva_ml.execution.execution_record import ExecutionRecord, made_records, records
+from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab
+from deriva_ml.specs import DatasetSpec, WorkflowSpec
+from deriva_ml.vocabulary import lookup_term
+
+if TYPE_CHECKING:
+    from deriva_ml.rows.reader import Row
+    from deriva_ml.session import Session
+
+Sort = bool | Callable[[Any], Any] | None
+
+
+def lookup_execution(session: Session, execution_rid: str) -> ExecutionRecord:
+    """The record of an execution.
+
+    Raises
+    ------
+    DerivaMLNotFoundError
+        If no execution has that RID.
+    """
+    found = records(session, [execution_rid]) if execution_rid else []
+    if not found:
+        raise DerivaMLNotFoundError(
+            f"There is no execution {execution_rid!r} in {session.connection.name}; see ml.find_executions()."
+        )
+    return found[0]
+
+
+def find_executions(
+    session: Session,
+    workflow: WorkflowSpec | str | None = None,
+    workflow_type: str | None = None,
+    status: ExecutionStatus | str | None = None,
+    sort: Sort = None,
+    dataset: DatasetSpec | str | None = None,
+    dataset_role: str = "any",
+) -> list[ExecutionRecord]:
+    """Executions that match everything that is given.
+
+    Parameters
+    ----------
+    session : Session
+    workflow : Workflow or str, optional
+        A workflow, or its RID.
+    workflow_type : str, optional
+        Term of the vocabulary Workflow_Type.
+    status : ExecutionStatus, optional
+    sort : optional
+        True for newest first; a callable that gives sort keys of a path of deriva-py; None for the catalog's order.
+    dataset : DatasetSpec or str, optional
+        A dataset, or its RID; with a version only that version counts.
+    dataset_role : str
+        ``input``: read it; ``output``: made it; ``any``.
+
+    Returns
+    -------
+    list of ExecutionRecord
+
+    Raises
+    ------
+    ValueError
+        If `dataset_role` is another word, or is given without a dataset.
+    """
+    if dataset_role not in {"input", "output", "any"}:
+        raise ValueError(f"dataset_role is 'input', 'output' or 'any', not {dataset_role!r}.")
+    if dataset is None and dataset_role != "any":
+        raise ValueError("dataset_role needs a dataset.")
+    where: dict[str, Collection[Any]] = {}
+    if workflow is not None or workflow_type is not None:
+        where["Workflow"] = _workflow_rids(session, workflow, workflow_type)
+    if status is not None:
+        where["Status"] = [str(ExecutionStatus(status))]
+    if dataset is not None:
+        where["RID"] = _of_dataset(session, dataset, dataset_role)
+    if not all(where.values()):
+        return []
+    table = session.ml_table(MLTable.execution)
+    return made_records(
+        session, _sorted(session, list(rows.read(session.connection, table, where=where)), sort)
+    )
+
+
+def _sorted(session: Session, found: list[Row], sort: Sort) -> list[Row]:
+    if sort is True:
+        return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
+    if not callable(sort):
+        return found
+    path = session.connection.catalog.getPathBuilder().schemas[session.ml_schema].tables[MLTable.execution]
+    keys = sort(path)
+    keys = keys if isinstance(keys, list | tuple) else [keys]
+    order = {row["RID"]: place for place, row in enumerate(path.attributes(path.RID).sort(*keys).fetch())}
+    return sorted(found, key=lambda row: order.get(row["RID"], len(order)))
+
+
+def _workflow_rids(
+    session: Session, workflow: WorkflowSpec | str | None, workflow_type: str | None
+) -> set[str]:
+    wanted: set[str] | None = None
+    if workflow is not None:
+        rid = workflow if isinstance(workflow, str) else workflow.workflow_rid
+        if rid is None:
+            raise DerivaMLException("This workflow is not registered, so no execution can have run it.")
+        wanted = {rid}
+    if workflow_type is not None:
+        name = lookup_term(session, MLVocab.workflow_type, workflow_type).name
+        table = session.ml_table("Workflow_Workflow_Type")
+        links = rows.read(
+            session.connection, table, where={"Workflow_Type": [name]}, columns=["RID", "Workflow"]
+        )
+        typed = {row["Workflow"] for row in links}
+        wanted = typed if wanted is None else wanted & typed
+    return wanted or set()
+
+
+def _of_dataset(session: Session, dataset: DatasetSpec | str, role: str) -> set[str]:
+    spec = dataset if isinstance(dataset, DatasetSpec) else DatasetSpec(rid=dataset)
+    version = resolve(session, spec).entry.version_rid if spec.version is not None else None
+    found: set[str] = set()
+    if role in {"input", "any"}:
+        where = {"Dataset": [spec.rid]} | ({"Dataset_Version": [version]} if version else {})
+        found |= _column(session, "Dataset_Execution", where)
+    if role in {"output", "any"}:
+        where = {"Dataset": [spec.rid]} | ({"RID": [version]} if version else {})
+        found |= _column(session, MLTable.dataset_version, where)
+    return found
+
+
+def _column(session: Session, table: str, where: dict[str, list[str]]) -> set[str]:
+    links = rows.read(session.connection, session.ml_table(table), where=where, columns=["RID", "Execution"])
+    return {row["Execution"] for row in links if row["Execution"]}
+
+
+def find_executions_consuming(session: Session, rid: str) -> list[ExecutionRecord]:
+    """Executions that read a dataset or an asset.
+
+    Raises
+    ------
+    DerivaMLException
+        If the RID is neither that of a dataset nor of an asset.
+    """
+    table = resolve_rid(session.connection, session.model, rid).table
+    if table.name == MLTable.dataset and table.schema.name == session.ml_schema:
+        return records(session, sorted(_column(session, "Dataset_Execution", {"Dataset": [rid]})))
+    if not session.model.is_asset(table):
+        raise DerivaMLTableTypeError(
+            "dataset or asset", table.name, f"{rid} is a row of {table.name!r}, which nobody reads."
+        )
+    return list_asset_executions(session, rid, AssetRole.input)
+
+
+def list_asset_executions(
+    session: Session, asset_rid: str, asset_role: str | None = None
+) -> list[ExecutionRecord]:
+    """Executions that read or made an asset.
+
+    Parameters
+    ----------
+    session : Session
+    asset_rid : str
+    asset_role : str, optional
+        ``Input`` or ``Output``.
+
+    Raises
+    ------
+    DerivaMLException
+        If the RID is not that of an asset.
+    """
+    table = resolve_rid(session.connection, session.model, asset_rid).table
+    if not session.model.is_asset(table):
+        raise DerivaMLTableTypeError(
+            "asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset."
+        )
+    association, asset_column, execution_column = session.model.asset_executions(table)
+    where = {asset_column: [asset_rid]}
+    if asset_role is not None:
+        where["Asset_Role"] = [str(AssetRole(asset_role))]
+    links = rows.read(session.connection, association, where=where, columns=["RID", execution_column])
+    return records(session, [row[execution_column] for row in links])
+
+
+def list_execution_assets(session: Session, execution_rid: str, asset_role: str | None = None) -> list[Asset]:
+    """Files that an execution read or made; see `deriva_ml.execution.execution_record.list_assets`."""
+    lookup_execution(session, execution_rid)
+    return execution_record.list_assets(session, execution_rid, asset_role)
+
+
+def list_workflow_executions(session: Session, workflow: WorkflowSpec | str) -> list[str]:
+    """RIDs of the executions of a workflow, or of all workflows of a type.
+
+    Parameters
+    ----------
+    session : Session
+    workflow : Workflow or str
+        A workflow, its RID, or a term of Workflow_Type.
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such workflow or type.
+    """
+    if not isinstance(workflow, str):
+        return [record.execution_rid for record in find_executions(session, workflow=workflow)]
+    table = session.ml_table(MLTable.workflow)
+    if rows.count(session.connection, table, {"RID": [workflow]}):
+        return [record.execution_rid for record in find_executions(session, workflow=workflow)]
+    return [record.execution_rid for record in find_executions(session, workflow_type=workflow)]

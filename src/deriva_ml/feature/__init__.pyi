@@ -1,0 +1,9 @@
+from deriva_ml.feature.record import Feature as Feature
+from deriva_ml.feature.record import FeatureRecord as FeatureRecord
+from deriva_ml.feature.select import reduce_with_selector as reduce_with_selector
+from deriva_ml.feature.select import select_by_execution as select_by_execution
+from deriva_ml.feature.select import select_by_workflow as select_by_workflow
+from deriva_ml.feature.select import select_first as select_first
+from deriva_ml.feature.select import select_latest as select_latest
+from deriva_ml.feature.select import select_majority_vote as select_majority_vote
+from deriva_ml.feature.select import select_newest as select_newest

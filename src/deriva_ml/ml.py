@@ -1,0 +1,453 @@
+"""The front door: one object per open catalog, whose methods are the rooms' functions."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import html
+import inspect
+import logging
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+
+from deriva_ml import citation, legacy, storage, tables, vocabulary
+from deriva_ml.asset import asset as assets
+from deriva_ml.asset import define as asset_tables
+from deriva_ml.connection import DerivaMLConfig, read_context
+from deriva_ml.dataset import dataset as datasets
+from deriva_ml.dataset import download as bags
+from deriva_ml.dataset import registry
+from deriva_ml.dataset.bag import DatasetBag
+from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
+from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
+from deriva_ml.execution import commit, execution_snapshot, pending_summary, queries
+from deriva_ml.feature import feature as features
+from deriva_ml.feature import values
+from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.feature.select import Selector
+from deriva_ml.lineage import lookup as lineage
+from deriva_ml.logs import configure_logging
+from deriva_ml.model.graph import CatalogModel, Schema, TableName
+from deriva_ml.names import ML_SCHEMA, ConnectionMode
+from deriva_ml.records import FeatureReference
+from deriva_ml.session import Session
+from deriva_ml.specs import DatasetSpec
+from deriva_ml.workflow import workflow as workflows
+from deriva_ml.workspace import Workspace
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _forward(function: Callable[Concatenate[Session, P], R]) -> Callable[Concatenate[DerivaML, P], R]:
+    """Make a method of a room's function; signature and documentation are the function's."""
+
+    @functools.wraps(function)
+    def method(self: DerivaML, *args: P.args, **kwargs: P.kwargs) -> R:
+        return function(self._session, *args, **kwargs)
+
+    signature = inspect.signature(function)
+    first, *rest = signature.parameters.values()
+    made = signature.replace(parameters=[first.replace(name="self"), *rest])
+    method.__signature__ = made  # type: ignore[attr-defined]
+    return cast("Callable[Concatenate[DerivaML, P], R]", method)
+
+
+class DerivaML:
+    """A catalog, opened.
+
+    Parameters
+    ----------
+    hostname : str or path
+        A folder on this disk (``./demo``, ``file:///data/demo``), a network name, or ``http://host:port``.
+    catalog_id : str or int
+        Id or alias; ``1@2ZX-…`` for a snapshot.
+    domain_schemas : str or collection of str, optional
+        Schemas of your own tables; all that are neither the library's nor the service's by default.
+    default_schema : str, optional
+        Where new tables go; the only domain schema by default.
+    project_name : str, optional
+        Prefix of the identifiers of new terms.
+    cache_dir, working_dir : path, optional
+        ``~/.deriva-ml/<host>/<catalog>`` and ``cache`` in it by default.
+    hydra_runtime_output_dir : path, optional
+        Output folder of the Hydra job that this program runs in.
+    ml_schema : str
+    logging_level, deriva_logging_level : int or str
+    credential : dict, optional
+        As deriva-auth stores them; found by host name by default.
+    s3_bucket : str, optional
+    use_minid : bool, optional
+    clean_execution_dir : bool
+        Whether the scratch folder of an execution is removed once all is committed.
+    mode : ConnectionMode or str
+        ``offline`` works with the schema kept in `working_dir`, and changes local state only.
+    reuse_schema_json, check_auth
+        Accepted and ignored.
+
+    Raises
+    ------
+    DerivaMLConnectionError
+        If the host or folder cannot be reached.
+    DerivaMLCatalogNotFound
+        If there is no such catalog.
+    DerivaMLSchemaError
+        If the catalog was not made for this library.
+
+    Examples
+    --------
+    >>> ml = DerivaML("./demo", "1")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        hostname: str | Path,
+        catalog_id: str | int,
+        domain_schemas: str | Collection[str] | None = None,
+        default_schema: str | None = None,
+        project_name: str | None = None,
+        cache_dir: str | Path | None = None,
+        working_dir: str | Path | None = None,
+        hydra_runtime_output_dir: str | Path | None = None,
+        ml_schema: str = ML_SCHEMA,
+        logging_level: int | str = logging.WARNING,
+        deriva_logging_level: int | str = logging.WARNING,
+        credential: dict[str, Any] | None = None,
+        s3_bucket: str | None = None,
+        use_minid: bool | None = None,
+        clean_execution_dir: bool = True,
+        mode: ConnectionMode | str = ConnectionMode.online,
+        reuse_schema_json: Any = None,
+        check_auth: bool | None = None,
+    ) -> None:
+        configure_logging(logging_level, deriva_logging_level)
+        self.start_time = datetime.now(UTC)
+        self._snapshots: dict[str, Self] = {}
+        self._session = Session.open(
+            hostname,
+            catalog_id,
+            working_dir=working_dir,
+            cache_dir=cache_dir,
+            credential=credential,
+            domain_schemas={domain_schemas} if isinstance(domain_schemas, str) else domain_schemas,
+            mode=ConnectionMode(mode),
+            ml_schema=ml_schema,
+            given_default_schema=default_schema,
+            given_project_name=project_name,
+            clean_execution_dir=clean_execution_dir,
+            hydra_runtime_output_dir=Path(hydra_runtime_output_dir) if hydra_runtime_output_dir else None,
+            s3_bucket=s3_bucket,
+            use_minid=s3_bucket is not None and use_minid is not False,
+        )
+        self._session.resolver = self
+
+    @classmethod
+    def instantiate(cls, config: DerivaMLConfig) -> Self:
+        """Open the catalog that a configuration names."""
+        return cls(**{name: getattr(config, name) for name in type(config).model_fields})
+
+    @classmethod
+    def from_context(cls, path: str | Path | None = None) -> Self:
+        """Open the catalog that a project's ``.deriva-context.json`` names; see `deriva_ml.connection.read_context`."""
+        return cls(**read_context(path))
+
+    # What is open ------------------------------------------------------------------------------------------------
+
+    @property
+    def host_name(self) -> str:
+        """Host or folder, as it was given."""
+        return self._session.connection.host
+
+    @property
+    def catalog_id(self) -> str:
+        """Id of the catalog."""
+        return self._session.connection.catalog_id
+
+    @property
+    def catalog(self) -> Any:
+        """deriva-py's binding of the catalog."""
+        return self._session.connection.catalog
+
+    @property
+    def credential(self) -> dict[str, Any] | None:
+        """What the service is shown to know the caller."""
+        return self._session.connection.site.credential
+
+    @property
+    def model(self) -> CatalogModel:
+        """The catalog's model: deriva-py's, with questions such as ``is_vocabulary(table)``."""
+        return self._session.model
+
+    @property
+    def ml_schema(self) -> str:
+        """Schema of the library's tables."""
+        return self._session.ml_schema
+
+    @property
+    def domain_schemas(self) -> frozenset[str]:
+        """Schemas of the user's tables."""
+        return self._session.domain_schemas
+
+    @property
+    def default_schema(self) -> str | None:
+        """Schema that new tables go to, None when there are several or none to choose from."""
+        return self._session.default_schema
+
+    @property
+    def project_name(self) -> str:
+        """Prefix of the identifiers of new terms."""
+        return self._session.project_name
+
+    @property
+    def working_dir(self) -> Path:
+        """Folder of all local state of this catalog."""
+        return self._session.working_dir
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of downloaded bags and assets."""
+        return self._session.cache_dir
+
+    @property
+    def workspace(self) -> Workspace:
+        """Local state of this catalog."""
+        return self._session.workspace
+
+    @property
+    def mode(self) -> ConnectionMode:
+        """Whether calls may use the catalog."""
+        return self._session.mode
+
+    @property
+    def s3_bucket(self) -> str | None:
+        """Bucket for published bags."""
+        return self._session.s3_bucket
+
+    @property
+    def use_minid(self) -> bool:
+        """Whether bags are published under a persistent identifier."""
+        return self._session.use_minid
+
+    @property
+    def clean_execution_dir(self) -> bool:
+        """Whether the scratch folder of an execution is removed once all is committed."""
+        return self._session.clean_execution_dir
+
+    @property
+    def hydra_runtime_output_dir(self) -> Path | None:
+        """Output folder of the Hydra job that this program runs in."""
+        return self._session.hydra_runtime_output_dir
+
+    def is_snapshot(self) -> bool:
+        """Whether this is the catalog as it was at a time."""
+        return self._session.is_snapshot
+
+    def catalog_snapshot(self, version_snapshot: str) -> Self:
+        """The same catalog as it was at a snapshot, to be read only.
+
+        Parameters
+        ----------
+        version_snapshot : str
+            ``<catalog>@<snapshot>`` or the snapshot alone.
+        """
+        if version_snapshot not in self._snapshots:
+            made = copy.copy(self)
+            made._snapshots = {}
+            made._session = self._session.at(version_snapshot)
+            made._session.resolver = made
+            self._snapshots[version_snapshot] = made
+        return self._snapshots[version_snapshot]
+
+    def whoami(self) -> dict[str, Any] | None:
+        """The caller as the service knows it (``id``, ``display_name``, …), None when it does not."""
+        return self._session.connection.whoami()
+
+    def is_authenticated(self) -> bool:
+        """Whether the service knows the caller."""
+        return self.whoami() is not None
+
+    def pathBuilder(self) -> Any:
+        """deriva-py's builder of queries, made once per model."""
+        model = self.model.wrapped
+        if self.__dict__.get("_builder", (None,))[0] is not model:
+            self._builder = (model, self.catalog.getPathBuilder())
+        return self._builder[1]
+
+    def __getattr__(self, name: str) -> Any:
+        return legacy.attribute(self, name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._session.connection.name}>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "Catalog": self._session.connection.name,
+            "Domain schemas": ", ".join(sorted(self.domain_schemas)) or "none",
+            "Working directory": str(self.working_dir),
+        }
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items()
+        )
+        return f"<table>{cells}</table>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_snapshots": {}, "_builder": (None, None)}
+
+    # Addresses and RIDs ------------------------------------------------------------------------------------------
+
+    cite = _forward(citation.cite)
+    chaise_url = _forward(citation.chaise_url)
+
+    def resolve_rid(self, rid: str) -> ResolvedRid:
+        """Find the table of a RID; see `deriva_ml.ermrest.rids.resolve_rid`."""
+        return resolve_rid(self._session.connection, self.model, rid)
+
+    def resolve_rids(
+        self, rids: Collection[str], candidate_tables: Collection[TableName] | None = None
+    ) -> dict[str, ResolvedRid]:
+        """Find the tables of many RIDs; see `deriva_ml.ermrest.rids.resolve_rids`."""
+        return resolve_rids(self._session.connection, self.model, rids, candidate_tables)
+
+    # The schema --------------------------------------------------------------------------------------------------
+
+    def refresh_schema(self, *, force: bool = False) -> None:
+        """Read the model again.
+
+        Raises
+        ------
+        DerivaMLOfflineError
+            When working offline.
+        DerivaMLSchemaPinned
+            If the model is pinned.
+        DerivaMLSchemaRefreshBlocked
+            If outputs wait for a commit, which were checked against the present model; `force` refreshes anyway.
+        """
+        self._session.require_online("refresh the schema")
+        waiting = 0 if force else self.pending_summary().total_executions_with_pending
+        if waiting:
+            raise DerivaMLSchemaRefreshBlocked(
+                f"{waiting} executions have outputs to commit; commit them first, or pass force=True."
+            )
+        self._session.refresh(force=force)
+
+    def create_schema(self, name: str, comment: str | None = None) -> Schema:
+        """Make a schema for your own tables."""
+        return self._session.create_schema(name, comment)
+
+    apply_catalog_annotations = _forward(tables.apply_catalog_annotations)
+
+    # Tables ------------------------------------------------------------------------------------------------------
+
+    create_table = _forward(tables.create_table)
+    create_vocabulary = _forward(vocabulary.create_vocabulary)
+    create_asset_table = _forward(asset_tables.create_asset_table)
+    create_asset = _forward(asset_tables.create_asset)
+    define_association = _forward(tables.define_association)
+    get_table_as_dict = _forward(tables.get_table_as_dict)
+    get_table_as_dataframe = _forward(tables.get_table_as_dataframe)
+    user_list = _forward(tables.user_list)
+
+    # Vocabularies ------------------------------------------------------------------------------------------------
+
+    add_term = _forward(vocabulary.add_term)
+    lookup_term = _forward(vocabulary.lookup_term)
+    list_vocabulary_terms = _forward(vocabulary.list_terms)
+    delete_term = _forward(vocabulary.delete_term)
+    clear_vocabulary_cache = _forward(vocabulary.clear_cache)
+
+    # Assets ------------------------------------------------------------------------------------------------------
+
+    lookup_asset = _forward(assets.lookup_asset)
+    list_assets = _forward(assets.list_assets)
+    find_assets = _forward(assets.find_assets)
+    list_asset_tables = _forward(assets.list_asset_tables)
+    asset_record_class = _forward(assets.asset_record_class)
+
+    # Features ----------------------------------------------------------------------------------------------------
+
+    create_feature = _forward(features.create_feature)
+    delete_feature = _forward(features.delete_feature)
+
+    def lookup_feature(self, table: TableName, feature_name: str) -> Feature:
+        """Find a feature; see `deriva_ml.feature.feature.lookup_feature`."""
+        return features.lookup_feature(self.model, table, feature_name)
+
+    def find_features(self, table: TableName | None = None) -> list[Feature]:
+        """Features of a table, or of all tables."""
+        return features.find_features(self.model, table)
+
+    def find_features_referencing(
+        self, table: TableName, column: str | None = None
+    ) -> list[FeatureReference]:
+        """Features whose values refer to a table."""
+        return features.find_features_referencing(self.model, table, column)
+
+    def feature_record_class(self, table: TableName, feature_name: str) -> type[FeatureRecord]:
+        """Class of the records of a feature; see `Feature.feature_record_class`."""
+        return self.lookup_feature(table, feature_name).feature_record_class()
+
+    def feature_values(
+        self,
+        table: TableName,
+        feature_name: str,
+        selector: Selector[Any] | None = None,
+        materialize_limit: int | None = None,
+        execution_rids: Collection[str] | None = None,
+    ) -> Iterator[FeatureRecord]:
+        """Read the values of a feature; see `deriva_ml.feature.values.feature_values`."""
+        feature = self.lookup_feature(table, feature_name)
+        return values.feature_values(
+            self._session.reader, feature, selector, materialize_limit, execution_rids
+        )
+
+    # Workflows ---------------------------------------------------------------------------------------------------
+
+    create_workflow = _forward(workflows.create)
+    add_workflow = _forward(workflows.add)
+    lookup_workflow = _forward(workflows.lookup)
+    lookup_workflow_by_url = _forward(workflows.lookup_by_url)
+    find_workflows = _forward(workflows.find)
+
+    # Datasets ----------------------------------------------------------------------------------------------------
+
+    find_datasets = _forward(datasets.find)
+    lookup_dataset = _forward(datasets.lookup)
+    delete_dataset = _forward(datasets.delete)
+    list_dataset_element_types = _forward(registry.list_element_types)
+    add_dataset_element_type = _forward(registry.add_element_type)
+    download_dataset_bag = _forward(bags.download)
+
+    def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
+        """Download a version of a dataset to the cache, so that later downloads find it there."""
+        wanted = DatasetSpec.model_validate(spec)
+        return self.download_dataset_bag(wanted.model_copy(update={"materialize": materialize}))
+
+    # Executions --------------------------------------------------------------------------------------------------
+
+    lookup_execution = _forward(queries.lookup_execution)
+    find_executions = _forward(queries.find_executions)
+    find_executions_consuming = _forward(queries.find_executions_consuming)
+    list_asset_executions = _forward(queries.list_asset_executions)
+    list_execution_assets = _forward(queries.list_execution_assets)
+    list_workflow_executions = _forward(queries.list_workflow_executions)
+    list_executions = _forward(execution_snapshot.list_executions)
+    find_incomplete_executions = _forward(execution_snapshot.find_incomplete_executions)
+    gc_executions = _forward(execution_snapshot.gc_executions)
+    pending_summary = _forward(pending_summary.summarize_workspace)
+    commit_pending_executions = _forward(commit.commit_many)
+    lookup_lineage = _forward(lineage.lineage)
+
+    # This disk ---------------------------------------------------------------------------------------------------
+
+    list_execution_dirs = _forward(storage.list_execution_dirs)
+    clean_execution_dirs = _forward(storage.clean_execution_dirs)
+    list_cached_bags = _forward(storage.list_cached_bags)
+    delete_cached_bag = _forward(storage.delete_cached_bag)
+    list_cached_assets = _forward(storage.list_cached_assets)
+    delete_cached_asset = _forward(storage.delete_cached_asset)
+    clear_cache = _forward(storage.clear_cache)
+    get_cache_size = _forward(storage.get_cache_size)
+    get_storage_summary = _forward(storage.get_storage_summary)
+    download_dir = _forward(storage.download_dir)

@@ -1,0 +1,268 @@
+"""What lies on this disk for a catalog, how big it is, and cleaning it up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag.seal import is_sealed, missing
+from deriva_ml.names import CacheStatus
+from deriva_ml.records import CachedAsset, CachedBag
+from deriva_ml.workspace import paths
+
+if TYPE_CHECKING:
+    from deriva_ml.session import Session
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How much is below a folder, links not followed."""
+
+    bytes: int = 0
+    files: int = 0
+    folders: int = 0
+    modified: float = 0.0
+
+
+def _size(folder: Path) -> _Size:
+    total = files = folders = 0
+    newest = 0.0
+    for place, inner, names in os.walk(folder):
+        folders += len(inner)
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(place, name))
+            except FileNotFoundError:
+                continue
+            total, files, newest = total + status.st_size, files + 1, max(newest, status.st_mtime)
+    if not newest and folder.exists():
+        newest = folder.stat().st_mtime
+    return _Size(total, files, folders, newest)
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    return (entry for entry in sorted(parent.iterdir()) if entry.is_dir()) if parent.is_dir() else iter(())
+
+
+def _cutoff(older_than_days: float | None) -> float | None:
+    return (
+        None if older_than_days is None else (datetime.now(UTC) - timedelta(days=older_than_days)).timestamp()
+    )
+
+
+def _remove(folders: Collection[Path]) -> dict[str, int]:
+    """Remove folders; what cannot be removed is counted, and stays."""
+    done = {"dirs_removed": 0, "files_removed": 0, "bytes_freed": 0, "errors": 0}
+    for folder in folders:
+        size = _size(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            done["errors"] += 1
+            continue
+        done["dirs_removed"] += 1
+        done["files_removed"] += size.files
+        done["bytes_freed"] += size.bytes
+    return done
+
+
+def _only(done: dict[str, int], *names: str) -> dict[str, int]:
+    return {name: done[name] for name in names}
+
+
+def list_execution_dirs(session: Session) -> list[dict[str, Any]]:
+    """Scratch folders of executions, newest first.
+
+    Parameters
+    ----------
+    session : Session
+
+    Returns
+    -------
+    list of dict
+        ``execution_rid``, ``path``, ``size_bytes``, ``size_mb``, ``modified`` and ``file_count`` of each.
+    """
+    found = []
+    for folder in _folders(paths.executions_dir(session.working_dir)):
+        size = _size(folder)
+        found.append(
+            {
+                "execution_rid": folder.name,
+                "path": str(folder),
+                "size_bytes": size.bytes,
+                "size_mb": size.bytes / _MB,
+                "modified": datetime.fromtimestamp(size.modified, UTC),
+                "file_count": size.files,
+            }
+        )
+    return sorted(found, key=lambda entry: entry["modified"], reverse=True)
+
+
+def clean_execution_dirs(
+    session: Session, older_than_days: float | None = None, exclude_rids: Collection[str] | None = None
+) -> dict[str, int]:
+    """Remove scratch folders of executions; those with outputs that are not committed yet are kept.
+
+    Parameters
+    ----------
+    session : Session
+    older_than_days : float, optional
+        Only folders in which nothing changed for so long.
+    exclude_rids : collection of str, optional
+        Executions whose folders are kept.
+
+    Returns
+    -------
+    dict
+        ``dirs_removed``, ``bytes_freed`` and ``errors``.
+    """
+    limit = _cutoff(older_than_days)
+    waiting = {
+        rid for rid, counts in session.workspace.manifest.counts().items() if set(counts) - {"uploaded"}
+    }
+    kept = waiting | set(exclude_rids or ())
+    old = [
+        folder
+        for folder in _folders(paths.executions_dir(session.working_dir))
+        if folder.name not in kept and (limit is None or _size(folder).modified < limit)
+    ]
+    return _only(_remove(old), "dirs_removed", "bytes_freed", "errors")
+
+
+def list_cached_bags(session: Session) -> list[CachedBag]:
+    """Versions of datasets that were downloaded, newest first."""
+    found = []
+    for entry in session.workspace.bags.entries():
+        for table, rid in session.workspace.bags.anchors(entry.checksum):
+            folder = paths.cached_bag_dir(session.cache_dir, entry.checksum, rid)
+            if table != "Dataset" or not folder.is_dir():
+                continue
+            found.append(
+                CachedBag(
+                    dataset_rid=rid,
+                    version=entry.summary.get("version"),
+                    checksum=entry.checksum,
+                    status=_status(folder),
+                    built_at=entry.built_at,
+                    size_bytes=_size(folder).bytes,
+                    path=folder,
+                )
+            )
+    return found
+
+
+def _status(folder: Path) -> CacheStatus:
+    if not is_sealed(folder):
+        return CacheStatus.cached_metadata_only
+    return CacheStatus.cached_holey if missing(folder) else CacheStatus.cached_materialized
+
+
+def delete_cached_bag(session: Session, dataset_rid: str, version: str | None = None) -> dict[str, int]:
+    """Remove downloaded versions of a dataset.
+
+    Parameters
+    ----------
+    session : Session
+    dataset_rid : str
+    version : str, optional
+        Only this version.
+
+    Returns
+    -------
+    dict
+        ``bags_removed`` and ``bytes_freed``.
+    """
+    gone = [
+        bag
+        for bag in list_cached_bags(session)
+        if bag.dataset_rid == dataset_rid and version in (None, bag.version)
+    ]
+    for bag in gone:
+        session.workspace.bags.remove(bag.checksum)
+    done = _remove([bag.path.parent for bag in gone])
+    return {"bags_removed": done["dirs_removed"], "bytes_freed": done["bytes_freed"]}
+
+
+def list_cached_assets(session: Session) -> list[CachedAsset]:
+    """Assets whose bytes are kept for all runs."""
+    found = []
+    for folder in _folders(session.cache_dir / "assets"):
+        rid, _, md5 = folder.name.rpartition("_")
+        size = _size(folder)
+        modified = datetime.fromtimestamp(size.modified, UTC)
+        found.append(CachedAsset(rid, md5, size.files, size.bytes, modified, folder))
+    return found
+
+
+def delete_cached_asset(session: Session, rid: str, md5: str | None = None) -> dict[str, int]:
+    """Remove the kept bytes of an asset: ``assets_removed`` and ``bytes_freed``."""
+    gone = [
+        asset.path for asset in list_cached_assets(session) if asset.rid == rid and md5 in (None, asset.md5)
+    ]
+    done = _remove(gone)
+    return {"assets_removed": done["dirs_removed"], "bytes_freed": done["bytes_freed"]}
+
+
+def clear_cache(session: Session, older_than_days: float | None = None) -> dict[str, int]:
+    """Remove downloaded bags and assets; they are fetched again when they are needed.
+
+    Parameters
+    ----------
+    session : Session
+    older_than_days : float, optional
+        Only those in which nothing changed for so long.
+
+    Returns
+    -------
+    dict
+        ``files_removed``, ``dirs_removed``, ``bytes_freed`` and ``errors``.
+    """
+    limit = _cutoff(older_than_days)
+    places = [*_folders(session.cache_dir / "bags"), *_folders(session.cache_dir / "assets")]
+    old = [folder for folder in places if limit is None or _size(folder).modified < limit]
+    done = _remove(old)
+    for entry in session.workspace.bags.entries():
+        if not (session.cache_dir / "bags" / paths.safe_name(entry.checksum)).exists():
+            session.workspace.bags.remove(entry.checksum)
+    return _only(done, "files_removed", "dirs_removed", "bytes_freed", "errors")
+
+
+def get_cache_size(session: Session) -> dict[str, float]:
+    """How much is cached: ``total_bytes``, ``total_mb``, ``file_count`` and ``dir_count``."""
+    size = _size(session.cache_dir)
+    return {
+        "total_bytes": size.bytes, "total_mb": size.bytes / _MB, "file_count": size.files, "dir_count": size.folders,
+    }  # fmt: skip
+
+
+def get_storage_summary(session: Session) -> dict[str, Any]:
+    """What lies on this disk for this catalog, in one dict; sizes in MB."""
+    cache = get_cache_size(session)
+    executions = list_execution_dirs(session)
+    bags, kept = list_cached_bags(session), list_cached_assets(session)
+    execution_mb = sum(entry["size_mb"] for entry in executions)
+    return {
+        "working_dir": str(session.working_dir),
+        "cache_dir": str(session.cache_dir),
+        "cache_size_mb": cache["total_mb"],
+        "cache_file_count": cache["file_count"],
+        "execution_dir_count": len(executions),
+        "execution_size_mb": execution_mb,
+        "total_size_mb": cache["total_mb"] + execution_mb,
+        "bag_count": len(bags),
+        "bag_size_mb": sum(bag.size_bytes for bag in bags) / _MB,
+        "asset_count": len(kept),
+        "asset_size_mb": sum(asset.size_bytes for asset in kept) / _MB,
+    }
+
+
+def download_dir(session: Session, cached: bool = False) -> Path:
+    """Folder for downloads: that of the cache, or the working directory."""
+    return session.cache_dir if cached else session.working_dir

@@ -1,0 +1,1 @@
+from deriva_ml.workflow.workflow import Workflow as Workflow

@@ -1,0 +1,101 @@
+"""What the object service asks of a store of bytes.
+
+A back end knows bytes by key and nothing of names, versions, metadata or rights. The key of bytes is their SHA-256 in
+hexadecimal, so identical bytes are kept once. Bytes arrive under a temporary name (`Staged`); they become part of
+the store when they are adopted, which the service does inside the transaction that makes them visible, and never
+while it removes others. A crash leaves at most bytes that nobody refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from deriva_server.blobs.checksums import Digests
+from deriva_server.http.message import FilePart
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes to take in.
+
+    Parameters
+    ----------
+    stream : file object
+        Gives at least `length` bytes, or ends early.
+    length : int
+        How many bytes belong to it.
+    local_file : Path or None
+        A local file that is exactly these bytes, which may be cloned instead of read from the stream.
+    """
+
+    stream: BinaryIO
+    length: int
+    local_file: Path | None = None
+
+
+class Staged(Protocol):
+    """Bytes that have arrived, durable but not part of the store."""
+
+    @property
+    def digests(self) -> Digests:
+        """What they are."""
+
+    def discard(self) -> None:
+        """Give them up; does nothing once they were adopted."""
+
+
+class Backend(Protocol):
+    """A store of bytes."""
+
+    def stage(self, source: Source) -> Staged:
+        """Take bytes in, durable on return.
+
+        Raises
+        ------
+        BadRequest
+            If the source ends early.
+        StorageFull
+            If there is no room.
+        """
+
+    def adopt(self, staged: Sequence[Staged]) -> None:
+        """Make bytes part of the store, durable on return, all with as few syncs as possible."""
+
+    def read(self, key: str, start: int, length: int) -> bytes | FilePart | Iterable[bytes]:
+        """A stretch of stored bytes as the body of a response.
+
+        Raises
+        ------
+        NotFound
+            If the store does not have them.
+        """
+
+    def size(self, key: str) -> int | None:
+        """Number of stored bytes under a key, None if there are none."""
+
+    def keys(self) -> Iterator[str]:
+        """Keys of everything stored."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove stored bytes; missing ones are ignored."""
+
+    def put_part(self, upload: str, index: int, start: int, source: Source, md5: str | None) -> None:
+        """Take a part of an upload that begins at byte `start`; a part that is sent again replaces the former.
+
+        Raises
+        ------
+        BadRequest
+            If the source ends early, or its MD5 is not the one given. The part is missing then.
+        """
+
+    def parts(self, upload: str) -> set[int]:
+        """Indexes of the parts that have arrived whole."""
+
+    def assemble(self, upload: str, length: int) -> Staged:
+        """Stage the whole upload; discarding it keeps the parts."""
+
+    def abandon(self, upload: str) -> None:
+        """Remove the parts of an upload, if there are any."""

@@ -1,0 +1,377 @@
+"""Objects and their versions: put, find, list, delete, rename."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deriva_server.blobs.access import Right, demand, denial, may, owned_by
+from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.directory import Directory, Place, check_free, find_place, make_name
+from deriva_server.blobs.metadata import verified
+from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
+from deriva_server.http.message import Body
+from deriva_server.identity import Client
+from deriva_server.sql import objects
+from deriva_server.sql.connect import Connection
+from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Version
+
+Guard = Callable[[str | None], None]
+"""Refuses a request by the tag of the version it would change, None when there is no version."""
+
+
+def no_guard(tag: str | None) -> None:
+    """No precondition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One version, with the object that it finally belongs to."""
+
+    path: str
+    version: Version
+
+    @property
+    def location(self) -> str:
+        """Path of the version below the service."""
+        return f"{self.path}:{self.version.version}"
+
+    @property
+    def tag(self) -> str:
+        """Quoted entity tag."""
+        return f'"{self.version.version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A wish to let versions of one object continue under another name.
+
+    Parameters
+    ----------
+    source : str
+        Path of the object.
+    target : str
+        Path of the new one; it may exist.
+    versions : sequence of str or None
+        Which; all of them when None.
+    copy_acls : bool
+        Keep the rights; else the new ones belong to the caller.
+    parents : bool
+        Make missing namespaces above the target.
+    """
+
+    source: str
+    target: str
+    versions: Sequence[str] | None = None
+    copy_acls: bool = False
+    parents: bool = False
+
+
+def new_id() -> str:
+    """A random id of 26 letters and digits, for versions and uploads."""
+    return base64.b32encode(os.urandom(16)).decode("ascii").rstrip("=")
+
+
+def tag_of(version: Version | None) -> str | None:
+    """Quoted entity tag of a version."""
+    return None if version is None else f'"{version.version}"'
+
+
+class Contents:
+    """Operations on objects and versions.
+
+    Parameters
+    ----------
+    directory : Directory
+        Names and versions, and the bytes behind them.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.backend = directory.backend
+
+    def put(
+        self,
+        client: Client,
+        path: str,
+        source: Source,
+        metadata: Metadata,
+        *,
+        parents: bool = False,
+        guard: Guard = no_guard,
+    ) -> Content:
+        """Add a version to an object, which is made when its name is free.
+
+        Parameters
+        ----------
+        client : Client
+            Owner of what is made.
+        path : str
+            Of the object.
+        source : Source
+            The bytes.
+        metadata : Metadata
+            Given digests are verified.
+        parents : bool
+            Make missing namespaces above.
+        guard : callable
+            Refuses by the tag of the current version.
+
+        Raises
+        ------
+        NotFound, Conflict, Forbidden, Unauthorized
+            If the name cannot be used.
+        BadRequest
+            If the bytes are not those that were announced.
+        """
+        with self.directory.read() as connection:
+            place = find_place(connection, path)
+            check_writable(client, place, parents=parents)
+            current = None if place.name is None else objects.current_version(connection, place.name.id)
+            guard(tag_of(current))
+        staged = self.backend.stage(source)
+        try:
+            described = verified(metadata, staged.digests, BadRequest)
+        except ServiceError:
+            staged.discard()
+            raise
+        return self.directory.write(
+            lambda connection: self.add(connection, client, path, staged, described, parents, guard), staged
+        )
+
+    def add(
+        self,
+        connection: Connection,
+        client: Client,
+        path: str,
+        staged: Staged,
+        metadata: Metadata,
+        parents: bool,
+        guard: Guard,
+    ) -> Content:
+        """Add a version for staged bytes, inside a transaction."""
+        place = writable_object(connection, client, path, parents=parents)
+        name = place.living()
+        guard(tag_of(objects.current_version(connection, name.id)))
+        blob = (staged.digests.sha256, staged.digests.length)
+        return Content(
+            path, objects.add_version(connection, name.id, new_id(), blob, metadata, owned_by(client))
+        )
+
+    def find(self, client: Client, path: str, version: str | None, right: Right = Right.READ) -> Content:
+        """One version, or the current one; renamed ones are followed, and the rights of the final place count.
+
+        Raises
+        ------
+        NotFound
+            If the object or version is missing or deleted.
+        Conflict
+            If the object has no version, or what it was renamed to is deleted.
+        """
+        with self.directory.read() as connection:
+            return find_content(connection, client, path, version, right)
+
+    def read(self, content: Content, start: int, length: int) -> Body:
+        """A stretch of the bytes."""
+        return self.backend.read(content.version.blob, start, length)
+
+    def list_versions(self, client: Client, path: str) -> list[str]:
+        """Locations of the versions of an object, newest first."""
+        with self.directory.read() as connection:
+            place = find_place(connection, path)
+            name = place.living(OBJECT)
+            place.demand(client, Right.READ)
+            return [
+                f"{path}:{version.version}"
+                for version in reversed(objects.versions_of(connection, [name.id]))
+            ]
+
+    def delete_version(self, client: Client, path: str, version: str, guard: Guard = no_guard) -> None:
+        """Delete one version; the one before it becomes current."""
+
+        def delete(connection: Connection) -> str:
+            place = find_place(connection, path)
+            found = objects.find_version(connection, place.living(OBJECT).id, version)
+            if found is None or found.deleted:
+                raise NotFound(f"version {path}:{version}")
+            demand(client, Right.OWN, found.acls, place.within, f"{path}:{version}")
+            guard(tag_of(found))
+            objects.delete_version(connection, found.id)
+            return found.blob
+
+        self.directory.remove_unused([self.directory.write(delete)])
+
+    def delete_name(self, client: Client, path: str, guard: Guard = no_guard) -> None:
+        """Delete a namespace or object with everything in it; the names are never available again.
+
+        Raises
+        ------
+        Forbidden
+            If the caller does not own all of it, or it is the root. Nothing is deleted then.
+        """
+
+        def delete(connection: Connection) -> tuple[list[str], list[Job]]:
+            place = find_place(connection, path)
+            name = place.living()
+            if path == "/":
+                raise denial(client, "right to delete the root")
+            below = objects.names_below(connection, name.id)
+            ids = [inner.id for _, inner in below]
+            versions, jobs = objects.versions_of(connection, ids), objects.jobs_of(connection, ids)
+            _demand_all(client, place, below, versions, jobs)
+            guard(tag_of(objects.current_version(connection, name.id)))
+            objects.delete_names(connection, ids)
+            return [version.blob for version in versions], jobs
+
+        blobs, jobs = self.directory.write(delete)
+        self.directory.remove_unused(blobs)
+        for job in jobs:
+            self.backend.abandon(job.id)
+
+    def rename(self, client: Client, wish: Rename, guard: Guard = no_guard) -> list[str]:
+        """Let versions continue under another name; the old locations go on to work.
+
+        Returns
+        -------
+        list of str
+            Locations of the new versions; empty when all had been renamed before.
+
+        Raises
+        ------
+        Conflict
+            If the source is no object, a version is missing or went elsewhere, or the target cannot be used.
+        """
+        if wish.source == wish.target:
+            raise Conflict(f"{wish.source} has this name already")
+
+        def move(connection: Connection) -> list[str]:
+            source = find_place(connection, wish.source)
+            if source.name is None or source.name.deleted or source.name.kind != OBJECT:
+                raise Conflict(f"there is no object {wish.source} to rename")
+            source.demand(client, Right.OWN)
+            target = writable_object(connection, client, wish.target, parents=wish.parents, right=Right.OWN)
+            name = target.living()
+            guard(tag_of(objects.current_version(connection, name.id)))
+            wanted = _wanted_versions(connection, source.name, wish)
+            moving = [version for version in wanted if not _went_to(connection, version, name)]
+            for version in moving:
+                _move(connection, client, version, name, keep_acls=wish.copy_acls)
+            if wish.copy_acls and moving:
+                objects.set_name_acls(connection, name.id, source.name.acls)
+            return [f"{wish.target}:{version.version}" for version in moving]
+
+        return self.directory.write(move)
+
+
+def check_writable(client: Client, place: Place, *, parents: bool, right: Right = Right.UPDATE) -> None:
+    """Refuse a path where the client cannot add to an object, or make one.
+
+    Raises
+    ------
+    Conflict
+        If it is a namespace or a deleted name.
+    """
+    if place.name is None or place.name.deleted:
+        check_free(client, place, parents=parents)
+    elif place.name.kind == NAMESPACE:
+        place.demand(client, Right.OWN)
+        raise Conflict(f"{place.path} is a namespace")
+    else:
+        place.demand(client, right)
+
+
+def writable_object(
+    connection: Connection, client: Client, path: str, *, parents: bool, right: Right = Right.UPDATE
+) -> Place:
+    """An object that the client may add to, made when the name is free; raises as `check_writable`."""
+    place = find_place(connection, path)
+    check_writable(client, place, parents=parents, right=right)
+    return place if place.name is not None else make_name(connection, client, place, OBJECT, parents=parents)
+
+
+def find_content(
+    connection: Connection, client: Client, path: str, version: str | None, right: Right = Right.READ
+) -> Content:
+    """As `Contents.find`, inside a transaction."""
+    place = find_place(connection, path)
+    name = place.living(OBJECT)
+    if version is None:
+        found = objects.current_version(connection, name.id)
+        if found is None:
+            raise Conflict(f"object {path} has no version")
+    else:
+        found = objects.find_version(connection, name.id, version)
+        if found is None or found.deleted:
+            raise NotFound(f"version {path}:{version}")
+    if found.moved is not None:
+        found = _final(connection, found)
+        if found.deleted:
+            raise Conflict(f"what {path} was renamed to is deleted")
+        place = find_place(connection, objects.name_by_id(connection, found.name).path)
+    demand(client, right, found.acls, place.within, place.path)
+    return Content(place.path, found)
+
+
+def _final(connection: Connection, version: Version) -> Version:
+    """What stands for a version after all renames."""
+    while version.moved is not None:
+        version = objects.version_by_id(connection, version.moved)
+    return version
+
+
+def _demand_all(
+    client: Client,
+    place: Place,
+    below: Sequence[tuple[int | None, Name]],
+    versions: Sequence[Version],
+    jobs: Sequence[Job],
+) -> None:
+    """Refuse unless the client owns every part, by itself or by something around it."""
+    covered: dict[int, bool] = {}
+    for parent, name in below:
+        inherited = covered.get(parent, False) if parent is not None else False
+        if name.id == place.living().id:
+            inherited = may(client, Right.OWN, {}, place.around)
+        if not inherited and not may(client, Right.OWN, name.acls, ()):
+            raise denial(client, f"ownership of {name.path}")
+        covered[name.id] = inherited or may(client, Right.OWN, {}, [name.acls])
+    for part in (*versions, *jobs):
+        if not covered[part.name] and not may(client, Right.OWN, part.acls, ()):
+            raise denial(client, f"ownership of everything in {place.path}")
+
+
+def _wanted_versions(connection: Connection, source: Name, wish: Rename) -> list[Version]:
+    living = objects.versions_of(connection, [source.id])
+    if wish.versions is None:
+        return living
+    known = {version.version for version in living}
+    for wanted in wish.versions:
+        if wanted not in known:
+            raise Conflict(f"{wish.source} has no version {wanted}")
+    return [version for version in living if version.version in wish.versions]
+
+
+def _went_to(connection: Connection, version: Version, target: Name) -> bool:
+    """Whether a version was renamed to `target` before.
+
+    Raises
+    ------
+    Conflict
+        If it was renamed to something else, or the target has another version of that id.
+    """
+    if version.moved is None:
+        if objects.find_version(connection, target.id, version.version) is not None:
+            raise Conflict(f"{target.path} has or had a version {version.version} already")
+        return False
+    if objects.version_by_id(connection, version.moved).name != target.id:
+        raise Conflict(f"version {version.version} was renamed to another name before")
+    return True
+
+
+def _move(connection: Connection, client: Client, version: Version, target: Name, *, keep_acls: bool) -> None:
+    acls = version.acls if keep_acls else owned_by(client)
+    blob = (version.blob, version.length)
+    new = objects.add_version(connection, target.id, version.version, blob, version.metadata, acls)
+    objects.move_version(connection, version.id, new.id)

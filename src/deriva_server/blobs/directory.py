@@ -1,0 +1,225 @@
+"""The directory of names, and the transactions on it.
+
+Writers that wait together share one transaction and so one sync: the first in line does the work of all, each in a
+part of its own that fails or succeeds alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from deriva_server.blobs.access import Acls, Right, demand, owned_by
+from deriva_server.blobs.backend import Backend, Staged
+from deriva_server.errors import Conflict, NotFound
+from deriva_server.identity import Client
+from deriva_server.sql import objects
+from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.objects import NAMESPACE, OBJECT, Name
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class _Task(Generic[T]):
+    work: Callable[[Connection], T]
+    staged: Staged | None
+    result: T | None = None
+    error: BaseException | None = None
+    done: bool = False
+
+
+class Directory:
+    """Transactions on the directory, together with the bytes that they make visible.
+
+    Parameters
+    ----------
+    database : Database
+        Where names and versions are.
+    backend : Backend
+        Where bytes are.
+    """
+
+    def __init__(self, database: Database, backend: Backend) -> None:
+        self.database = database
+        self.backend = backend
+        self._start()
+        _all.add(self)
+
+    def _start(self) -> None:
+        self._leading = threading.Lock()
+        self._queue: deque[_Task[Any]] = deque()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one moment."""
+        with self.database.read() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Connection], T], staged: Staged | None = None) -> T:
+        """Do `work` in a transaction and make its bytes part of the store; durable on return.
+
+        Parameters
+        ----------
+        work : callable
+            Gets the connection. May run in the thread of another writer.
+        staged : Staged, optional
+            Bytes that become visible with it; given up when it fails.
+        """
+        task = _Task(work, staged)
+        self._queue.append(task)
+        with self._leading:
+            if not task.done:
+                self._commit([self._queue.popleft() for _ in range(len(self._queue))])
+        if task.error is not None:
+            if staged is not None:
+                staged.discard()
+            raise task.error
+        return task.result  # type: ignore[return-value]
+
+    def _commit(self, batch: Sequence[_Task[Any]]) -> None:
+        try:
+            with self.database.write() as connection:
+                for task in batch:
+                    self._run(task, connection)
+                arrived = [task.staged for task in batch if task.staged is not None and task.error is None]
+                if arrived:
+                    self.backend.adopt(arrived)
+        except BaseException as error:  # noqa: BLE001 - every waiting writer must learn that nothing was committed
+            for task in batch:
+                task.error = task.error or error
+        finally:
+            for task in batch:
+                task.done = True
+
+    @staticmethod
+    def _run(task: _Task[Any], connection: Connection) -> None:
+        try:
+            with objects.savepoint(connection):
+                task.result = task.work(connection)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that asked for this part
+            task.error = error
+
+    def remove_unused(self, blobs: Sequence[str]) -> None:
+        """Remove the bytes that no living version refers to any more."""
+        if blobs:
+            self.write(lambda connection: self.backend.remove(objects.unused_blobs(connection, blobs)))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path with what stands there and around it.
+
+    Parameters
+    ----------
+    path : str
+        The path.
+    name : Name or None
+        What stands there, also when it is deleted; None when the path is free.
+    enclosing : tuple of Name
+        Existing names above it, from the root down; deleted ones included.
+    missing : tuple of str
+        Paths above it where nothing stands, from the top down.
+    """
+
+    path: str
+    name: Name | None
+    enclosing: tuple[Name, ...] = ()
+    missing: tuple[str, ...] = field(default=())
+
+    @property
+    def around(self) -> list[Acls]:
+        """Access lists of everything above."""
+        return [name.acls for name in self.enclosing]
+
+    @property
+    def within(self) -> list[Acls]:
+        """Access lists that count for what is inside the name itself."""
+        return [*self.around, self.living().acls]
+
+    def living(self, kind: str | None = None) -> Name:
+        """What stands there.
+
+        Raises
+        ------
+        NotFound
+            If nothing does, it is deleted, or of another kind.
+        """
+        if self.name is None or self.name.deleted or kind not in (None, self.name.kind):
+            raise NotFound(f"{kind or 'name'} {self.path}")
+        return self.name
+
+    def demand(self, client: Client, right: Right) -> None:
+        """Refuse a client without a right on what stands there."""
+        demand(client, right, self.living().acls, self.around, self.path)
+
+
+def find_place(connection: Connection, path: str) -> Place:
+    """Look a path up, with everything above it."""
+    parts = path.strip("/").split("/") if path != "/" else []
+    above = ["/", *("/" + "/".join(parts[:count]) for count in range(1, len(parts)))] if parts else []
+    found = objects.names_at(connection, [*above, path])
+    return Place(
+        path,
+        found.get(path),
+        tuple(found[place] for place in above if place in found),
+        tuple(place for place in above if place not in found),
+    )
+
+
+def check_free(client: Client, place: Place, *, parents: bool) -> None:
+    """Refuse a path that cannot be taken, or a client that may not take it.
+
+    Raises
+    ------
+    NotFound
+        If the parent is missing.
+    Conflict
+        If the name was used before, or something above is an object or was deleted.
+    """
+    if place.name is not None:
+        raise Conflict(f"the name {place.path} was deleted and is not available again")
+    for above in place.enclosing:
+        if above.kind == OBJECT:
+            raise Conflict(f"{above.path} is an object, nothing can be below it")
+        if above.deleted and not parents:
+            raise NotFound(f"namespace {above.path}")
+        if above.deleted:
+            raise Conflict(f"the name {above.path} was deleted and is not available again")
+    if place.missing and not parents:
+        raise NotFound(f"parent namespace {place.missing[-1]}; ?parents=true makes it")
+    *outer, parent = place.enclosing
+    demand(client, Right.CREATE, parent.acls, [name.acls for name in outer], parent.path)
+
+
+def make_name(connection: Connection, client: Client, place: Place, kind: str, *, parents: bool) -> Place:
+    """Take a free path, and the missing ones above it if `parents`; raises as `check_free`."""
+    check_free(client, place, parents=parents)
+    enclosing = list(place.enclosing)
+    for path in place.missing:
+        enclosing.append(objects.add_name(connection, path, enclosing[-1].id, NAMESPACE, owned_by(client)))
+    name = objects.add_name(connection, place.path, enclosing[-1].id, kind, owned_by(client))
+    return Place(place.path, name, tuple(enclosing))
+
+
+_all: weakref.WeakSet[Directory] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have been writing at the fork."""
+    for directory in list(_all):
+        directory._start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,171 @@
+"""Uploads in chunks: any order, in parallel, resumable after a restart of either side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deriva_server.blobs.access import Right, demand, owned_by
+from deriva_server.blobs.backend import Source
+from deriva_server.blobs.content import Content, Contents, check_writable, new_id, no_guard, writable_object
+from deriva_server.blobs.directory import Directory, Place, find_place
+from deriva_server.blobs.metadata import verified
+from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
+from deriva_server.identity import Client
+from deriva_server.sql import objects
+from deriva_server.sql.connect import Connection
+from deriva_server.sql.objects import OBJECT, Job, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a client announces of an upload.
+
+    Parameters
+    ----------
+    chunk_length : int
+        Bytes of every chunk but the last.
+    length : int
+        Bytes in all.
+    metadata : Metadata
+        Given digests are verified at the end.
+    """
+
+    chunk_length: int
+    length: int
+    metadata: Metadata
+
+    def __post_init__(self) -> None:
+        if self.chunk_length < 1 or self.length < 0:
+            raise BadRequest("chunk-length must be positive and content-length must not be negative")
+
+
+class Transfers:
+    """Operations on unfinished uploads.
+
+    Parameters
+    ----------
+    directory : Directory
+        Where jobs are known, and the bytes behind them.
+    contents : Contents
+        Where finished ones become versions.
+    """
+
+    def __init__(self, directory: Directory, contents: Contents) -> None:
+        self.directory = directory
+        self.backend = directory.backend
+        self.contents = contents
+
+    def create(self, client: Client, path: str, announced: Announcement, *, parents: bool = False) -> Job:
+        """Begin an upload to an object, which is made when its name is free."""
+
+        def work(connection: Connection) -> Job:
+            place = writable_object(connection, client, path, parents=parents)
+            job = Job(
+                new_id(),
+                place.living().id,
+                announced.chunk_length,
+                announced.length,
+                announced.metadata,
+                owned_by(client),
+            )
+            objects.add_job(connection, job)
+            return job
+
+        return self.directory.write(work)
+
+    def find(self, client: Client, path: str, id_: str) -> Job:
+        """An upload of the caller.
+
+        Raises
+        ------
+        NotFound
+            If there is none, it is finished, or it was given up.
+        """
+        with self.directory.read() as connection:
+            return _find(connection, client, path, id_)[1]
+
+    def list_jobs(self, client: Client, path: str) -> list[str]:
+        """Ids of the unfinished uploads of an object."""
+        with self.directory.read() as connection:
+            place = find_place(connection, path)
+            name = place.living(OBJECT)
+            place.demand(client, Right.OWN)
+            return [job.id for job in objects.jobs_of(connection, [name.id])]
+
+    def put_chunk(self, job: Job, index: int, source: Source, md5: str | None) -> None:
+        """Take one chunk; sent again it replaces the former.
+
+        Raises
+        ------
+        Conflict
+            If the upload has no such chunk, or the chunk another size.
+        BadRequest
+            If the bytes are not those that were announced.
+        """
+        if index >= job.chunks:
+            raise Conflict(f"the upload has {job.chunks} chunks, there is no chunk {index}")
+        if source.length != job.size(index):
+            raise Conflict(f"chunk {index} must have {job.size(index)} bytes, not {source.length}")
+        self.backend.put_part(job.id, index, index * job.chunk_length, source, md5)
+
+    def finish(self, client: Client, path: str, id_: str) -> Content:
+        """Make a version of an upload.
+
+        Raises
+        ------
+        Conflict
+            If chunks are missing, or the content is not the announced one; the upload stays.
+        """
+        job = self._check_finish(client, path, id_)
+        staged = self.backend.assemble(job.id, job.length)
+        try:
+            if staged.digests.length != job.length:
+                raise Conflict(f"{staged.digests.length} of {job.length} bytes have arrived")
+            described = verified(job.metadata, staged.digests, Conflict)
+        except ServiceError:
+            staged.discard()
+            raise
+
+        def work(connection: Connection) -> Content:
+            _find(connection, client, path, id_)
+            objects.delete_job(connection, job.id)
+            return self.contents.add(connection, client, path, staged, described, False, no_guard)
+
+        content = self.directory.write(work, staged)
+        self.backend.abandon(job.id)
+        return content
+
+    def _check_finish(self, client: Client, path: str, id_: str) -> Job:
+        with self.directory.read() as connection:
+            place, job = _find(connection, client, path, id_)
+            check_writable(client, place, parents=False)
+        arrived = self.backend.parts(job.id)
+        missing = [index for index in range(job.chunks) if index not in arrived]
+        if missing:
+            raise Conflict(
+                f"{len(missing)} of {job.chunks} chunks have not arrived, the first is chunk {missing[0]}"
+            )
+        return job
+
+    def cancel(self, client: Client, path: str, id_: str) -> None:
+        """Give an upload up."""
+
+        def work(connection: Connection) -> None:
+            place = find_place(connection, path)
+            job = objects.find_job(connection, place.living(OBJECT).id, id_)
+            if job is None:
+                raise NotFound(f"upload {id_} of {path}")
+            demand(client, Right.OWN, job.acls, place.around, f"upload {id_}")
+            objects.delete_job(connection, id_)
+
+        self.directory.write(work)
+        self.backend.abandon(id_)
+
+
+def _find(connection: Connection, client: Client, path: str, id_: str) -> tuple[Place, Job]:
+    place = find_place(connection, path)
+    job = objects.find_job(connection, place.living(OBJECT).id, id_)
+    if job is None:
+        raise NotFound(f"upload {id_} of {path}")
+    demand(client, Right.OWN, job.acls, (), f"upload {id_}")
+    return place, job

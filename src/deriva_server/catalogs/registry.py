@@ -1,0 +1,332 @@
+"""The catalogs and aliases of one deployment."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deriva_server.access.acls import Rights
+from deriva_server.catalogs.catalog import Catalog
+from deriva_server.catalogs.system import initial_model
+from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from deriva_server.identity import ADMIN, Client
+from deriva_server.names import stored_time
+from deriva_server.sql import registry
+from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.modelstore import enter_wal
+from deriva_server.sql.registry import Entry
+
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What an id in a URL leads to: the entry it names, and the catalog behind it."""
+
+    entry: Entry
+    target: Entry
+    catalog: Catalog
+
+
+class Registry:
+    """Which catalogs exist in a folder, and the open ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the deployment; the registry and the catalogs are made in it.
+    creators : frozenset of str
+        Roles that may create catalogs and aliases.
+    """
+
+    def __init__(self, folder: Path, creators: frozenset[str] = frozenset((ADMIN,))) -> None:
+        self._folder = folder / "catalogs"
+        self._creators = creators
+        self._lock = threading.Lock()
+        self._open: dict[str, Catalog] = {}
+        self._folder.mkdir(exist_ok=True)
+        self._database = Database(folder / "registry.db")
+        with self._database.read() as connection:
+            ready = registry.is_ready(connection)
+        if not ready:
+            with self._database.read() as connection:
+                enter_wal(connection)
+            with self._database.write() as connection:
+                registry.create_tables(connection)
+
+    def resolve(self, id: str) -> Resolved:
+        """The catalog behind a catalog id or an alias.
+
+        Raises
+        ------
+        NotFound
+            If there is none, or the alias leads to none.
+        """
+        with self._database.read() as connection:
+            entry = _present(connection, id)
+            target = entry
+            if not entry.is_catalog:
+                if entry.alias_target is None:
+                    raise NotFound(f"catalog {id}: the alias is not bound to a catalog")
+                target = _present(connection, entry.alias_target)
+        return Resolved(entry, target, self._opened(target.id))
+
+    def catalog(self, id: str) -> Catalog:
+        """The catalog behind a catalog id or an alias; errors as in `resolve`."""
+        return self.resolve(id).catalog
+
+    def entries(self) -> list[Entry]:
+        """All present catalogs and aliases, in the order of their creation."""
+        with self._database.read() as connection:
+            return registry.list_present(connection)
+
+    def close(self) -> None:
+        """Close the open catalogs and the registry."""
+        with self._lock:
+            catalogs, self._open = list(self._open.values()), {}
+        for catalog in catalogs:
+            catalog.close()
+        self._database.close()
+
+    def create_catalog(self, client: Client, document: Mapping[str, Any]) -> str:
+        """Create a catalog with the tables that every catalog has.
+
+        Parameters
+        ----------
+        client : Client
+            Needs a role that may create catalogs.
+        document : mapping
+            ``id, owner, annotations, name, description, is_persistent, clone_source``, all optional.
+
+        Returns
+        -------
+        str
+            Its id.
+        """
+        self._require_creator(client)
+        owner = _owner(client, document)
+        annotations = document.get("annotations")
+        if annotations is not None and not isinstance(annotations, Mapping):
+            raise BadRequest("annotations must be a JSON object.")
+        with self._database.write() as connection:
+            id = _claim(connection, client, document)
+            path = self._path(id)
+            try:
+                catalog = _made(id, path, client, owner, annotations)
+            except BaseException:
+                _remove_files(path)
+                raise
+            entry = Entry(
+                id,
+                True,
+                tuple(owner),
+                None,
+                _text(document, "name"),
+                _text(document, "description"),
+                bool(document.get("is_persistent")),
+                _id_or_none(document.get("clone_source"), "clone_source"),
+            )
+            registry.insert(connection, entry, _now())
+        with self._lock:
+            self._open[id] = catalog
+        return id
+
+    def delete(self, client: Client, id: str) -> None:
+        """Delete a catalog, or the alias of that id; only an owner may."""
+        with self._database.read() as connection:
+            entry = _present(connection, id)
+        if not entry.is_catalog:
+            self.delete_alias(client, id)
+            return
+        catalog = self._opened(id)
+        with catalog.read(client, admit_all=True) as reading:
+            if not Rights(reading.model, client).catalog("owner"):
+                raise denied(client, f"delete catalog {id}")
+        with self._database.write() as connection:
+            _present(connection, id)
+            registry.update(connection, id, {"deleted_on": _now()})
+        with self._lock:
+            self._open.pop(id, None)
+        catalog.close()
+
+    def purge(self) -> list[str]:
+        """Remove the files of deleted catalogs; their ids stay taken.
+
+        Returns
+        -------
+        list of str
+            Ids of the catalogs whose files were removed.
+        """
+        with self._database.write() as connection:
+            gone = [entry.id for entry in registry.list_deleted(connection) if self._path(entry.id).exists()]
+            for id in gone:
+                _remove_files(self._path(id))
+        return gone
+
+    def create_alias(self, client: Client, document: Mapping[str, Any]) -> str:
+        """Create an alias, bound or not; fields ``id, owner, alias_target, name, description``."""
+        self._require_creator(client)
+        owner = _owner(client, document)
+        with self._database.write() as connection:
+            id = _claim(connection, client, document)
+            entry = Entry(
+                id,
+                False,
+                tuple(owner),
+                _target(connection, document),
+                _text(document, "name"),
+                _text(document, "description"),
+                bool(document.get("is_persistent")),
+            )
+            registry.insert(connection, entry, _now())
+        return id
+
+    def alias(self, client: Client, id: str) -> dict[str, Any]:
+        """The document of an alias, for its owner."""
+        with self._database.read() as connection:
+            return _alias_document(_own_alias(connection, client, id))
+
+    def put_alias(self, client: Client, id: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Create or change an alias; a document without target unbinds it.
+
+        Returns
+        -------
+        tuple of (dict, bool)
+            The document, and whether the alias is new.
+        """
+        if str(document.get("id", id)) != id:
+            raise BadRequest(f'The id in the document differs from "{id}".')
+        with self._database.read() as connection:
+            found = registry.find(connection, id)
+        if found is None:
+            self.create_alias(client, {**document, "id": id})
+            return self.alias(client, id), True
+        with self._database.write() as connection:
+            entry = _own_alias(connection, client, id)
+            owner = _owner(client, document) if "owner" in document else list(entry.owner)
+            registry.update(connection, id, {"owner": owner, "alias_target": _target(connection, document)})
+            return _alias_document(_own_alias(connection, client, id)), False
+
+    def delete_alias(self, client: Client, id: str) -> None:
+        """Delete an alias; its id is free again, the target stays."""
+        with self._database.write() as connection:
+            _own_alias(connection, client, id)
+            registry.remove(connection, id)
+
+    def _require_creator(self, client: Client) -> None:
+        if client.roles.isdisjoint(self._creators):
+            raise denied(client, "create catalogs")
+
+    def _opened(self, id: str) -> Catalog:
+        with self._lock:
+            catalog = self._open.get(id)
+            if catalog is None:
+                catalog = self._open[id] = Catalog(id, self._path(id))
+            return catalog
+
+    def _path(self, id: str) -> Path:
+        plain = _PLAIN.fullmatch(id) is not None
+        return self._folder / f"{id if plain else '~' + hashlib.sha256(id.encode()).hexdigest()[:24]}.db"
+
+
+def denied(client: Client, action: str) -> Unauthorized | Forbidden:
+    """The error for a caller without the right to do something."""
+    return Unauthorized(action) if client.is_anonymous else Forbidden(action)
+
+
+def _made(
+    id: str, path: Path, client: Client, owner: list[str], annotations: Mapping[str, Any] | None
+) -> Catalog:
+    # What lies there without an entry was left by a creation that was interrupted.
+    _remove_files(path)
+    catalog = Catalog.create(id, path)
+    with catalog.write(client, alters=True, admit_all=True) as writing:
+        writing.change_model(initial_model(owner, annotations, lambda: writing.rids()[0]))
+    return catalog
+
+
+def _remove_files(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return stored_time(time.time_ns() // 1000)
+
+
+def _present(connection: Connection, id: str) -> Entry:
+    found = registry.find(connection, id)
+    if found is None or found.deleted_on is not None:
+        raise NotFound(f"catalog {id}")
+    return found
+
+
+def _own_alias(connection: Connection, client: Client, id: str) -> Entry:
+    found = registry.find(connection, id)
+    if found is None or found.is_catalog:
+        raise NotFound(f"alias {id}")
+    if client.roles.isdisjoint(found.owner):
+        raise denied(client, f"access alias {id}")
+    return found
+
+
+def _alias_document(entry: Entry) -> dict[str, Any]:
+    return {"id": entry.id, "owner": list(entry.owner), "alias_target": entry.alias_target}
+
+
+def _owner(client: Client, document: Mapping[str, Any]) -> list[str]:
+    owner = document.get("owner")
+    if owner is None:
+        owner = [client.id] if client.id is not None else []
+    if isinstance(owner, str):
+        owner = [owner]
+    if not isinstance(owner, list) or not all(isinstance(role, str) for role in owner):
+        raise BadRequest("owner must be a list of strings.")
+    if client.roles.isdisjoint(owner):
+        raise Conflict("The owner list must contain a role of the caller.")
+    return owner
+
+
+def _claim(connection: Connection, client: Client, document: Mapping[str, Any]) -> str:
+    id = _id_or_none(document.get("id"), "id")
+    if id is None:
+        return registry.next_serial(connection)
+    if id == "0":
+        raise Conflict('The id "0" is reserved.')
+    found = registry.find(connection, id)
+    if found is None:
+        return id
+    if found.deleted_on is None and client.roles.isdisjoint(found.owner):
+        raise Forbidden(f'The id "{id}" belongs to somebody else.')
+    raise Conflict(f'The id "{id}" is in use or was used before.')
+
+
+def _target(connection: Connection, document: Mapping[str, Any]) -> str | None:
+    target = _id_or_none(document.get("alias_target"), "alias_target")
+    if target is None:
+        return None
+    found = registry.find(connection, target)
+    if found is None or not found.is_catalog or found.deleted_on is not None:
+        raise Conflict(f'The alias target "{target}" is no catalog.')
+    return target
+
+
+def _id_or_none(value: Any, what: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value) or len(str(value)) > 200:
+        raise BadRequest(f"{what} must be a non-empty string.")
+    return str(value)
+
+
+def _text(document: Mapping[str, Any], name: str) -> str | None:
+    value = document.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"{name} must be a string.")
+    return value

@@ -1,0 +1,304 @@
+"""Run read and write plans on one catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from deriva_server.access.rights import RowAccess
+from deriva_server.catalogs.catalog import Reading, Writing
+from deriva_server.errors import BadRequest, NotFound
+from deriva_server.grammar.nodes import DataPath
+from deriva_server.model.elements import Column, Table
+from deriva_server.model.types import is_serial
+from deriva_server.model.values import Stored, stored_from_json
+from deriva_server.names import decode_id, normal_rid, stored_time
+from deriva_server.plan.bind import bind, bind_path
+from deriva_server.plan.relation import Format
+from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
+from deriva_server.sql import rows as statements
+from deriva_server.sql.compile import compile_read, compile_rids
+
+Row = tuple[Stored, ...]
+"""Values of one input row, in the order of the fields of a plan."""
+
+
+def access(reading: Reading) -> RowAccess:
+    """What the caller may do with rows."""
+    return RowAccess(reading.rights, is_past=reading.as_of is not None)
+
+
+def read(
+    reading: Reading, request: DataPath, form: Format, limit: int | None = None
+) -> tuple[list[str], Iterator[list[str]]]:
+    """Run a read.
+
+    Returns
+    -------
+    names : list of str
+        Names of the outputs.
+    pieces : iterator of lists of str
+        One text per row, some rows at a time, while the reading lasts.
+
+    Raises
+    ------
+    BadRequest, Conflict, Forbidden, Unauthorized
+        As the request deserves.
+    """
+    allowed = access(reading)
+    query = bind(allowed.model, request, limit)
+    allowed.check_read(query)
+    statement = compile_read(query, lambda table: _source(reading, table), form, allowed.summary(query))
+    return [output.name for output in query.outputs], statements.texts(reading.connection, statement)
+
+
+def insert(writing: Writing, plan: Insert, rows: Sequence[Row], form: Format) -> list[str]:
+    """Insert rows; returns the texts of the rows inserted, in input order.
+
+    Raises
+    ------
+    BadRequest
+        If two input rows agree on all key columns.
+    Conflict
+        If a key, a reference or a missing value forbids it.
+    Forbidden, Unauthorized
+        If the caller lacks a right.
+    """
+    allowed = access(writing)
+    allowed.check_insert(plan, _references(plan.table, plan.given, rows))
+    _refuse_twins(plan, rows)
+    rids = _insert(writing, plan, rows, allowed)
+    if not rids:
+        return []
+    moment = stored_time(writing.now)
+    written_at = moment if plan.skip else None
+    once = list(dict.fromkeys(rids))
+    return statements.by_rids(
+        writing.connection, plan.table, plan.table.columns, once, form, written_at=written_at
+    )
+
+
+def update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[int]:
+    """Update rows; returns the indexes of the input rows, once for each row that they changed.
+
+    Raises
+    ------
+    BadRequest
+        If two input rows have the same key values.
+    Conflict
+        If a key, a reference or a missing value forbids it.
+    Forbidden, Unauthorized
+        If the caller lacks a right.
+    """
+    allowed = access(writing)
+    shifted = [row[len(plan.keys) :] for row in rows]
+    allowed.check_update(plan, _references(plan.table, plan.targets, shifted))
+    return [index for index, _ in _update(writing, plan, rows)]
+
+
+def upsert(writing: Writing, plan: Upsert, rows: Sequence[Row], form: Format) -> list[str]:
+    """Update the rows that exist and insert the others; rows hold the fields of the insert plan.
+
+    Returns
+    -------
+    list of str
+        Texts of the updated rows, then of the inserted ones.
+    """
+    allowed = access(writing)
+    references = _references(plan.insert.table, plan.insert.given, rows)
+    at = {field.name: index for index, field in enumerate(plan.insert.given)}
+    fields = [at[field.name] for field in plan.update.keys + plan.update.targets]
+    changes = [tuple(row[index] for index in fields) for row in rows]
+    allowed.check_update(plan.update, references)
+    changed = _update(writing, plan.update, changes)
+    known = {index for index, _ in changed}
+    fresh = [row for index, row in enumerate(rows) if index not in known]
+    if fresh:
+        allowed.check_insert(plan.insert, references)
+    rids = list(dict.fromkeys(rid for _, rid in changed)) + _insert(writing, plan.insert, fresh, allowed)
+    table = plan.insert.table
+    return statements.by_rids(writing.connection, table, table.columns, rids, form) if rids else []
+
+
+def delete(writing: Writing, request: DataPath) -> int:
+    """Delete the rows of the table that a path ends at; returns how many.
+
+    Raises
+    ------
+    NotFound
+        If the path selects none.
+    Conflict
+        If other rows refer to them.
+    Forbidden, Unauthorized
+        If the caller lacks a right.
+    """
+    allowed = access(writing)
+    joined = bind_path(allowed.model, request.path)
+    allowed.check_path(joined)
+    allowed.check_delete(joined.table)
+    rids = statements.column(writing.connection, compile_rids(joined, lambda table: _source(writing, table)))
+    if not rids:
+        raise NotFound("entities matching request path")
+    writing.data_changed(joined.table)
+    return statements.delete(writing.connection, writing.model, joined.table, rids)
+
+
+def clear(writing: Writing, request: DataPath) -> int:
+    """Set columns of the selected rows to NULL; returns how many rows; errors as in `delete`."""
+    allowed = access(writing)
+    plan: Clear = plan_clear(allowed.model, request)
+    allowed.check_path(plan.joined)
+    allowed.check_clear(plan.joined.table, plan.columns)
+    rids = statements.column(writing.connection, compile_rids(plan.joined, lambda table: _source(writing, table)))
+    if not rids:
+        raise NotFound("entities matching request path")
+    table = plan.joined.table
+    writing.data_changed(table)
+    nothing = (None,) * len(plan.columns)
+    statements.update(
+        writing.connection, writing.model, table, plan.columns, [(rid, nothing) for rid in rids], _moment(writing)
+    )
+    return len(rids)
+
+
+def _source(reading: Reading, table: Table) -> statements.Source:
+    """The rows of a table, hidden columns included."""
+    return reading.source(_whole(reading, table))
+
+
+def _whole(reading: Reading, table: Table) -> Table:
+    return reading.model.schemas[table.schema].tables[table.name]
+
+
+def _moment(writing: Writing) -> tuple[str, str | None]:
+    return stored_time(writing.now), writing.client.id
+
+
+def _references(table: Table, fields: Sequence[Field], rows: Iterable[Row]) -> list[str]:
+    """Names of the foreign keys that some row gives a value for."""
+    given = {field.column.name: at for at, field in enumerate(fields)}
+    concerned = [fkey for fkey in table.foreign_keys if any(name in given for name in fkey.columns)]
+    if not concerned:
+        return []
+    used = {at for row in rows for at in given.values() if row[at] is not None}
+    return [fkey.name for fkey in concerned if any(given.get(name) in used for name in fkey.columns)]
+
+
+def _refuse_twins(plan: Insert, rows: Sequence[Row]) -> None:
+    indexes = plan.distinguishing
+    if not indexes:
+        return
+    seen: set[Row] = set()
+    for row in rows:
+        values = tuple(row[at] for at in indexes)
+        if None in values:
+            continue
+        if values in seen:
+            raise BadRequest(f"Two input rows have the same key values {values!r}.")
+        seen.add(values)
+
+
+def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> list[str]:
+    """Insert and return the RIDs in input order, those of dropped rows included."""
+    if not rows:
+        return []
+    table = _whole(writing, plan.table)
+    given = {field.column.name: [row[at] for row in rows] for at, field in enumerate(plan.given)}
+    columns: dict[str, Sequence[Stored]] = {
+        column.name: given[column.name] if column.name in given else _filled(writing, column, len(rows))
+        for column in table.columns
+    }
+    rids = _rids(writing, plan, given.get("RID"), len(rows), allowed)
+    moment, client = _moment(writing)
+    columns["RID"] = rids
+    for name, value in (("RCT", moment), ("RMT", moment), ("RCB", client), ("RMB", client)):
+        columns[name] = [value if own is None else own for own in given.get(name, [None] * len(rows))]
+    for name in plan.templated:
+        columns[name] = [
+            value.replace("{RID}", rid, 1) if isinstance(value, str) else value
+            for value, rid in zip(columns[name], rids, strict=True)
+        ]
+    for column in table.columns:
+        if not column.nullok and None in columns[column.name]:
+            raise statements.null_conflict(table, column.name)
+    complete = list(zip(*(columns[column.name] for column in table.columns), strict=True))
+    writing.data_changed(table)
+    statements.insert(writing.connection, writing.model, table, complete, skip=plan.skip)
+    return rids
+
+
+def _filled(writing: Writing, column: Column, count: int) -> Sequence[Stored]:
+    if is_serial(column.type):
+        return list(writing.serials(column.rid, count))
+    value = None if column.default is None else stored_from_json(column.type, column.default)
+    return [value] * count
+
+
+def _rids(
+    writing: Writing, plan: Insert, given: Sequence[Stored] | None, count: int, allowed: RowAccess
+) -> list[str]:
+    """RIDs of new rows; leases on explicit ones are used up."""
+    if given is None:
+        return writing.rids(count)
+    explicit = [rid for rid in given if isinstance(rid, str)]
+    fresh = iter(writing.rids(count - len(explicit)))
+    rids = [rid if isinstance(rid, str) else next(fresh) for rid in given]
+    leased = _use_leases(writing, plan.table, explicit)
+    if leased < len(set(explicit)) and not allowed.is_owner:
+        raise allowed.denied("give RIDs that you do not hold a lease on")
+    writing.reserve_beyond(max((_number(rid) for rid in explicit), default=0))
+    return rids
+
+
+def _number(rid: str) -> int:
+    try:
+        number = decode_id(rid)
+    except ValueError:
+        return 0
+    # A number at the very end of the range would leave none for the rows to come.
+    return number if number < 1 << 62 else 0
+
+
+def _use_leases(writing: Writing, table: Table, rids: Sequence[str]) -> int:
+    schema = writing.model.schemas.get("public")
+    leases = schema.tables.get("ERMrest_RID_Lease") if schema is not None else None
+    if leases is None or leases.rid == table.rid or not rids:
+        return 0
+    used = statements.use_leases(writing.connection, leases, writing.client.id, rids)
+    if used:
+        writing.data_changed(leases)
+    return used
+
+
+def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """Update and return index of input row and RID of each changed row."""
+    width = len(plan.keys)
+    key_columns = [field.column for field in plan.keys]
+    keys = [_normal_key(key_columns, row[:width]) for row in rows]
+    if len(set(keys)) != len(keys):
+        raise BadRequest("Two input rows have the same key values.")
+    found = statements.matching(writing.connection, plan.table, key_columns, keys)
+    if not found:
+        return []
+    changes = [(rid, rows[index][width:]) for index, rid in found]
+    targets = [(at, field) for at, field in enumerate(plan.targets) if field.column.name != "RCT"]
+    for at, field in targets:
+        if not field.column.nullok and any(values[at] is None for _, values in changes):
+            raise statements.null_conflict(plan.table, field.column.name)
+    writing.data_changed(plan.table)
+    statements.update(
+        writing.connection,
+        writing.model,
+        plan.table,
+        [field.column for _, field in targets],
+        [(rid, tuple(values[at] for at, _ in targets)) for rid, values in changes],
+        _moment(writing),
+    )
+    return found
+
+
+def _normal_key(columns: Sequence[Column], key: Row) -> Row:
+    """Key values as stored, RIDs in their normal spelling."""
+    return tuple(
+        normal_rid(value) if column.name == "RID" and isinstance(value, str) else value
+        for column, value in zip(columns, key, strict=True)
+    )

@@ -1,0 +1,128 @@
+"""The service, its catalogs and aliases: ``/``, ``/catalog``, ``/alias``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from werkzeug.datastructures import Headers
+
+from deriva_server.catalogs.registry import Registry, denied
+from deriva_server.ermrest.call import Call, json_body, json_reply
+from deriva_server.errors import BadRequest, Forbidden, MethodNotAllowed
+from deriva_server.grammar.options import Options
+from deriva_server.http.message import Request, Response
+from deriva_server.model.document import FEATURES
+from deriva_server.names import encode_id
+
+
+def advertisement() -> Response:
+    """What the service is and can do."""
+    try:
+        release = version("deriva-ml")
+    except PackageNotFoundError:
+        release = "0"
+    return json_reply({"version": release, "features": FEATURES})
+
+
+def _object_body(request: Request) -> Mapping[str, Any]:
+    body = json_body(request)
+    if body is None:
+        return {}
+    if not isinstance(body, Mapping):
+        raise BadRequest("The body must be a JSON object.")
+    return body
+
+
+def create_catalog(registry: Registry, request: Request) -> Response:
+    """``POST /catalog``."""
+    if request.method != "POST":
+        raise MethodNotAllowed(f"{request.method} on /catalog")
+    return _created(request, registry.create_catalog(request.client, _object_body(request)))
+
+
+def create_alias(registry: Registry, request: Request) -> Response:
+    """``POST /alias``."""
+    if request.method != "POST":
+        raise MethodNotAllowed(f"{request.method} on /alias")
+    return _created(request, registry.create_alias(request.client, _object_body(request)))
+
+
+def _created(request: Request, id: str) -> Response:
+    headers = Headers([("Location", f"/ermrest/catalog/{id}")])
+    if (request.headers.get("Accept") or "").strip() == "text/plain":
+        headers["Content-Type"] = "text/plain"
+        return Response(201, headers, f"{id}\n".encode())
+    return json_reply({"id": id}, 201, headers)
+
+
+def alias(registry: Registry, request: Request, id: str) -> Response:
+    """``GET``, ``PUT`` and ``DELETE /alias/ID``."""
+    match request.method:
+        case "GET" | "HEAD":
+            return json_reply(registry.alias(request.client, id))
+        case "PUT":
+            document, is_new = registry.put_alias(request.client, id, _object_body(request))
+            headers = Headers([("Location", f"/ermrest/alias/{id}")]) if is_new else None
+            return json_reply(document, 201 if is_new else 200, headers)
+        case "DELETE":
+            registry.delete_alias(request.client, id)
+            return Response(204)
+    raise MethodNotAllowed(f"{request.method} on an alias")
+
+
+def catalog(call: Call, registry: Registry, options: Options) -> Response:
+    """``GET``, ``POST`` and ``DELETE /catalog/N``."""
+    match call.request.method:
+        case "GET" | "HEAD":
+            return _document(call)
+        case "DELETE":
+            return _delete(call, registry)
+        case "POST":
+            if "vacuum" not in options and "analyze" not in options:
+                raise BadRequest("A POST to a catalog needs ?vacuum or ?analyze.")
+            with call.read() as reading:
+                call.require_owner(reading)
+            return Response(204)
+    raise MethodNotAllowed(f"{call.request.method} on a catalog")
+
+
+def _delete(call: Call, registry: Registry) -> Response:
+    if call.as_of is not None:
+        raise Forbidden("deletion of a catalog at a previous revision")
+    if call.resolved.entry.is_catalog:
+        with call.read() as reading:
+            call.fresh(reading.version)
+            if not reading.rights.catalog("owner"):
+                raise denied(call.request.client, f"delete catalog {call.resolved.entry.id}")
+    registry.delete(call.request.client, call.resolved.entry.id)
+    return Response(204)
+
+
+def _document(call: Call) -> Response:
+    entry, target = call.resolved.entry, call.resolved.target
+    with call.read() as reading:
+        answer = call.fresh(reading.version)
+        if answer is not None:
+            return answer
+        documents = call.documents(reading)
+        document: dict[str, Any] = {
+            "id": entry.id,
+            "snaptime": encode_id(reading.snaptime),
+            "annotations": dict(reading.model.annotations),
+            "rights": documents.catalog_rights(),
+            "features": FEATURES,
+        }
+        if reading.rights.owns(None):
+            document["acls"] = documents.catalog_acls(reading.model)
+        headers = call.validators(reading.version)
+    shown = {
+        "name": entry.name or target.name,
+        "description": entry.description or target.description,
+        "is_persistent": target.is_persistent or None,
+        "clone_source": target.clone_source,
+        "alias_target": entry.alias_target,
+    }
+    document |= {name: value for name, value in shown.items() if value is not None}
+    return json_reply(document, 200, headers)

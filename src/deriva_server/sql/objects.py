@@ -1,0 +1,445 @@
+"""Statements of the object directory: names, versions with their metadata, upload jobs.
+
+Rows are never taken away while anything could still refer to them: deleted names and versions stay, marked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from deriva_server.errors import DeploymentError
+from deriva_server.sql.connect import Connection, Database
+
+FORMAT = 1
+"""Format number of the directory; a newer one is refused."""
+
+Acls = Mapping[str, Sequence[str]]
+
+NAMESPACE, OBJECT = "namespace", "object"
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS hatrac_format (format INTEGER NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS hatrac_name (
+        id INTEGER PRIMARY KEY,
+        parent INTEGER REFERENCES hatrac_name (id),
+        path TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        deleted INTEGER NOT NULL DEFAULT 0,
+        acls TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS hatrac_name_parent ON hatrac_name (parent)",
+    """CREATE TABLE IF NOT EXISTS hatrac_version (
+        id INTEGER PRIMARY KEY,
+        name INTEGER NOT NULL REFERENCES hatrac_name (id),
+        version TEXT NOT NULL,
+        blob TEXT NOT NULL,
+        length INTEGER NOT NULL,
+        content_type TEXT,
+        content_disposition TEXT,
+        md5 TEXT,
+        sha256 TEXT,
+        acls TEXT NOT NULL,
+        deleted INTEGER NOT NULL DEFAULT 0,
+        moved INTEGER REFERENCES hatrac_version (id),
+        UNIQUE (name, version)
+    )""",
+    "CREATE INDEX IF NOT EXISTS hatrac_version_blob ON hatrac_version (blob)",
+    """CREATE TABLE IF NOT EXISTS hatrac_job (
+        id TEXT PRIMARY KEY,
+        name INTEGER NOT NULL REFERENCES hatrac_name (id),
+        chunk_length INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        content_type TEXT,
+        content_disposition TEXT,
+        md5 TEXT,
+        sha256 TEXT,
+        acls TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS hatrac_job_name ON hatrac_job (name)",
+)
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A namespace or an object; `path` begins with a slash and is the escaped spelling."""
+
+    id: int
+    path: str
+    kind: str
+    deleted: bool
+    acls: Acls
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it is a namespace, not an object."""
+        return self.kind == NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is told about content; digests in hexadecimal."""
+
+    content_type: str | None = None
+    content_disposition: str | None = None
+    md5: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One content of an object.
+
+    Parameters
+    ----------
+    id : int
+        Ascends in the order of creation.
+    name : int
+        Id of the object.
+    version : str
+        As in URLs.
+    blob : str
+        Key of the bytes in the back end.
+    moved : int or None
+        Id of the version that took its place when the object was renamed.
+    """
+
+    id: int
+    name: int
+    version: str
+    blob: str
+    length: int
+    metadata: Metadata
+    acls: Acls
+    deleted: bool = False
+    moved: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An upload in chunks that is not finished."""
+
+    id: str
+    name: int
+    chunk_length: int
+    length: int
+    metadata: Metadata = field(default_factory=Metadata)
+    acls: Acls = field(default_factory=dict)
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return -(-self.length // self.chunk_length)
+
+    def size(self, index: int) -> int:
+        """Bytes of one chunk."""
+        return min(self.chunk_length, self.length - index * self.chunk_length)
+
+
+def open_directory(path: Path, root_acls: Acls) -> Database:
+    """The directory database, made with its root namespace when missing.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder exists.
+    root_acls : mapping
+        Rights on the root namespace if it has to be made.
+
+    Raises
+    ------
+    DeploymentError
+        If it was made by a newer release.
+    """
+    database = Database(path)
+    with database.read() as connection:
+        connection.raw.rollback()
+        if connection.raw.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
+            connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
+        known = connection.raw.exec_driver_sql(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'hatrac_format'"
+        ).scalar()
+    if not known:
+        with database.write() as connection:
+            _create(connection, root_acls)
+    with database.read() as connection:
+        found = connection.raw.exec_driver_sql("SELECT format FROM hatrac_format").scalar_one()
+    if found > FORMAT:
+        raise DeploymentError(
+            f"{path} has format {found}, this release knows formats up to {FORMAT}. "
+            "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
+        )
+    return database
+
+
+def _create(connection: Connection, root_acls: Acls) -> None:
+    for statement in _TABLES:
+        connection.raw.exec_driver_sql(statement)
+    if connection.raw.exec_driver_sql("SELECT count(*) FROM hatrac_format").scalar() == 0:
+        connection.raw.exec_driver_sql("INSERT INTO hatrac_format VALUES (?)", (FORMAT,))
+        add_name(connection, "/", None, NAMESPACE, root_acls)
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """A part of the transaction that is undone alone when it fails."""
+    try:
+        with connection.raw.begin_nested():
+            yield
+    except sa.exc.DBAPIError as error:
+        known = connection.dialect.translate(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+# names
+
+
+def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
+    """The names at some paths, deleted ones included."""
+    rows = connection.raw.execute(_NAMES_AT, {"paths": list(paths)})
+    return {row.path: _name(row) for row in rows}
+
+
+def name_by_id(connection: Connection, id_: int) -> Name:
+    """The name with an id."""
+    return _name(connection.raw.execute(_NAME_BY_ID, {"id": id_}).one())
+
+
+def add_name(connection: Connection, path: str, parent: int | None, kind: str, acls: Acls) -> Name:
+    """Take a free path."""
+    values = {"path": path, "parent": parent, "kind": kind, "acls": _dump(acls)}
+    id_ = connection.raw.execute(_ADD_NAME, values).scalar_one()
+    return Name(id_, path, kind, False, acls)
+
+
+def children(connection: Connection, parent: int) -> list[str]:
+    """Paths directly below a namespace that are not deleted, in order."""
+    return list(connection.raw.execute(_CHILDREN, {"parent": parent}).scalars())
+
+
+def names_below(connection: Connection, id_: int) -> list[tuple[int | None, Name]]:
+    """A name and everything below it that is not deleted, each with the id of its parent, parents first."""
+    return [(row.parent, _name(row)) for row in connection.raw.execute(_BELOW, {"id": id_})]
+
+
+def delete_names(connection: Connection, ids: Iterable[int]) -> None:
+    """Retire names for ever, with their versions and jobs."""
+    for batch in _batches(list(ids)):
+        connection.raw.execute(_DELETE_NAMES, {"ids": batch})
+        connection.raw.execute(_DELETE_VERSIONS_OF, {"ids": batch})
+        connection.raw.execute(_DELETE_JOBS_OF, {"ids": batch})
+
+
+def set_name_acls(connection: Connection, id_: int, acls: Acls) -> None:
+    """Replace the rights on a name."""
+    connection.raw.execute(_SET_NAME_ACLS, {"id": id_, "acls": _dump(acls)})
+
+
+# versions
+
+
+def current_version(connection: Connection, name: int) -> Version | None:
+    """The newest version of an object that is not deleted."""
+    row = connection.raw.execute(_CURRENT, {"name": name}).one_or_none()
+    return None if row is None else _version(row)
+
+
+def find_version(connection: Connection, name: int, version: str) -> Version | None:
+    """One version of an object, also a deleted one."""
+    row = connection.raw.execute(_VERSION, {"name": name, "version": version}).one_or_none()
+    return None if row is None else _version(row)
+
+
+def version_by_id(connection: Connection, id_: int) -> Version:
+    """The version with an id."""
+    return _version(connection.raw.execute(_VERSION_BY_ID, {"id": id_}).one())
+
+
+def versions_of(connection: Connection, names: Iterable[int]) -> list[Version]:
+    """Versions of some objects that are not deleted, oldest first."""
+    found: list[Version] = []
+    for batch in _batches(list(names)):
+        found += map(_version, connection.raw.execute(_VERSIONS_OF, {"names": batch}))
+    return found
+
+
+def add_version(
+    connection: Connection, name: int, version: str, blob: tuple[str, int], metadata: Metadata, acls: Acls
+) -> Version:
+    """Add a version; `blob` is the key of its bytes and their number."""
+    values = {"name": name, "version": version, "blob": blob[0], "length": blob[1], "acls": _dump(acls)}
+    id_ = connection.raw.execute(_ADD_VERSION, values | _metadata_values(metadata)).scalar_one()
+    return Version(id_, name, version, blob[0], blob[1], metadata, acls)
+
+
+def set_version_metadata(connection: Connection, id_: int, metadata: Metadata) -> None:
+    """Replace what is told about a version."""
+    connection.raw.execute(_SET_METADATA, {"id": id_} | _metadata_values(metadata))
+
+
+def set_version_acls(connection: Connection, id_: int, acls: Acls) -> None:
+    """Replace the rights on a version."""
+    connection.raw.execute(_SET_VERSION_ACLS, {"id": id_, "acls": _dump(acls)})
+
+
+def move_version(connection: Connection, id_: int, moved: int) -> None:
+    """Let a version stand for another from now on."""
+    connection.raw.execute(_MOVE_VERSION, {"id": id_, "moved": moved})
+
+
+def delete_version(connection: Connection, id_: int) -> None:
+    """Delete one version."""
+    connection.raw.execute(_DELETE_VERSION, {"id": id_})
+
+
+def unused_blobs(connection: Connection, blobs: Iterable[str]) -> set[str]:
+    """Those of `blobs` that no living version refers to."""
+    candidates = set(blobs)
+    used: set[str] = set()
+    for batch in _batches(list(candidates)):
+        used.update(connection.raw.execute(_USED, {"blobs": batch}).scalars())
+    return candidates - used
+
+
+# jobs
+
+
+def add_job(connection: Connection, job: Job) -> None:
+    """Begin an upload."""
+    values = {
+        "id": job.id,
+        "name": job.name,
+        "chunk_length": job.chunk_length,
+        "length": job.length,
+        "acls": _dump(job.acls),
+    }
+    connection.raw.execute(_ADD_JOB, values | _metadata_values(job.metadata))
+
+
+def find_job(connection: Connection, name: int, id_: str) -> Job | None:
+    """One unfinished upload of an object."""
+    row = connection.raw.execute(_JOB, {"name": name, "id": id_}).one_or_none()
+    return None if row is None else _job(row)
+
+
+def jobs_of(connection: Connection, names: Iterable[int]) -> list[Job]:
+    """Unfinished uploads of some objects."""
+    found: list[Job] = []
+    for batch in _batches(list(names)):
+        found += map(_job, connection.raw.execute(_JOBS_OF, {"names": batch}))
+    return found
+
+
+def delete_job(connection: Connection, id_: str) -> None:
+    """End an upload."""
+    connection.raw.execute(_DELETE_JOB, {"id": id_})
+
+
+def _many(statement: str, parameter: str) -> sa.TextClause:
+    return sa.text(statement).bindparams(sa.bindparam(parameter, expanding=True))
+
+
+_NAME_COLUMNS = "id, path, kind, deleted, acls"
+_METADATA_COLUMNS = "content_type, content_disposition, md5, sha256"
+_METADATA_VALUES = ":content_type, :content_disposition, :md5, :sha256"
+_VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls, deleted, moved"
+_JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls"
+
+_NAMES_AT = _many(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN :paths", "paths")
+_NAME_BY_ID = sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = :id")
+_ADD_NAME = sa.text(
+    "INSERT INTO hatrac_name (path, parent, kind, acls) VALUES (:path, :parent, :kind, :acls) RETURNING id"
+)
+_CHILDREN = sa.text("SELECT path FROM hatrac_name WHERE parent = :parent AND deleted = 0 ORDER BY path")
+_BELOW = sa.text(
+    "WITH RECURSIVE below (id) AS (SELECT id FROM hatrac_name WHERE id = :id UNION ALL"
+    " SELECT n.id FROM hatrac_name n JOIN below b ON n.parent = b.id WHERE n.deleted = 0)"
+    f" SELECT parent, {_NAME_COLUMNS} FROM hatrac_name WHERE id IN (SELECT id FROM below) ORDER BY length(path), path"
+)
+_DELETE_NAMES = _many("UPDATE hatrac_name SET deleted = 1 WHERE id IN :ids", "ids")
+_DELETE_VERSIONS_OF = _many("UPDATE hatrac_version SET deleted = 1 WHERE name IN :ids", "ids")
+_DELETE_JOBS_OF = _many("DELETE FROM hatrac_job WHERE name IN :ids", "ids")
+_SET_NAME_ACLS = sa.text("UPDATE hatrac_name SET acls = :acls WHERE id = :id")
+_CURRENT = sa.text(
+    f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = :name AND deleted = 0 ORDER BY id DESC LIMIT 1"
+)
+_VERSION = sa.text(f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = :name AND version = :version")
+_VERSION_BY_ID = sa.text(f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE id = :id")
+_VERSIONS_OF = _many(
+    f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name IN :names AND deleted = 0 ORDER BY id", "names"
+)
+_ADD_VERSION = sa.text(
+    f"INSERT INTO hatrac_version (name, version, blob, length, {_METADATA_COLUMNS}, acls)"
+    f" VALUES (:name, :version, :blob, :length, {_METADATA_VALUES}, :acls) RETURNING id"
+)
+_SET_METADATA = sa.text(
+    "UPDATE hatrac_version SET content_type = :content_type, content_disposition = :content_disposition,"
+    " md5 = :md5, sha256 = :sha256 WHERE id = :id"
+)
+_SET_VERSION_ACLS = sa.text("UPDATE hatrac_version SET acls = :acls WHERE id = :id")
+_MOVE_VERSION = sa.text("UPDATE hatrac_version SET moved = :moved WHERE id = :id")
+_DELETE_VERSION = sa.text("UPDATE hatrac_version SET deleted = 1 WHERE id = :id")
+_USED = _many(
+    "SELECT DISTINCT blob FROM hatrac_version WHERE blob IN :blobs AND deleted = 0 AND moved IS NULL", "blobs"
+)
+_ADD_JOB = sa.text(
+    f"INSERT INTO hatrac_job (id, name, chunk_length, length, {_METADATA_COLUMNS}, acls)"
+    f" VALUES (:id, :name, :chunk_length, :length, {_METADATA_VALUES}, :acls)"
+)
+_JOB = sa.text(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name = :name AND id = :id")
+_JOBS_OF = _many(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name IN :names ORDER BY id", "names")
+_DELETE_JOB = sa.text("DELETE FROM hatrac_job WHERE id = :id")
+
+
+def _batches(values: list[Any]) -> Iterator[list[Any]]:
+    """Databases limit how many parameters a statement may have."""
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
+
+
+def _dump(acls: Acls) -> str:
+    return json.dumps({name: list(roles) for name, roles in acls.items() if roles})
+
+
+def _metadata_values(metadata: Metadata) -> dict[str, str | None]:
+    return {
+        "content_type": metadata.content_type,
+        "content_disposition": metadata.content_disposition,
+        "md5": metadata.md5,
+        "sha256": metadata.sha256,
+    }
+
+
+def _metadata(row: Any) -> Metadata:
+    return Metadata(row.content_type, row.content_disposition, row.md5, row.sha256)
+
+
+def _name(row: Any) -> Name:
+    return Name(row.id, row.path, row.kind, bool(row.deleted), json.loads(row.acls))
+
+
+def _version(row: Any) -> Version:
+    return Version(
+        row.id,
+        row.name,
+        row.version,
+        row.blob,
+        row.length,
+        _metadata(row),
+        json.loads(row.acls),
+        bool(row.deleted),
+        row.moved,
+    )
+
+
+def _job(row: Any) -> Job:
+    return Job(row.id, row.name, row.chunk_length, row.length, _metadata(row), json.loads(row.acls))

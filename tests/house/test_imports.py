@@ -1,0 +1,65 @@
+"""Importing is cheap, and heavy libraries stay behind their doors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = [
+    "pandas",
+    "sklearn",
+    "torch",
+    "tensorflow",
+    "hydra",
+    "hydra_zen",
+    "papermill",
+    "sqlalchemy",
+    "deriva",
+    "numpy",
+]
+MOST_SECONDS = 0.25
+
+PROGRAM = """
+import json, resource, sys
+def used():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+before = used()
+{statement}
+print(json.dumps([used() - before, [name for name in {heavy} if name in sys.modules]]))
+"""
+
+
+def _run(statement: str) -> tuple[float, list[str]]:
+    program = PROGRAM.format(statement=statement, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    seconds, loaded = json.loads(done.stdout)
+    return seconds, loaded
+
+
+def test_importing_the_package_costs_next_to_nothing() -> None:
+    tries = [_run("import deriva_ml") for _ in range(3)]
+    assert min(seconds for seconds, _ in tries) < MOST_SECONDS
+    assert tries[0][1] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from deriva_ml.execution import ExecutionConfiguration",
+        "from deriva_ml.dataset.aux_classes import DatasetSpec",
+        "from deriva_ml.execution.state_store import ExecutionStatus",
+        "from deriva_ml.core.enums import MLAsset, BuiltinTypes",
+        "from deriva_ml.core.definitions import ColumnDefinition, DerivaMLException",
+        "from deriva_ml import DerivaMLConfig, RID, AssetFilePath, FeatureRecord, TableDefinition",
+    ],
+)
+def test_what_needs_no_catalog_loads_no_client(statement: str) -> None:
+    assert _run(statement)[1] == []
+
+
+def test_opening_the_front_door_loads_no_data_science() -> None:
+    assert _run("from deriva_ml import DerivaML")[1] == ["deriva"]
