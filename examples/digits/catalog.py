@@ -29,12 +29,16 @@ def create(folder: Path) -> DerivaML:
         ml.add_term("Digit_Class", str(digit), f"The digit {digit}")
     ml.create_asset(
         "Image",
-        column_defs=[ColumnDefinition(name="Position", type=BuiltinTypes.int4, comment="Row in the source set")],
+        column_defs=[
+            ColumnDefinition(name="Position", type=BuiltinTypes.int4, comment="Row in the source set")
+        ],
         referenced_tables=["Subject"],
         comment="8 by 8 pixel images of handwritten digits",
         update_navbar=False,
     )
-    ml.create_feature("Image", "Digit", terms=["Digit_Class"], comment="What was written", update_navbar=False)
+    ml.create_feature(
+        "Image", "Digit", terms=["Digit_Class"], comment="What was written", update_navbar=False
+    )
     ml.create_feature(
         "Image",
         "Predicted_Digit",

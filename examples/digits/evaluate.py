@@ -35,7 +35,10 @@ def evaluate(ml: DerivaML, dataset_rid: str, version: str, model_rid: str) -> tu
             ]
         )
         table = exe.asset_file_path(
-            MLAsset.execution_asset, "predictions.csv", asset_types=[], description="Predictions on the test set"
+            MLAsset.execution_asset,
+            "predictions.csv",
+            asset_types=[],
+            description="Predictions on the test set",
         )
         with table.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -45,7 +48,10 @@ def evaluate(ml: DerivaML, dataset_rid: str, version: str, model_rid: str) -> tu
         display = ConfusionMatrixDisplay.from_predictions(labels, predicted)
         display.figure_.savefig(
             exe.asset_file_path(
-                MLAsset.execution_asset, "confusion_matrix.png", asset_types=[], description="Confusion matrix"
+                MLAsset.execution_asset,
+                "confusion_matrix.png",
+                asset_types=[],
+                description="Confusion matrix",
             )
         )
         plt.close(display.figure_)

@@ -23,7 +23,9 @@ def ingest(ml: DerivaML) -> str:
 
     with (
         TemporaryDirectory() as raw,
-        ml.create_execution(ExecutionConfiguration(workflow=workflow, description="UCI digits, all 1,797")) as exe,
+        ml.create_execution(
+            ExecutionConfiguration(workflow=workflow, description="UCI digits, all 1,797")
+        ) as exe,
     ):
         labels = []
         for position, (pixels, digit) in enumerate(

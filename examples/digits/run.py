@@ -23,7 +23,9 @@ from deriva_ml.lineage import as_text
 def main() -> int:
     """Run every step in its own execution and show how the result came to be."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("demo"), help="deployment folder, made when missing")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("demo"), help="deployment folder, made when missing"
+    )
     folder = parser.parse_args().folder.resolve()
     started = time.monotonic()
     try:
@@ -57,7 +59,9 @@ def main() -> int:
     print("How predictions.csv came to be:\n")
     print(as_text(ml.lookup_lineage(predictions)))
     print(f"\nEverything lies in {folder}. To go on:\n")
-    print(f"  {sys.executable} -c \"from deriva_ml import DerivaML; print(DerivaML('{folder}', {ml.catalog_id}))\"")
+    print(
+        f"  {sys.executable} -c \"from deriva_ml import DerivaML; print(DerivaML('{folder}', {ml.catalog_id}))\""
+    )
     print(f"  {Path(sys.executable).parent / 'deriva-ml'} serve {folder}")
     print(f"  sqlite3 {folder}/catalogs/{ml.catalog_id}.db 'SELECT RID, Description, Status FROM Execution'")
     return 0

@@ -31,7 +31,9 @@ def load(bag: DatasetBag) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 def train(ml: DerivaML, dataset_rid: str, version: str) -> str:
     """Fit a small neural network, keep its metrics and learning curve; return the execution's RID."""
-    workflow = ml.create_workflow("Train digit classifier", "Training", "One hidden layer, trained epoch by epoch")
+    workflow = ml.create_workflow(
+        "Train digit classifier", "Training", "One hidden layer, trained epoch by epoch"
+    )
     config = ExecutionConfiguration(
         workflow=workflow,
         datasets=[DatasetSpec(rid=dataset_rid, version=version)],
@@ -47,11 +49,16 @@ def train(ml: DerivaML, dataset_rid: str, version: str) -> str:
             for epoch in tqdm(range(EPOCHS), "Training"):
                 model.partial_fit(pixels[~held_out], labels[~held_out], classes=np.unique(labels))
                 accuracy = model.score(pixels[held_out], labels[held_out])
-                history.append({"epoch": epoch, "loss": float(model.loss_), "validation_accuracy": float(accuracy)})
+                history.append(
+                    {"epoch": epoch, "loss": float(model.loss_), "validation_accuracy": float(accuracy)}
+                )
                 metrics.write(json.dumps(history[-1]) + "\n")
 
         path = exe.asset_file_path(
-            MLAsset.execution_asset, "model.pkl", asset_types=ExecAssetType.model_file, description="Fitted classifier"
+            MLAsset.execution_asset,
+            "model.pkl",
+            asset_types=ExecAssetType.model_file,
+            description="Fitted classifier",
         )
         Path(path).write_bytes(pickle.dumps(model))
 
@@ -62,7 +69,10 @@ def train(ml: DerivaML, dataset_rid: str, version: str) -> str:
         axis.legend()
         figure.savefig(
             exe.asset_file_path(
-                MLAsset.execution_asset, "learning_curve.png", asset_types=[], description="Loss and accuracy per epoch"
+                MLAsset.execution_asset,
+                "learning_curve.png",
+                asset_types=[],
+                description="Loss and accuracy per epoch",
             )
         )
         plt.close(figure)

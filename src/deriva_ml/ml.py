@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
-from deriva_ml import citation, legacy, storage, tables, vocabulary
+from deriva_ml import citation, experiment, legacy, storage, tables, vocabulary
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset import define as asset_tables
 from deriva_ml.connection import DerivaMLConfig, read_context
@@ -22,7 +22,7 @@ from deriva_ml.dataset import registry
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
 from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
-from deriva_ml.execution import commit, execution_snapshot, pending_summary, queries
+from deriva_ml.execution import commit, execution, execution_snapshot, pending_summary, queries
 from deriva_ml.feature import feature as features
 from deriva_ml.feature import values
 from deriva_ml.feature.record import Feature, FeatureRecord
@@ -426,6 +426,8 @@ class DerivaML:
 
     # Executions --------------------------------------------------------------------------------------------------
 
+    create_execution = _forward(execution.create_execution)
+    resume_execution = _forward(execution.resume_execution)
     lookup_execution = _forward(queries.lookup_execution)
     find_executions = _forward(queries.find_executions)
     find_executions_consuming = _forward(queries.find_executions_consuming)
@@ -438,6 +440,8 @@ class DerivaML:
     pending_summary = _forward(pending_summary.summarize_workspace)
     commit_pending_executions = _forward(commit.commit_many)
     lookup_lineage = _forward(lineage.lineage)
+    lookup_experiment = _forward(experiment.lookup_experiment)
+    find_experiments = _forward(experiment.find_experiments)
 
     # This disk ---------------------------------------------------------------------------------------------------
 

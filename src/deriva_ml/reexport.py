@@ -21,19 +21,21 @@ def names_in_stub(stub: str) -> dict[str, tuple[str, str]]:
     Parameters
     ----------
     stub : str
-        Text of the stub; its imports must be absolute.
+        Text of the stub: absolute imports, and second names such as ``ColumnDef = ColumnDefinition``.
 
     Returns
     -------
     dict
         Public name to (module, name in that module).
     """
-    return {
-        alias.asname or alias.name: (statement.module or "", alias.name)
-        for statement in ast.parse(stub).body
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-    }
+    found: dict[str, tuple[str, str]] = {}
+    for statement in ast.parse(stub).body:
+        if isinstance(statement, ast.ImportFrom):
+            module = statement.module or ""
+            found |= {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
+        elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name):
+            found |= {ast.unparse(target): found[statement.value.id] for target in statement.targets}
+    return found
 
 
 def from_stub(

@@ -38,7 +38,7 @@ def _size(folder: Path) -> _Size:
         folders += len(inner)
         for name in names:
             try:
-                status = os.lstat(os.path.join(place, name))
+                status = Path(place, name).lstat()
             except FileNotFoundError:
                 continue
             total, files, newest = total + status.st_size, files + 1, max(newest, status.st_mtime)

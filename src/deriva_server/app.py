@@ -50,7 +50,7 @@ class Application:
         except Exception:  # noqa: BLE001 - a defect must answer 500 and must not end the server
             _log.exception("%s %s failed", request.method, request.target)
             response = error_response(request, ServiceError("internal error, see the log of the server"))
-        return without_body(response) if request.method == "HEAD" else response
+        return finished(request, response)
 
     def _face(self, request: Request) -> Face:
         segment = request.path.lstrip("/").partition("/")[0].partition(";")[0]
@@ -72,16 +72,17 @@ def error_response(request: Request, error: ServiceError) -> Response:
     return Response(error.status, Headers([("Content-Type", kind), *error.headers]), text.encode())
 
 
-def without_body(response: Response) -> Response:
-    """The answer to HEAD: the headers of GET, its length included where it is known."""
+def finished(request: Request, response: Response) -> Response:
+    """Tell the length where it is known; the answer to HEAD is that to GET without its body."""
     body = response.body
     if isinstance(body, bytes | FilePart):
         if response.status not in (204, 304) and "Content-Length" not in response.headers:
             length = len(body) if isinstance(body, bytes) else body.length
             response.headers["Content-Length"] = str(length)
-    else:
+    elif request.method == "HEAD":
         close_body(body)
-    response.body = b""
+    if request.method == "HEAD":
+        response.body = b""
     return response
 
 

@@ -6,6 +6,8 @@ The raw request target is handed on, because percent-escapes are significant to 
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -260,7 +262,7 @@ class RunningServer:
     def wait(self) -> None:
         """Block until closed."""
         while self._thread.is_alive():
-            self._thread.join(timeout=1)
+            self._thread.join(timeout=0.5)
 
     def _drop(self) -> None:
         """Runs in the thread of the server: close every socket, so that its loop ends."""
@@ -297,11 +299,11 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
         If the address is taken.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    listening = _listen(host, port)
     try:
         server = waitress.server.create_server(
             WsgiApplication(handle, max_body),
-            host=host,
-            port=port,
+            sockets=[listening],
             threads=threads,
             ident="deriva-server",
             recv_bytes=1 << 18,
@@ -313,8 +315,27 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
             clear_untrusted_proxy_headers=True,
             map={},
         )
+    except BaseException:
+        listening.close()
+        raise
+    return RunningServer(server, host)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket on an address; bound here, because a failure inside waitress would leave its threads behind."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if os.name != "nt":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
     except OSError as error:
+        listening.close()
         raise DeploymentError(
             f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, 0 takes a free one."
         ) from error
-    return RunningServer(server, host)
+    except OverflowError as error:
+        listening.close()
+        raise DeploymentError(
+            f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535."
+        ) from error
+    return listening

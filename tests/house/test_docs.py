@@ -17,7 +17,11 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def _blocks(page: Path) -> list[tuple[str, str]]:
-    return [(note.strip(), code) for language, note, code in BLOCK.findall(page.read_text()) if language == "python"]
+    return [
+        (note.strip(), code)
+        for language, note, code in BLOCK.findall(page.read_text())
+        if language == "python"
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -35,7 +39,12 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     program.write_text("\n".join(runnable))
     environment = os.environ | {"HOME": str(tmp_path), "DERIVA_ML_ALLOW_DIRTY": "true"}
     done = subprocess.run(
-        [sys.executable, program.name], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, program.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
 

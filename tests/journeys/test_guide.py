@@ -10,10 +10,10 @@ import base64
 import hashlib
 import importlib.util
 import json
-import multiprocessing
-import os
 import pickle
 import signal
+import subprocess
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +63,7 @@ def _object(ml: DerivaML, table: str, name: str, content: bytes) -> dict[str, An
     path = Path(ml.working_dir) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    objects.put(ml.session.connection, path, url, md5=md5)
+    objects.put(ml._session.connection, path, url, md5=md5)
     return {"Filename": name, "URL": url, "Length": len(content), "MD5": md5}
 
 
@@ -72,9 +72,12 @@ def _dataset(ml: DerivaML, rid: str, members: list[str]) -> Any:
     _insert(ml, "deriva-ml:Dataset_Version", RID=f"{rid}-V", Dataset=rid, Version="0.1.0")
     snaptime = ml.catalog.get("/").json()["snaptime"]
     ml.catalog.put(
-        "/attributegroup/deriva-ml:Dataset_Version/RID;Snapshot", json=[{"RID": f"{rid}-V", "Snapshot": snaptime}]
+        "/attributegroup/deriva-ml:Dataset_Version/RID;Snapshot",
+        json=[{"RID": f"{rid}-V", "Snapshot": snaptime}],
     )
-    ml.catalog.put("/attributegroup/deriva-ml:Dataset/RID;Version", json=[{"RID": rid, "Version": f"{rid}-V"}])
+    ml.catalog.put(
+        "/attributegroup/deriva-ml:Dataset/RID;Version", json=[{"RID": rid, "Version": f"{rid}-V"}]
+    )
     dataset = ml.lookup_dataset(rid)
     dataset.add_dataset_members({"Image": members})
     return dataset
@@ -86,7 +89,9 @@ def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     catalog = create_ml_catalog(str(folder / "lab"), "retina")
     catalog.getCatalogModel().create_schema({"schema_name": "retina"})
     ml = DerivaML(str(folder / "lab"), catalog.catalog_id, working_dir=folder / "work")
-    ml.create_table(TableDefinition(name="Subject", columns=[ColumnDefinition(name="Name", type=BuiltinTypes.text)]))
+    ml.create_table(
+        TableDefinition(name="Subject", columns=[ColumnDefinition(name="Name", type=BuiltinTypes.text)])
+    )
     ml.create_vocabulary("Glaucoma_Grade", "How bad")
     for term in ("Mild", "Severe"):
         ml.add_term("Glaucoma_Grade", term, term)
@@ -106,9 +111,9 @@ def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     ml.add_dataset_element_type("Image")
     for term in ("Segmentation_Mask", "Derived"):
         ml.add_term("Asset_Type", term, term)
-    _insert(ml, "retina:Subject", RID="1-SUBJ", Name="A")
+    _insert(ml, "retina:Subject", RID="1-SBJ1", Name="A")
     for name in ("1-IMG1", "1-IMG2"):
-        _insert(ml, "retina:Image", RID=name, Subject="1-SUBJ", **_object(ml, "Image", f"{name}.png", PNG))
+        _insert(ml, "retina:Image", RID=name, Subject="1-SBJ1", **_object(ml, "Image", f"{name}.png", PNG))
     _insert(ml, "retina:Model", RID="2-GHI", **_object(ml, "Model", "pretrained.pt", b"weights"))
 
     _dataset(ml, "1-ABC", ["1-IMG1"]).release(VersionPart.minor, "First release")
@@ -137,7 +142,7 @@ def names(ml: DerivaML, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         "torch": _torch(),
         "train": lambda images: Net(),
         "model": Net(),
-        "subject_rid": "1-SUBJ",
+        "subject_rid": "1-SBJ1",
         "image_rid": "1-IMG1",
         "num_epochs": 3,
         "train_loader": None,
@@ -184,6 +189,13 @@ def test_configure(names: dict[str, Any]) -> None:
 
 def test_run_records_inputs_and_uploads_the_model(ml: DerivaML, names: dict[str, Any]) -> None:
     run("configure", names)
+    read: list[bytes] = []
+
+    def train(images: object) -> Net:
+        read.append(names["exe"].asset_paths["Model"][0].read_bytes())
+        return Net()
+
+    names["train"] = train
     run("run", names)
     exe = names["exe"]
     assert [row["RID"] for row in names["images"]] == ["1-IMG1"]
@@ -196,7 +208,8 @@ def test_run_records_inputs_and_uploads_the_model(ml: DerivaML, names: dict[str,
     }
     (given,) = exe.asset_paths["Model"]
     assert given == exe.working_dir / "downloaded-assets" / "Model" / "2-GHI" / "pretrained.pt"
-    assert Path(given.file_name).name == "pretrained.pt" and given.read_bytes() == b"weights"
+    assert Path(given.file_name).name == "pretrained.pt"
+    assert read == [b"weights"]
     assert [spec.rid for spec in exe.datasets] == ["1-ABC", "1-DEF"]
     (made,) = exe.list_assets(asset_role="Output")[:1]
     assert "best_model.pt" in {asset.filename for asset in exe.list_assets(asset_role="Output")}
@@ -206,12 +219,20 @@ def test_run_records_inputs_and_uploads_the_model(ml: DerivaML, names: dict[str,
 def test_asset_files(ml: DerivaML, names: dict[str, Any]) -> None:
     run("asset_files", names)
     exe = names["exe"]
-    made = {asset.filename: asset for asset in exe.list_assets(asset_role="Output") if asset.asset_table != "Execution_Metadata"}
+    made = {
+        asset.filename: asset
+        for asset in exe.list_assets(asset_role="Output")
+        if asset.asset_table != "Execution_Metadata"
+    }
     assert set(made) == {"classifier.pt", "processed.png", "scan_001.png", "mask.png", "scan.jpg"}
     assert set(made["mask.png"].asset_types) == {"Segmentation_Mask", "Derived", "Output_File"}
     assert set(made["classifier.pt"].asset_types) == {"Model", "Output_File"}
     scan = made["scan.jpg"].get_metadata()
-    assert (scan["Subject"], scan["Acquisition_Date"], scan["Acquisition_Time"]) == ("1-SUBJ", "2026-01-15", "14:30:00")
+    assert (scan["Subject"], scan["Acquisition_Date"], scan["Acquisition_Time"]) == (
+        "1-SBJ1",
+        "2026-01-15",
+        "14:30:00",
+    )
     assert made["scan.jpg"].description == "Preprocessed fundus image"
 
 
@@ -337,26 +358,32 @@ def test_exception_ends_failed_and_can_be_committed(ml: DerivaML, names: dict[st
     assert catalog_status(ml, exe.execution_rid)[0] == "Uploaded"
 
 
-def _killed_run(folder: str, catalog_id: str, working_dir: str, tell: Any) -> None:
-    ml = DerivaML(folder, catalog_id, working_dir=working_dir)
-    workflow = ml.create_workflow("Guide", "Training", "Killed")
-    with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Killed")) as exe:
-        exe.add_features(_records(ml))
-        exe.asset_file_path("Model", "killed.pt").write_bytes(b"survives")
-        tell.send(exe.execution_rid)
-        os.kill(os.getpid(), signal.SIGKILL)
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from deriva_ml import DerivaML, ExecutionConfiguration
+
+folder, catalog_id, working_dir, tell = sys.argv[1:]
+ml = DerivaML(folder, catalog_id, working_dir=working_dir)
+workflow = ml.create_workflow("Guide", "Training", "Killed")
+with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Killed")) as exe:
+    grade = ml.feature_record_class("Image", "Glaucoma_Grade")
+    exe.add_features([grade(Image="1-IMG1", Glaucoma_Grade="Mild")])
+    exe.asset_file_path("Model", "killed.pt").write_bytes(b"survives")
+    Path(tell).write_text(exe.execution_rid)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-def test_hard_crash(ml: DerivaML, names: dict[str, Any]) -> None:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    child = context.Process(
-        target=_killed_run, args=(str(ml.session.connection.host), str(ml.catalog_id), str(ml.working_dir), there)
+def test_hard_crash(ml: DerivaML, names: dict[str, Any], tmp_path: Path) -> None:
+    tell = tmp_path / "rid"
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED, str(ml.host_name), str(ml.catalog_id), str(ml.working_dir), str(tell)],
+        timeout=60,
+        check=False,
     )
-    child.start()
-    names["rid"] = here.recv()
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    assert child.returncode == -signal.SIGKILL
+    names["rid"] = tell.read_text()
     assert catalog_status(ml, names["rid"])[0] == "Running"
     names["ExecutionStatus"] = ExecutionStatus
     run("hard_crash", names)
@@ -404,7 +431,10 @@ def test_lineage(ml: DerivaML, names: dict[str, Any], capsys: pytest.CaptureFixt
     run(
         "lineage",
         names,
-        **{'"data.example.org"': repr(str(ml.session.connection.host)), 'catalog_id="1"': f"catalog_id={str(ml.catalog_id)!r}"},
+        **{
+            '"data.example.org"': repr(str(ml.host_name)),
+            'catalog_id="1"': f"catalog_id={str(ml.catalog_id)!r}",
+        },
     )
     assert capsys.readouterr().out.splitlines()[0] == f"Asset {description}"
     lineage = names["lineage"]
@@ -416,5 +446,6 @@ def test_lineage(ml: DerivaML, names: dict[str, Any], capsys: pytest.CaptureFixt
 def test_every_block_of_the_guide_is_run() -> None:
     used = Path(__file__).read_text()
     for path in BLOCKS.glob("*.py"):
-        assert f'run("{path.stem.partition("_")[2]}"' in used or f'"{path.stem.partition("_")[2]}",' in used, path
-
+        assert (
+            f'run("{path.stem.partition("_")[2]}"' in used or f'"{path.stem.partition("_")[2]}",' in used
+        ), path

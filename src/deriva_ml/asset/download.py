@@ -62,11 +62,12 @@ def download(
             "%s is replaced: its MD5 was %s, that of asset %s is %s.", target, present, row.get("RID"), md5
         )
     if use_cache and md5:
-        return _link(_cached(session, row, progress), target)
+        return _link(cached(session, row, progress), target)
     return _fetch(session, row, target, progress)
 
 
-def _cached(session: Session, row: Mapping[str, Any], progress: Any) -> Path:
+def cached(session: Session, row: Mapping[str, Any], progress: Any = None) -> Path:
+    """Return the file of an asset in the cache that all runs share; it is fetched when it is not there yet."""
     folder = cached_asset_dir(session.cache_dir, str(row["RID"]), str(row["MD5"]))
     file = folder / file_name_of(row)
     if not file.exists():

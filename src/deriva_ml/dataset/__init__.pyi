@@ -1,6 +1,14 @@
 from deriva_ml.configs.builders import DatasetSpecConfig as DatasetSpecConfig
 from deriva_ml.dataset.bag import DatasetBag as DatasetBag
 from deriva_ml.dataset.dataset import Dataset as Dataset
+from deriva_ml.dataset.draw import SelectionFunction as SelectionFunction
+from deriva_ml.dataset.draw import random_split as random_split
+from deriva_ml.dataset.draw import stratified_split as stratified_split
+from deriva_ml.dataset.split import PartitionInfo as PartitionInfo
+from deriva_ml.dataset.split import SplitResult as SplitResult
+from deriva_ml.dataset.split import SubsampleResult as SubsampleResult
+from deriva_ml.dataset.split import split_dataset as split_dataset
+from deriva_ml.dataset.split import subsample as subsample
 from deriva_ml.names import DatasetVersion as DatasetVersion
 from deriva_ml.names import VersionPart as VersionPart
 from deriva_ml.specs import DatasetSpec as DatasetSpec

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.build import read_model, rebuild
-from deriva_ml.bag.walk import name_of, reached
-from deriva_ml.dataset.export import policy
-from deriva_ml.dataset.view import DatasetView, children, lookup_row, parents
+from deriva_ml.bag.walk import name_of
+from deriva_ml.dataset.denormalize import WideView
+from deriva_ml.dataset.export import reach
+from deriva_ml.dataset.view import children, lookup_row, parents
 from deriva_ml.errors import DerivaMLDataError, DerivaMLDatasetNotFound, DerivaMLException
 from deriva_ml.feature.record import Feature
 from deriva_ml.names import ML_SCHEMA, RID, DatasetVersion, MLTable
@@ -113,7 +114,7 @@ class BagCatalog:
         return self.reader.rows(self.model.name_to_table(table))
 
 
-class DatasetBag(DatasetView):
+class DatasetBag(WideView):
     """A dataset in a downloaded bag; read-only, and usable without a network.
 
     Parameters
@@ -183,8 +184,12 @@ class DatasetBag(DatasetView):
 
     def reach(self) -> dict[tuple[str, str], set[str]]:
         """RIDs of all rows that belong to this dataset, by schema and table."""
-        rids = [self.dataset_rid, *self.list_dataset_children_rids(recurse=True)]
-        return reached(self.catalog.reader, policy(self.model), rids)
+        return reach(self.catalog.reader, self.dataset_rid)
+
+    def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
+        """Reader of the rows of this bag, and whether it has no others; for `Denormalizer`."""
+        self._reader(version)
+        return self.catalog.reader, self.dataset_rid == self.catalog.root_rid
 
     @property
     def path(self) -> Path:

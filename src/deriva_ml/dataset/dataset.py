@@ -6,18 +6,20 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag.walk import name_of, reached
+from deriva_ml.bag.walk import name_of
 from deriva_ml.dataset import download, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.export import policy
+from deriva_ml.dataset.denormalize import WideView
+from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.members import Members
-from deriva_ml.dataset.view import DatasetView, children, history, member_keys
+from deriva_ml.dataset.view import children, history, member_keys
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
 from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart
+from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
 from deriva_ml.specs import DatasetSpec
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 Version = DatasetVersion | str | None
 
 
-class Dataset(DatasetView):
+class Dataset(WideView):
     """A named, versioned collection of rows of the catalog.
 
     Every change makes its version a dev version (``0.1.0.post1.dev1``) or advances it; `release` gives that state a
@@ -39,15 +41,19 @@ class Dataset(DatasetView):
     dataset_rid : str
     row : dict, optional
         Its row, if it was read already.
+    maker : str, optional
+        Execution that is recorded with changes and releases for which none is named.
 
     Attributes
     ----------
     dataset_rid : str
     """
 
-    def __init__(self, session: Session, dataset_rid: str, row: Row | None = None) -> None:
+    def __init__(
+        self, session: Session, dataset_rid: str, row: Row | None = None, maker: str | None = None
+    ) -> None:
         super().__init__(dataset_rid)
-        self._session = session
+        self._session, self._maker = session, maker
         self._description = str((row or registry.lookup(session, dataset_rid, deleted=True))["Description"] or "")
 
     def __repr__(self) -> str:
@@ -91,7 +97,7 @@ class Dataset(DatasetView):
         others = [name for key, name in elements.items() if key != target and found[name]]
         if target in elements and not others:
             return found[elements[target]]
-        return reached(reader, policy(reader.model), own).get(target, set())
+        return reach(reader, self.dataset_rid).get(target, set())
 
     @property
     def description(self) -> str:
@@ -163,7 +169,7 @@ class Dataset(DatasetView):
             members,
             validate=validate,
             description=description,
-            execution_rid=execution_rid,
+            execution_rid=execution_rid or self._maker,
         )
 
     def delete_dataset_members(
@@ -171,7 +177,11 @@ class Dataset(DatasetView):
     ) -> None:
         """Take rows out of this dataset; the rows themselves stay."""
         membership.remove(
-            self._session, self.dataset_rid, members, description=description, execution_rid=execution_rid
+            self._session,
+            self.dataset_rid,
+            members,
+            description=description,
+            execution_rid=execution_rid or self._maker,
         )
 
     def add_dataset_type(self, dataset_type: Any) -> None:
@@ -181,11 +191,13 @@ class Dataset(DatasetView):
     def add_dataset_types(self, dataset_types: Any) -> None:
         """Add types, terms of Dataset_Type; those that it has already change nothing."""
         given = [dataset_types] if isinstance(dataset_types, str) else dataset_types
-        membership.set_types(self._session, self.dataset_rid, add_types=given)
+        membership.set_types(self._session, self.dataset_rid, add_types=given, execution_rid=self._maker)
 
     def remove_dataset_type(self, dataset_type: Any) -> None:
         """Take a type away."""
-        membership.set_types(self._session, self.dataset_rid, remove_types=[dataset_type])
+        membership.set_types(
+            self._session, self.dataset_rid, remove_types=[dataset_type], execution_rid=self._maker
+        )
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -212,7 +224,8 @@ class Dataset(DatasetView):
         DerivaMLValidationError
             If nothing has changed since the last release; see `mark_dev`.
         """
-        return release.release(self._session, self.dataset_rid, VersionPart(bump), description, _rid_of(execution))
+        maker = _rid_of(execution) or self._maker
+        return release.release(self._session, self.dataset_rid, VersionPart(bump), description, maker)
 
     def increment_dataset_version(
         self, component: VersionPart | str, description: str = "", execution_rid: str | None = None
@@ -224,7 +237,7 @@ class Dataset(DatasetView):
 
     def mark_dev(self, description: str = "", execution: Any = None) -> None:
         """Begin a dev version, or advance it, without a change of members or types."""
-        release.advance(self._session, self.dataset_rid, description, _rid_of(execution))
+        release.advance(self._session, self.dataset_rid, description, _rid_of(execution) or self._maker)
 
     def is_dirty(self) -> bool:
         """Whether any row that belongs to this dataset was added, changed or removed since the last release."""
@@ -298,6 +311,11 @@ class Dataset(DatasetView):
         )
         return download.download(self._session, spec)
 
+    def wide_source(self, version: Version = None) -> tuple[LocalReader, bool]:
+        """Bring the rows of a version to this disk; the current one by default. For `Denormalizer`."""
+        wanted = self.current_version if version is None else version
+        return self.download_dataset_bag(wanted, materialize=False).catalog.reader, True
+
     def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
         """Download a version to the cache; returns the root of the bag."""
         return self.download_dataset_bag(version, materialize, **options).path
@@ -351,7 +369,7 @@ def create(
     rid = registry.create(
         session, execution_rid=execution_rid, dataset_types=dataset_types, description=description, version=version
     )
-    return Dataset(session, rid)
+    return Dataset(session, rid, maker=execution_rid)
 
 
 def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.view import member_keys
+from deriva_ml.dataset.export import reach
+from deriva_ml.dataset.view import DatasetView, children, member_keys
 from deriva_ml.errors import DerivaMLDenormalizeUnrelatedAnchor, DerivaMLValidationError
 from deriva_ml.feature.record import EXECUTION, Feature
 from deriva_ml.feature.values import feature_values
@@ -17,10 +17,22 @@ from deriva_ml.rows.wide_plan import Plan, Planner
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import FeatureTable, Table
+    from deriva_ml.names import DatasetVersion
+    from deriva_ml.rows.local import LocalReader
     from deriva_ml.rows.reader import Row
 
 TableName = tuple[str, str]
 Selector = Callable[[list[Any]], Any]
+
+
+class WideSource(Protocol):
+    """A dataset whose rows can be brought to this disk, or are there already."""
+
+    dataset_rid: str
+
+    def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
+        """Reader of the rows of a version, and whether it has no others."""
+        ...
 
 
 class Denormalizer:
@@ -28,29 +40,34 @@ class Denormalizer:
 
     Parameters
     ----------
-    bag : DatasetBag
-        A version of the dataset on this disk, with or without files.
+    dataset : Dataset or DatasetBag
+    version : DatasetVersion or str, optional
+        The current one by default.
+
+    Examples
+    --------
+    >>> Denormalizer(bag).as_dataframe(["Image", "Subject"])  # doctest: +SKIP
     """
 
-    def __init__(self, bag: DatasetBag) -> None:
-        self.bag = bag
-        self.planner = Planner(bag.model)
+    def __init__(self, dataset: WideSource, *, version: DatasetVersion | str | None = None) -> None:
+        self.rid = dataset.dataset_rid
+        self.reader, self._is_whole = dataset.wide_source(version)
+        self.model = self.reader.model
+        self.planner = Planner(self.model)
 
     @cached_property
     def anchors(self) -> dict[TableName, list[str]]:
         """RIDs of the members, nested ones included, by table; without datasets."""
-        reader = self.bag.catalog.reader
-        rids = [self.bag.dataset_rid, *self.bag.list_dataset_children_rids(recurse=True)]
-        found = member_keys(reader, rids)
+        found = member_keys(self.reader, [self.rid, *children(self.reader, [self.rid], recurse=True)])
         return {
             (element.table.schema.name, element.table.name): found[element.table.name]
-            for element in self.bag.model.dataset_elements()
+            for element in self.model.dataset_elements()
             if found[element.table.name] and element.table.name != "Dataset"
         }
 
     @cached_property
     def _scope(self) -> dict[TableName, set[str]] | None:
-        return None if self.bag.dataset_rid == self.bag.catalog.root_rid else self.bag.reach()
+        return None if self._is_whole else reach(self.reader, self.rid)
 
     def plan(
         self,
@@ -78,11 +95,11 @@ class Denormalizer:
         return found
 
     def _is_related(self, name: TableName, plan: Plan) -> bool:
-        anchor = self.bag.model.name_to_table(name)
+        anchor = self.model.name_to_table(name)
         return any(
             self.planner.paths(anchor, table) or self.planner.paths(table, anchor)
             for table in plan.tables
-            if not self.bag.model.is_vocabulary(table)
+            if not self.model.is_vocabulary(table)
         )
 
     def as_dict(
@@ -124,8 +141,10 @@ class Denormalizer:
         plan = self.plan(include_tables, row_per=row_per, via=via, ignore_unrelated_anchors=ignore_unrelated_anchors)
         scope = self._scope
         if selector is not None:
-            scope = {**(scope or {}), **self._selected(plan, selector)}
-        return wide_rows(self.bag.catalog.reader, plan, anchors=self.anchors, scope=scope)
+            picked = self._selected(plan, selector)
+            within = scope or picked
+            scope = {**within, **{name: rids & within.get(name, set()) for name, rids in picked.items()}}
+        return wide_rows(self.reader, plan, anchors=self.anchors, scope=scope)
 
     def as_dataframe(self, include_tables: Sequence[Any], **options: Any) -> Any:
         """Rows of a wide table as a pandas frame; parameters and errors as for `as_dict`.
@@ -152,20 +171,42 @@ class Denormalizer:
             raise DerivaMLValidationError(
                 f"A selector needs exactly one feature in include_tables, not {len(features)}."
             )
-        feature = Feature(self.bag.model, features[0])
-        table, reader = feature.feature_table, self.bag.catalog.reader
+        feature = Feature(self.model, features[0])
+        table, reader = feature.feature_table, self.reader
         keys = (feature.target_column, EXECUTION, *feature.qualifier_columns)
         rids = {tuple(row[key] for key in keys): row["RID"] for row in reader.rows(table, columns=["RID", *keys])}
         chosen = feature_values(reader, feature, selector)
-        names = [*keys]
-        return {
-            (table.schema.name, table.name): {
-                rids[tuple(record.to_row()[name] for name in names)] for record in chosen
-            }
-        }
+        picked = {rids[tuple(record.to_row()[key] for key in keys)] for record in chosen}
+        return {(table.schema.name, table.name): picked}
 
     def _feature_of(self, table: Table) -> FeatureTable | None:
-        return next((found for found in self.bag.model.find_features() if found.table is table), None)
+        return next((found for found in self.model.find_features() if found.table is table), None)
+
+
+class WideView(DatasetView):
+    """A dataset that can be seen as wide tables."""
+
+    def get_denormalized_as_dict(self, include_tables: Sequence[Any], **options: Any) -> Iterator[Row]:
+        """Rows of several tables joined into one wide table, streamed; see `Denormalizer.as_dict`."""
+        return self._wide(options).as_dict(include_tables, **options)
+
+    def get_denormalized_as_dataframe(self, include_tables: Sequence[Any], **options: Any) -> Any:
+        """Rows of several tables joined into one wide table, as a pandas frame; see `Denormalizer.as_dict`."""
+        return self._wide(options).as_dataframe(include_tables, **options)
+
+    def list_denormalized_columns(self, include_tables: Sequence[Any], **options: Any) -> list[tuple[str, str]]:
+        """Labels and types of the columns of a wide table."""
+        return self._wide(options).columns(include_tables, **options)
+
+    denormalize_as_dict = get_denormalized_as_dict
+    denormalize_as_dataframe = get_denormalized_as_dataframe
+
+    def _wide(self, options: dict[str, Any]) -> Denormalizer:
+        return Denormalizer(self, version=options.pop("version", None))
+
+    def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
+        """Reader of the rows of a version on this disk, and whether it has no others; for `Denormalizer`."""
+        raise NotImplementedError
 
 
 def label_of(plan: Plan, table: Table, column: str) -> str | None:

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.dataset import partition
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.dataset.denormalize import Denormalizer, label_of
-from deriva_ml.dataset.download import download
 from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.rows import frames
-from deriva_ml.specs import DatasetSpec
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
@@ -178,11 +176,10 @@ class Source:
 
     def _draw_by_rows(self, sizes: Sizes) -> dict[str, list[str]]:
         drawing = self.drawing
-        spec = DatasetSpec(rid=self.dataset.dataset_rid, version=self.version, materialize=False)
-        wide = Denormalizer(download(self.session, spec))
+        wide = Denormalizer(self.dataset, version=self.version)
         tables = list(drawing.include_tables)
         plan = wide.plan(tables, row_per=drawing.row_per, via=drawing.via)
-        element = wide.bag.model.name_to_table((self.element.schema.name, self.element.name))
+        element = wide.model.name_to_table((self.element.schema.name, self.element.name))
         rid_label = label_of(plan, element, "RID")
         if rid_label is None:
             raise DerivaMLValidationError(f"include_tables {tables} must include the element table {element.name}.")

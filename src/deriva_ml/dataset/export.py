@@ -9,7 +9,8 @@ from deriva_ml.asset.files import file_name_of
 from deriva_ml.bag import layout
 from deriva_ml.bag.build import asset_files, bag_file
 from deriva_ml.bag.database import BagDatabase, BagFile
-from deriva_ml.bag.walk import OUTSIDE, Policy, TableName, Walk, name_of
+from deriva_ml.bag.walk import OUTSIDE, Policy, TableName, Walk, name_of, reached
+from deriva_ml.dataset.view import children
 from deriva_ml.names import AssetRole, MLAsset, MLTable, MLVocab
 from deriva_ml.rows.reader import Reader, Row
 
@@ -44,6 +45,12 @@ def policy(model: CatalogModel, exclude_tables: Collection[str] | None = None) -
         ),
         barred=frozenset(_barred(model, dataset)),
     )
+
+
+def reach(reader: Reader, dataset_rid: str) -> dict[TableName, set[str]]:
+    """RIDs of all rows that belong to a dataset, by schema and table."""
+    rids = [dataset_rid, *children(reader, [dataset_rid], recurse=True)]
+    return reached(reader, policy(reader.model), rids)
 
 
 def _barred(model: CatalogModel, dataset: Table) -> Iterator[tuple[TableName, tuple[str, ...]]]:

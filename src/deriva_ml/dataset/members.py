@@ -129,7 +129,12 @@ def _check_acyclic(session: Session, dataset_rid: str, nested: Collection[str]) 
 
 
 def set_types(
-    session: Session, dataset_rid: str, *, add_types: Iterable[str] = (), remove_types: Iterable[str] = ()
+    session: Session,
+    dataset_rid: str,
+    *,
+    add_types: Iterable[str] = (),
+    remove_types: Iterable[str] = (),
+    execution_rid: str | None = None,
 ) -> bool:
     """Add and take away types of a dataset; the version advances when something changes.
 
@@ -150,7 +155,8 @@ def set_types(
     new, gone = sorted(wanted - present), sorted(unwanted & present)
     if not new and not gone:
         return False
-    advance(session, dataset_rid, f"Types changed: {', '.join([f'+{name}' for name in new] + [f'-{n}' for n in gone])}")
+    note = ", ".join([f"+{name}" for name in new] + [f"-{name}" for name in gone])
+    advance(session, dataset_rid, f"Types changed: {note}", execution_rid)
     insert_types(session, dataset_rid, new)
     if gone:
         table, dataset_column, type_column = _type_table(session)

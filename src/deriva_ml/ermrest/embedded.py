@@ -13,11 +13,12 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
+from urllib3.exceptions import ProtocolError
 from werkzeug.datastructures import Headers
 
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.embed import LocalServer
-from deriva_server.errors import DeploymentError
+from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.http.message import FilePart, Request
 
 
@@ -87,7 +88,12 @@ class LocalTransport(BaseAdapter):
         response.connection = self  # type: ignore[assignment]
         response.raw = _Body(b"" if request.method == "HEAD" else answer.body)
         if not stream:
-            response._content = response.raw.read()
+            try:
+                response._content = response.raw.read()
+            except ServiceError as error:
+                # The body is made while it is read, so an error may come after the first pieces.
+                response.status_code, response.reason = error.status, reasons.get(error.status, "")
+                response._content = error.text().encode()
             response._content_consumed = True  # type: ignore[attr-defined]
             response.raw.close()
         return response
@@ -169,7 +175,10 @@ class _Body:
         """The pieces as the server made them."""
         if self._rest:
             yield self.read(len(self._rest))
-        yield from (piece for piece in self._pieces if piece)
+        try:
+            yield from (piece for piece in self._pieces if piece)
+        except ServiceError as error:
+            raise ProtocolError(f"the server broke off: {error.text().strip()}") from error
 
     def close(self) -> None:
         """Let the server know that nobody reads on."""

@@ -42,7 +42,8 @@ def detail_of(response: requests.Response | None) -> str:
         return response.reason or ""
     text = text.strip().removeprefix(_PREFIX).strip()
     _, marker, detail = text.partition("Detail:")
-    return re.sub(r"\s*CONTEXT:.*", "", (detail if marker else text).strip(), flags=re.DOTALL)[:_MOST]
+    said = re.sub(r"\s*CONTEXT:.*", "", (detail if marker else text).strip(), flags=re.DOTALL)
+    return said[:_MOST].rstrip(".")
 
 
 def translate(error: Exception, doing: str) -> DerivaMLException:

@@ -1,6 +1,8 @@
 from deriva_ml.configs.builders import AssetSpecConfig as AssetSpecConfig
 from deriva_ml.configs.builders import LocalFileConfig as LocalFileConfig
 from deriva_ml.execution.execution import Execution as Execution
+from deriva_ml.execution.execution_record import ExecutionRecord as ExecutionRecord
+from deriva_ml.execution.execution_snapshot import ExecutionSnapshot as ExecutionSnapshot
 from deriva_ml.names import ExecutionStatus as ExecutionStatus
 from deriva_ml.records import AssetSummary as AssetSummary
 from deriva_ml.records import DatasetSummary as DatasetSummary
@@ -8,6 +10,8 @@ from deriva_ml.records import ExecutionSummary as ExecutionSummary
 from deriva_ml.records import LineageNode as LineageNode
 from deriva_ml.records import LineageResult as LineageResult
 from deriva_ml.records import RootDescriptor as RootDescriptor
+from deriva_ml.records import UploadCallback as UploadCallback
+from deriva_ml.records import UploadProgress as UploadProgress
 from deriva_ml.records import UploadReport as UploadReport
 from deriva_ml.records import WorkflowSummary as WorkflowSummary
 from deriva_ml.specs import AssetSpec as AssetSpec

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,7 @@ def _signature(
     """What the bag is made of; equal for equal files, metadata, RIDs and feature rows."""
     digest = hashlib.sha256()
     for file in files:
-        entry = asdict(file.entry) | {"rid": (rids or {}).get(file.key, file.entry.rid)}
+        entry = vars(file.entry) | {"rid": (rids or {}).get(file.key, file.entry.rid)}
         for name in ("status", "error", "uploaded_at"):
             del entry[name]
         digest.update(json.dumps([file.key, entry, file.length, file.mtime_ns], sort_keys=True).encode())
@@ -272,27 +272,34 @@ def _asset_rows(
     digests: Sequence[str],
 ) -> dict[TableName, list[Row]]:
     tables: dict[TableName, list[Row]] = {}
-    for file, md5 in zip(files, digests, strict=True):
-        entry, rid = file.entry, rids[file.key]
-        table = session.table(file.table)
-        row: Row = {
-            "RID": rid,
-            "URL": objects.object_url(entry.asset_table, f"{md5}.{file.name}"),
-            "Filename": file.name,
-            "Length": file.length,
-            "MD5": md5,
-            "Description": entry.description,
-            **entry.metadata,
-        }
-        tables.setdefault(file.table, []).append(row)
-        roles, asset_column, execution_column = session.model.asset_executions(table)
-        role = {asset_column: rid, execution_column: execution_rid, "Asset_Role": str(AssetRole.output)}
-        tables.setdefault((roles.schema.name, roles.name), []).append(role)
-        types, asset_column, type_column = session.model.asset_types(table)
-        names = dict.fromkeys([*entry.asset_types, str(ExecAssetType.output_file)])
-        tags = [{asset_column: rid, type_column: name} for name in names]
-        tables.setdefault((types.schema.name, types.name), []).extend(tags)
+    for name in dict.fromkeys(file.table for file in files):
+        table = session.table(name)
+        roles, role_asset, role_execution = session.model.asset_executions(table)
+        types, type_asset, type_column = session.model.asset_types(table)
+        rows = tables.setdefault(name, [])
+        role_rows = tables.setdefault((roles.schema.name, roles.name), [])
+        type_rows = tables.setdefault((types.schema.name, types.name), [])
+        for file, md5 in zip(files, digests, strict=True):
+            if file.table == name:
+                rid = rids[file.key]
+                rows.append(_asset_row(file, rid, md5))
+                role = str(AssetRole.output)
+                role_rows.append({role_asset: rid, role_execution: execution_rid, "Asset_Role": role})
+                tags = dict.fromkeys([*file.entry.asset_types, str(ExecAssetType.output_file)])
+                type_rows += [{type_asset: rid, type_column: tag} for tag in tags]
     return tables
+
+
+def _asset_row(file: _File, rid: str, md5: str) -> Row:
+    return {
+        "RID": rid,
+        "URL": objects.object_url(file.entry.asset_table, f"{md5}.{file.name}"),
+        "Filename": file.name,
+        "Length": file.length,
+        "MD5": md5,
+        "Description": file.entry.description,
+        **file.entry.metadata,
+    }
 
 
 def _feature_rows(

@@ -133,6 +133,7 @@ def require_input(session: Session, execution_rid: str) -> None:
     try:
         if not has_input(session, execution_rid):
             link_unknown_input(session, execution_rid)
+        session.workspace.executions.update(execution_rid, has_input=True)
     except DerivaMLException as error:
         # The outputs are recorded; a missing hint about their origin must not make the commit fail.
         logger.warning("Could not check what execution %s read: %s", execution_rid, error)
@@ -140,15 +141,15 @@ def require_input(session: Session, execution_rid: str) -> None:
 
 def has_input(session: Session, execution_rid: str) -> bool:
     """Whether the catalog knows a dataset or file that an execution read."""
-    if session.workspace.executions.inputs(execution_rid):
+    if required_state(session, execution_rid).has_input:
         return True
-    links: Iterable[tuple[tuple[str, str], dict[str, list[str]]]] = [
+    links: list[tuple[tuple[str, str], dict[str, list[str]]]] = [
         ((session.ml_schema, "Dataset_Execution"), {"Execution": [execution_rid]})
     ]
     for table in session.model.find_assets():
         association, _, execution_column = session.model.asset_executions(table)
         where = {execution_column: [execution_rid], "Asset_Role": [str(AssetRole.input)]}
-        links = [*links, ((association.schema.name, association.name), where)]
+        links.append(((association.schema.name, association.name), where))
     return any(rows.count(session.connection, table, where) for table, where in links)
 
 

@@ -16,6 +16,7 @@ from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution import inputs, metadata
+from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.inputs import Declared
 from deriva_ml.execution.lifecycle import duration_text
 from deriva_ml.execution.outputs import Outputs
@@ -77,7 +78,7 @@ def configured(
     if configuration is not None and given:
         raise TypeError(f"Pass either a configuration or {', '.join(given)}, not both.")
     if configuration is None:
-        made = {name: list(value) if name != "description" else value for name, value in given.items()}  # type: ignore[call-overload]
+        made = {name: list(value) if name != "description" else value for name, value in given.items()}
         configuration = ExecutionConfiguration.model_validate(made)
     wanted: Any = workflow if workflow is not None else configuration.workflow
     if wanted is None:
@@ -208,3 +209,5 @@ def _undo(session: Session, execution_rid: str) -> None:
         logger.error("Execution %s could not be prepared, and not be taken back: %s", execution_rid, error)
         return
     session.workspace.executions.remove(execution_rid)
+    remove_folder(session.workspace.execution_dir(execution_rid))
+    remove_folder(paths.upload_dir(session.workspace.root, execution_rid))

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import html
-import logging
-import signal
-import threading
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.asset import Asset
 from deriva_ml.asset.files import AssetFilePath, as_metadata
 from deriva_ml.dataset import dataset as datasets_room
-from deriva_ml.dataset import registry
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.dataset.download import download
-from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency
-from deriva_ml.execution import commit, create, execution_record, features, inputs, lifecycle, nested
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.execution import commit, create, execution_record, features, inputs, nested
 from deriva_ml.execution.execution_record import ExecutionRecord
-from deriva_ml.execution.execution_snapshot import session_of
-from deriva_ml.execution.inputs import InputDataset, InputDatasets
-from deriva_ml.execution.outputs import OutputFile, Outputs
+from deriva_ml.execution.outputs import OutputFile
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
-from deriva_ml.execution.sync import required_state
+from deriva_ml.execution.run import Run
 from deriva_ml.feature.record import FeatureRecord
-from deriva_ml.names import DatasetVersion, ExecutionStatus
+from deriva_ml.names import DatasetVersion
 from deriva_ml.records import UploadCallback, UploadReport
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
-from deriva_ml.workflow.workflow import Workflow
 from deriva_ml.workspace import paths
-from deriva_ml.workspace.executions import ExecutionState
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
-logger = logging.getLogger(__name__)
 
-_OVER = frozenset(
-    {
-        ExecutionStatus.Stopped,
-        ExecutionStatus.Pending_Upload,
-        ExecutionStatus.Uploaded,
-        ExecutionStatus.Failed,
-        ExecutionStatus.Aborted,
-    }
-)
-
-
-class Execution:
+class Execution(Run):
     """One run of code: what it reads, what it makes, how far it is.
 
     Usually made by ``ml.create_execution()`` or ``ml.resume_execution()``, used as a context manager for the time of the
@@ -85,189 +62,6 @@ class Execution:
     >>> exe.commit_output_assets()  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        configuration: ExecutionConfiguration | None,
-        ml_object: Any,
-        workflow: WorkflowSpec | str | None = None,
-        reload: str | None = None,
-        dry_run: bool = False,
-    ) -> None:
-        session = session_of(ml_object)
-        self._session = session
-        self._ml_object = ml_object if ml_object is not session else session.resolver or ml_object
-        self._dry_run = dry_run
-        self._dry_status = ExecutionStatus.Created
-        self._signals: dict[int, Any] = {}
-        if reload is not None:
-            made = _reloaded(session, reload, configuration)
-        else:
-            complete = create.configured(session, configuration, workflow=workflow)
-            made = create.create(session, complete, dry_run=dry_run)
-        self.execution_rid = made.execution_rid
-        self.configuration = made.configuration
-        self.asset_paths = made.asset_paths
-        self._record = ExecutionRecord(session, made.row) if made.row is not None else None
-        declared = self.configuration.datasets
-        self.datasets = InputDatasets([InputDataset.of(session, spec) for spec in declared])
-        self._outputs = Outputs(session, self.execution_rid, recorded=not dry_run)
-
-    @classmethod
-    def from_registry(cls, *, ml_object: Any, execution_rid: str) -> Self:
-        """Take up an execution of this machine again; see `resume_execution`."""
-        return cls(None, ml_object, reload=execution_rid)
-
-    # State -----------------------------------------------------------------------------------------------------------
-
-    @property
-    def _state(self) -> ExecutionState:
-        if self._dry_run:
-            raise DerivaMLStateInconsistency("A dry run is not recorded, so it has no times and no error.")
-        return required_state(self._session, self.execution_rid)
-
-    @property
-    def status(self) -> ExecutionStatus:
-        """Where the execution is in its life, as this machine knows it."""
-        return self._dry_status if self._dry_run else self._state.status
-
-    @property
-    def error(self) -> str | None:
-        """Why it failed or was aborted."""
-        return self._state.error
-
-    @property
-    def start_time(self) -> datetime | None:
-        """When it began to run, in UTC."""
-        return self._state.start_time
-
-    @property
-    def stop_time(self) -> datetime | None:
-        """When it ended, in UTC."""
-        return self._state.stop_time
-
-    @property
-    def workflow_rid(self) -> str | None:
-        """RID of the workflow that runs."""
-        workflow = self.configuration.workflow
-        return workflow.workflow_rid if workflow is not None else None
-
-    @property
-    def dataset_rids(self) -> list[str]:
-        """RIDs of the declared datasets."""
-        return self.datasets.keys()
-
-    @property
-    def execution_record(self) -> ExecutionRecord | None:
-        """The record in the catalog, None after a resume and in a dry run."""
-        return self._record
-
-    @property
-    def catalog(self) -> Any:
-        """The catalog that the execution is recorded in."""
-        return self._ml_object
-
-    @property
-    def database_catalog(self) -> Any:
-        """The first declared dataset as a catalog of its own, None without datasets."""
-        return self.datasets[0].bag if self.datasets else None
-
-    @property
-    def working_dir(self) -> Path:
-        """Scratch directory; outputs are written to paths of `asset_file_path`, not directly into it."""
-        folder = self._session.workspace.execution_dir(self.execution_rid)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def execute(self) -> Self:
-        """Itself, for ``with exe.execute() as e``."""
-        return self
-
-    def __enter__(self) -> Self:
-        self.execution_start()
-        self._watch_signals()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self._release_signals()
-        if self._dry_run:
-            self._dry_status = ExecutionStatus.Stopped if kind is None else ExecutionStatus.Failed
-            if kind is not None:
-                logger.error("The dry run ended with %s: %s", kind.__name__, error)
-        elif self.status not in _OVER:
-            if kind is None:
-                self.execution_stop()
-            else:
-                lifecycle.fail(self._session, self.execution_rid, f"{kind.__name__}: {error}")
-        if not self._dry_run:
-            self._outputs.manifest.write_mirror()
-            self._hint()
-        return False
-
-    def _hint(self) -> None:
-        if self.status is ExecutionStatus.Stopped and commit.has_pending(self._session, self.execution_rid):
-            logger.info("Outputs of execution %s wait: call commit_output_assets().", self.execution_rid)
-
-    def _watch_signals(self) -> None:
-        """A scheduler's SIGTERM ends the block like an exception, so that the run is recorded as failed."""
-        if self._dry_run or threading.current_thread() is not threading.main_thread():
-            return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._signals[signal.SIGTERM] = signal.signal(signal.SIGTERM, _terminated)
-
-    def _release_signals(self) -> None:
-        for number, former in self._signals.items():
-            signal.signal(number, former)
-        self._signals.clear()
-
-    def execution_start(self) -> None:
-        """Created to Running; raises `InvalidTransitionError` from any other status."""
-        if self._dry_run:
-            self._dry_status = ExecutionStatus.Running
-        else:
-            lifecycle.start(self._session, self.execution_rid)
-
-    def execution_stop(self) -> None:
-        """Running to Stopped; raises `InvalidTransitionError` from any other status."""
-        if self._dry_run:
-            self._dry_status = ExecutionStatus.Stopped
-        else:
-            lifecycle.stop(self._session, self.execution_rid)
-
-    def update_status(
-        self, status: ExecutionStatus | str, message: str | None = None, *, error: str | None = None
-    ) -> None:
-        """Set status and message, at once visible in the catalog.
-
-        Parameters
-        ----------
-        status : ExecutionStatus
-            The one it has, to change only the message.
-        message : str, optional
-            Shown as Status_Detail.
-        error : str, optional
-            Why it failed or was aborted.
-
-        Raises
-        ------
-        InvalidTransitionError
-            If the move is not allowed.
-
-        Examples
-        --------
-        >>> exe.update_status(ExecutionStatus.Running, "Epoch 1/3")  # doctest: +SKIP
-        """
-        if self._dry_run:
-            self._dry_status = ExecutionStatus(status)
-        else:
-            lifecycle.update_status(self._session, self.execution_rid, status, message, error=error)
-
-    def abort(self) -> None:
-        """Give up: the execution is Aborted, and nothing of it can be committed any more."""
-        if not self._dry_run:
-            lifecycle.abort(self._session, self.execution_rid)
-
     # Inputs ----------------------------------------------------------------------------------------------------------
 
     def download_dataset_bag(self, dataset: DatasetSpec | str) -> DatasetBag:
@@ -286,18 +80,18 @@ class Execution:
             If there is no such version.
         """
         spec = dataset if isinstance(dataset, DatasetSpec) else DatasetSpec(rid=dataset)
-        declared = self.datasets[spec.rid] if spec.rid in self.datasets else None
+        declared = self.datasets.find(spec.rid)
         if spec.version is None and declared is not None:
             spec = spec.model_copy(update={"version": declared.version})
         bag = download(self._session, DatasetSpec.model_validate(dict(spec)))
         if declared is None and not self._dry_run:
-            registry.add_input(self._session, self.execution_rid, spec.rid, spec.version)
+            inputs.add_dataset(self._session, self.execution_rid, spec.rid, spec.version)
         return bag
 
     def add_input_dataset(self, dataset_rid: str, version: DatasetVersion | str | None = None) -> None:
         """Record that this execution reads a dataset; the first version recorded stays."""
         if not self._dry_run:
-            registry.add_input(self._session, self.execution_rid, dataset_rid, version)
+            inputs.add_dataset(self._session, self.execution_rid, dataset_rid, version)
 
     def download_asset(
         self, asset_rid: str, dest_dir: Path | str, update_catalog: bool = True, use_cache: bool = False
@@ -544,11 +338,6 @@ class Execution:
         if not self._dry_run:
             nested.add(self._session, self.execution_rid, nested_execution, sequence)
 
-    def _recorded(self) -> str:
-        if self._dry_run:
-            raise DerivaMLException("A dry run is not recorded, so it has no parents and no parts.")
-        return self.execution_rid
-
     def is_nested(self) -> bool:
         """Whether this is part of another execution."""
         return bool(nested.parents(self._session, self._recorded()))
@@ -566,29 +355,6 @@ class Execution:
         """Executions that this one is part of."""
         rids = nested.parents(self._session, self._recorded(), recurse=recurse)
         return execution_record.records(self._session, rids)
-
-    def __repr__(self) -> str:
-        return f"<Execution {self.execution_rid} {self.status}>"
-
-    def _repr_html_(self) -> str:
-        description = html.escape(self.configuration.description)
-        return f"<p>Execution <b>{self.execution_rid}</b> ({self.status}): {description}</p>"
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(f"ended by signal {signal.Signals(number).name}")
-
-
-def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguration | None) -> create.Created:
-    state = lifecycle.resume(session, execution_rid)
-    configuration = given or ExecutionConfiguration.model_validate_json(state.config_json)
-    workflow = configuration.workflow
-    if workflow is not None and not isinstance(workflow, Workflow):
-        values = workflow.model_dump() | {"workflow_rid": state.workflow_rid}
-        configuration = configuration.model_copy(update={"workflow": Workflow.model_validate(values)})
-    session.workspace.manifest_of(execution_rid).write_mirror()
-    found = inputs.remembered(session, execution_rid)
-    return create.Created(execution_rid, configuration, None, found)
 
 
 def create_execution(

@@ -13,7 +13,7 @@ from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution import nested
-from deriva_ml.execution.lifecycle import transition, update_status
+from deriva_ml.execution.lifecycle import update_status
 from deriva_ml.names import AssetRole, ExecutionStatus, MLTable
 from deriva_ml.rows.reader import Row
 from deriva_ml.schema.terms import UNKNOWN_FILE_URL
@@ -154,11 +154,8 @@ class ExecutionRecord:
         session = self._bound()
         session.require_writable("change an execution")
         if "Status" in values and session.workspace.executions.get(self.execution_rid) is not None:
-            update = (
-                update_status if "Status_Detail" in values or values["Status"] == self.status else transition
-            )
             message = values.get("Status_Detail", self.status_detail or "")
-            update(session, self.execution_rid, ExecutionStatus(values["Status"]), message=message)
+            update_status(session, self.execution_rid, values["Status"], message)
         else:
             table = session.ml_table(MLTable.execution)
             rows.update_one(session.connection, table, self.execution_rid, **values)

@@ -16,11 +16,12 @@ from deriva_ml.asset import download as downloads
 from deriva_ml.asset.asset import Asset
 from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.checksums import md5_of
+from deriva_ml.dataset import registry
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.download import Resolved, download, resolve
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.names import NOT_METADATA, AssetRole, ExecAssetType, MLTable, MLVocab
+from deriva_ml.names import NOT_METADATA, AssetRole, DatasetVersion, ExecAssetType, MLTable, MLVocab
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.executions import InputAsset
@@ -86,6 +87,16 @@ def link_datasets(session: Session, execution_rid: str, datasets: Sequence[Resol
     ]
     table = session.ml_table("Dataset_Execution")
     rows.insert(session.connection, table, links, skip_conflicts=True)
+    if links:
+        session.workspace.executions.update(execution_rid, has_input=True)
+
+
+def add_dataset(
+    session: Session, execution_rid: str, dataset_rid: str, version: DatasetVersion | str | None
+) -> None:
+    """Record that an execution reads a dataset, the last release if no version is named."""
+    registry.add_input(session, execution_rid, dataset_rid, version)
+    session.workspace.executions.update(execution_rid, has_input=True)
 
 
 def link_assets(session: Session, execution_rid: str, found: Sequence[Asset]) -> None:
@@ -103,6 +114,8 @@ def link_assets(session: Session, execution_rid: str, found: Sequence[Asset]) ->
         ]
         rows.insert(session.connection, roles, links, skip_conflicts=True)
         assets.add_types(session, table, [(rid, ExecAssetType.input_file) for rid in members])
+    if by_table:
+        session.workspace.executions.update(execution_rid, has_input=True)
 
 
 def download_declared(
@@ -250,6 +263,11 @@ class InputDataset(DatasetSpec):
             self._bag = download(self._session, self)
         return self._bag
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DatasetSpec) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             return super().__getattr__(name)  # type: ignore[misc]
@@ -284,6 +302,10 @@ class InputDatasets(Sequence[InputDataset]):
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+    def find(self, rid: str) -> InputDataset | None:
+        """The dataset of a RID, None when it is not declared."""
+        return next((dataset for dataset in self._datasets if dataset.rid == rid), None)
 
     def keys(self) -> list[str]:
         """RIDs."""

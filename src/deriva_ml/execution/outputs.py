@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +277,11 @@ def checked_metadata(session: Session, table: Table, metadata: Mapping[str, Any]
     return {name: _value(table, name, value) for name, value in metadata.items()}
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def _value(table: Table, name: str, value: Any) -> Any:
     if value is None:
         return None
@@ -283,7 +289,7 @@ def _value(table: Table, name: str, value: Any) -> Any:
     if hasattr(value, "item") and not isinstance(value, str | bytes):
         value = value.item() if getattr(value, "ndim", 0) == 0 else value.tolist()
     try:
-        return TypeAdapter(kind).validate_python(str(value) if isinstance(value, Path) else value)
+        return _adapter(kind).validate_python(str(value) if isinstance(value, Path) else value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise DerivaMLValidationError(f"{table.name}.{name} cannot be {value!r}: {reason}.") from error

@@ -22,6 +22,10 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+State = tuple[str, datetime | None]
+"""A dataset as it was at a moment, or is now."""
+
+
 @dataclass(frozen=True)
 class ReadDataset:
     """A dataset version that an execution read.
@@ -74,7 +78,7 @@ class Edges:
         """Look up executions, what they read, and the executions that made that."""
         executions = self.summaries(rids)
         datasets = self.read_datasets(rids)
-        members = self.member_producers({read.dataset: read.until for read in datasets})
+        members = self.member_producers({(read.dataset, read.until) for read in datasets})
         assets, makers = self.read_assets(rids)
         facts: dict[str, Facts] = {}
         for rid in rids:
@@ -82,7 +86,7 @@ class Edges:
                 continue
             read = [each for each in datasets if each.execution == rid]
             producers = [each.producer for each in read if each.producer]
-            producers += [producer for each in read for producer in members.get(each.dataset, ())]
+            producers += [producer for each in read for producer in members.get((each.dataset, each.until), ())]
             producers += [maker for asset in assets.get(rid, ()) for maker in makers.get(asset.rid, ())[:1]]
             facts[rid] = Facts(
                 execution=executions[rid],
@@ -99,7 +103,7 @@ class Edges:
         execution, workflow = self._ml(MLTable.execution), self._ml(MLTable.workflow)
         columns = "rid:=E:RID,description:=E:Description,status:=E:Status,workflow:=W:RID,name:=W:Name"
         found = self._select(
-            f"E:={execution}", {"RID": rids}, f"W:=left(E:Workflow)=({workflow}:RID)/{columns}"
+            f"E:={execution}", {"RID": rids}, f"W:=left(E:Workflow)=({workflow}:RID)/$E/{columns}"
         )
         return {
             row["rid"]: ExecutionSummary(
@@ -121,7 +125,7 @@ class Edges:
         found = self._select(
             f"L:={self._ml('Dataset_Execution')}",
             {"Execution": rids},
-            f"D:=(L:Dataset)=({dataset}:RID)/V:=left(L:Dataset_Version)=({versions}:RID)/{columns}",
+            f"D:=(L:Dataset)=({dataset}:RID)/V:=left(L:Dataset_Version)=({versions}:RID)/$L/{columns}",
         )
         bare = {row["dataset"] for row in found if not row["version"]}
         current = self.current_versions(bare) if bare else {}
@@ -148,19 +152,31 @@ class Edges:
                 found[row["dataset"]] = row
         return found
 
-    def member_producers(self, datasets: Mapping[str, datetime | None]) -> dict[str, list[str]]:
+    def member_producers(self, wanted: Collection[State]) -> dict[State, list[str]]:
         """Executions that made assets which are members of datasets, or of datasets nested in them.
 
         Parameters
         ----------
-        datasets : mapping
-            RID to the moment after which added members do not count.
+        wanted : collection of (str, datetime or None)
+            RIDs of datasets, each with the moment after which added members do not count.
         """
-        if not datasets:
+        if not wanted:
             return {}
-        owners = self._owners(datasets)
+        owners = self._owners({rid for rid, _ in wanted})
+        states: dict[str, list[State]] = defaultdict(list)
+        for state in wanted:
+            states[state[0]].append(state)
+        found: dict[State, set[str]] = defaultdict(set)
+        for row in self._made_members(owners):
+            since = _time(row["first"])
+            for state in (state for owner in owners[row["dataset"]] for state in states[owner]):
+                if state[1] is None or since <= state[1]:
+                    found[state].add(row["producer"])
+        return {state: sorted(producers) for state, producers in found.items()}
+
+    def _made_members(self, datasets: Collection[str]) -> Iterator[Row]:
+        """Per dataset and execution that made members of it: since when the first of these is a member."""
         linked = {path_of(asset): (link, here, there) for asset, link, here, there in self._assets}
-        found: dict[str, set[str]] = defaultdict(set)
         for element in self.model.dataset_elements():
             if path_of(element.table) not in linked:
                 continue
@@ -171,15 +187,8 @@ class Edges:
                 f"/dataset:=M:{escaped(element.dataset_column)},producer:=P:{escaped(execution_column)}"
                 ";first:=min(M:RCT)"
             )
-            rows = self._select(
-                f"M:={path_of(element.association)}", {element.dataset_column: owners}, rest, kind="attributegroup"
-            )
-            for row in rows:
-                for owner in owners[row["dataset"]]:
-                    until = datasets[owner]
-                    if until is None or _time(row["first"]) <= until:
-                        found[owner].add(row["producer"])
-        return {dataset: sorted(producers) for dataset, producers in found.items()}
+            where = {element.dataset_column: datasets}
+            yield from self._select(f"M:={path_of(element.association)}", where, rest, kind="attributegroup")
 
     def _owners(self, datasets: Collection[str]) -> dict[str, set[str]]:
         """For datasets and all nested in them: which of `datasets` contain them."""
@@ -206,7 +215,7 @@ class Edges:
             found = self._select(
                 f"L:={path_of(link)}",
                 {execution_column: rids},
-                f"{role}/A:=(L:{asset})=({path_of(table)}:RID)/execution:=L:{execution},asset:=A:RID,filename:=A:Filename",
+                f"{role}/A:=(L:{asset})=({path_of(table)}:RID)/$L/execution:=L:{execution},asset:=A:RID,filename:=A:Filename",
             )
             for row in sorted(found, key=lambda row: str(row["asset"])):
                 summary = AssetSummary(rid=row["asset"], filename=row["filename"], asset_table=table.name)

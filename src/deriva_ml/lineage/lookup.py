@@ -96,7 +96,7 @@ def _root(session: Session, edges: Edges, rid: str) -> _Root:
 
 def _dataset(edges: Edges, rid: str, row: Row) -> _Root:
     current = edges.current_versions([rid]).get(rid)
-    makers = edges.member_producers({rid: None}).get(rid, [])
+    makers = edges.member_producers([(rid, None)]).get((rid, None), [])
     producer = current["producer"] if current else None
     if producer is None and makers:
         producer = makers[0]

@@ -35,7 +35,8 @@ CREATE TABLE {EXECUTIONS_TABLE} (
   sync_pending INTEGER NOT NULL DEFAULT 0,
   created_at TEXT NOT NULL,
   owner_host TEXT,
-  owner_pid INTEGER
+  owner_pid INTEGER,
+  has_input INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX execution_state__by_status ON {EXECUTIONS_TABLE} (status);
 CREATE INDEX execution_state__by_workflow ON {EXECUTIONS_TABLE} (workflow_rid);
@@ -86,6 +87,7 @@ class ExecutionState:
     created_at: datetime
     owner_host: str | None
     owner_pid: int | None
+    has_input: bool
 
     @property
     def owner_is_gone(self) -> bool:
@@ -110,7 +112,7 @@ def _state(row: sqlite3.Row) -> ExecutionState:
     values |= {name: _time(values[name]) for name in _TIMES}
     values["status"] = ExecutionStatus(values["status"])
     values["mode"] = ConnectionMode(values["mode"])
-    values["sync_pending"] = bool(values["sync_pending"])
+    values |= {name: bool(values[name]) for name in ("sync_pending", "has_input")}
     return ExecutionState(**values)
 
 
@@ -185,7 +187,7 @@ class ExecutionStateStore:
         row = self._database.fetch_one(f"SELECT * FROM {EXECUTIONS_TABLE} WHERE rid = ?", [rid])
         return _state(row) if row else None
 
-    def update(self, rid: str, *, expected: ExecutionStatus | None = None, **fields: Any) -> bool:
+    def update(self, rid: str, /, *, expected: ExecutionStatus | None = None, **fields: Any) -> bool:
         """Set columns of an execution, and its time of last activity.
 
         Parameters

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,12 @@ def _entry(row: sqlite3.Row) -> AssetEntry:
 
 def _json(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _readable(document: Mapping[str, Any]) -> str:
+    """The document with one line per file: readable, and much faster to write than fully indented JSON."""
+    lines = ",\n".join(f"  {_json(key)}: {_json(entry)}" for key, entry in document["assets"].items())
+    return f'{{\n "execution_rid": {_json(document["execution_rid"])},\n "assets": {{\n{lines}\n }}\n}}\n'
 
 
 class ManifestStore:
@@ -250,7 +256,7 @@ class AssetManifest:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a document."""
-        entries = {key: asdict(entry) for key, entry in self.assets.items()}
+        entries = {key: dict(vars(entry)) for key, entry in self.assets.items()}
         for entry in entries.values():
             del entry["source"]
         return {"execution_rid": self.execution_rid, "assets": entries}
@@ -262,7 +268,7 @@ class AssetManifest:
         handle, name = tempfile.mkstemp(dir=self._mirror.parent, prefix=f".{self._mirror.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1, default=str, ensure_ascii=False)
+                file.write(_readable(document))
             Path(name).replace(self._mirror)
         except BaseException:
             with suppress(OSError):

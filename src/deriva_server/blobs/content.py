@@ -337,7 +337,8 @@ def _demand_all(
         if not inherited and not may(client, Right.OWN, name.acls, ()):
             raise denial(client, f"ownership of {name.path}")
         covered[name.id] = inherited or may(client, Right.OWN, {}, [name.acls])
-    for part in (*versions, *jobs):
+    parts: list[Version | Job] = [*versions, *jobs]
+    for part in parts:
         if not covered[part.name] and not may(client, Right.OWN, part.acls, ()):
             raise denial(client, f"ownership of everything in {place.path}")
 

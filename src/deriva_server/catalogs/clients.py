@@ -29,15 +29,6 @@ def register(catalog: Catalog, client: Client) -> None:
     catalog.known_clients[client.id] = client
 
 
-def ensure(writing: Writing) -> None:
-    """Register the caller within a write, in case its row was deleted since it was registered."""
-    table = client_table(writing.model)
-    if writing.client.id is None or table is None:
-        return
-    if clients.stored_client(writing.connection, table, writing.client.id) is None:
-        put(writing)
-
-
 def put(writing: Writing) -> None:
     """Write the row of the caller."""
     table, client = client_table(writing.model), writing.client

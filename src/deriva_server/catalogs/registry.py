@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,16 @@ class Registry:
         annotations = document.get("annotations")
         if annotations is not None and not isinstance(annotations, Mapping):
             raise BadRequest("annotations must be a JSON object.")
+        entry = Entry(
+            "",
+            True,
+            tuple(owner),
+            None,
+            _text(document, "name"),
+            _text(document, "description"),
+            bool(document.get("is_persistent")),
+            _id_or_none(document.get("clone_source"), "clone_source"),
+        )
         with self._database.write() as connection:
             id = _claim(connection, client, document)
             path = self._path(id)
@@ -122,17 +132,7 @@ class Registry:
             except BaseException:
                 _remove_files(path)
                 raise
-            entry = Entry(
-                id,
-                True,
-                tuple(owner),
-                None,
-                _text(document, "name"),
-                _text(document, "description"),
-                bool(document.get("is_persistent")),
-                _id_or_none(document.get("clone_source"), "clone_source"),
-            )
-            registry.insert(connection, entry, _now())
+            registry.insert(connection, replace(entry, id=id), _now())
         with self._lock:
             self._open[id] = catalog
         return id

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deriva_server.access.rights import RowAccess
 from deriva_server.catalogs.catalog import Reading, Writing
-from deriva_server.errors import BadRequest, NotFound
+from deriva_server.errors import BadRequest, Conflict, NotFound
 from deriva_server.grammar.nodes import DataPath
 from deriva_server.model.elements import Column, Table
 from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
-from deriva_server.names import decode_id, normal_rid, stored_time
+from deriva_server.names import decode_id, stored_time
 from deriva_server.plan.bind import bind, bind_path
 from deriva_server.plan.relation import Format
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
 from deriva_server.sql.compile import compile_read, compile_rids
 
+_LAST_FOLLOWED = 1 << 62
 Row = tuple[Stored, ...]
 """Values of one input row, in the order of the fields of a plan."""
 
@@ -239,23 +240,28 @@ def _rids(
     """RIDs of new rows; leases on explicit ones are used up."""
     if given is None:
         return writing.rids(count)
-    explicit = [rid for rid in given if isinstance(rid, str)]
+    wanted = [_explicit(rid) for rid in given]
+    explicit = [rid for rid in wanted if rid is not None]
     fresh = iter(writing.rids(count - len(explicit)))
-    rids = [rid if isinstance(rid, str) else next(fresh) for rid in given]
+    rids = [next(fresh) if rid is None else rid for rid in wanted]
     leased = _use_leases(writing, plan.table, explicit)
     if leased < len(set(explicit)) and not allowed.is_owner:
         raise allowed.denied("give RIDs that you do not hold a lease on")
-    writing.reserve_beyond(max((_number(rid) for rid in explicit), default=0))
+    numbers = [decode_id(rid) for rid in explicit]
+    # A number near the end of the range would leave none for the rows to come.
+    writing.reserve_beyond(max((number for number in numbers if number < _LAST_FOLLOWED), default=0))
     return rids
 
 
-def _number(rid: str) -> int:
+def _explicit(rid: Stored) -> str | None:
+    """A RID given by a client, kept as it is spelled."""
+    if rid is None:
+        return None
     try:
-        number = decode_id(rid)
-    except ValueError:
-        return 0
-    # A number at the very end of the range would leave none for the rows to come.
-    return number if number < 1 << 62 else 0
+        decode_id(str(rid))
+    except ValueError as error:
+        raise Conflict(f'invalid input syntax for type ermrest_rid: "{rid}"') from error
+    return str(rid)
 
 
 def _use_leases(writing: Writing, table: Table, rids: Sequence[str]) -> int:
@@ -273,7 +279,7 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
     """Update and return index of input row and RID of each changed row."""
     width = len(plan.keys)
     key_columns = [field.column for field in plan.keys]
-    keys = [_normal_key(key_columns, row[:width]) for row in rows]
+    keys = [row[:width] for row in rows]
     if len(set(keys)) != len(keys):
         raise BadRequest("Two input rows have the same key values.")
     found = statements.matching(writing.connection, plan.table, key_columns, keys)
@@ -295,10 +301,3 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
     )
     return found
 
-
-def _normal_key(columns: Sequence[Column], key: Row) -> Row:
-    """Key values as stored, RIDs in their normal spelling."""
-    return tuple(
-        normal_rid(value) if column.name == "RID" and isinstance(value, str) else value
-        for column, value in zip(columns, key, strict=True)
-    )

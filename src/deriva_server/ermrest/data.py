@@ -91,9 +91,11 @@ def _read(route: DataRoute, call: Call) -> Response:
         begun: list[bytes] = []
         for piece in content:
             begun.append(piece)
-            if sum(map(len, begun)) > _WHOLE:
+            if call.request.method == "GET" and sum(map(len, begun)) > _WHOLE:
                 return Response(200, headers, _Body(chain(begun, content), stack.pop_all()))
-    return Response(200, headers, b"".join(begun) if call.request.method == "GET" else b"")
+            if call.request.method == "HEAD":
+                return Response(200, headers)
+    return Response(200, headers, b"".join(begun))
 
 
 def _limit(options: Options) -> int | None:

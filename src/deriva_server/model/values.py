@@ -156,12 +156,12 @@ def compact(value: Json, *, ordered: bool = False) -> str:
         raise BadRequest("A JSON value holds a number that is not finite, or is nested too deeply.") from error
     if "\\u0000" in text and _holds_nul(value):
         raise BadRequest("A text may not hold the character U+0000.")
-    return text
+    return text if text.isascii() else _unicode(text)
 
 
 def _ordered(value: Json) -> Json:
     if isinstance(value, dict):
-        return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (len(key.encode()), key))}
+        return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (len(key), key))}
     if isinstance(value, list):
         return [_ordered(member) for member in value]
     return value
@@ -225,6 +225,14 @@ def _text(value: Json, _type: Type) -> Stored:
     text = value if isinstance(value, str) else compact(value)
     if "\0" in text:
         raise BadRequest("A text may not hold the character U+0000.")
+    return text if text.isascii() else _unicode(text)
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest("A text holds half of a surrogate pair.") from error
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar import nodes
@@ -16,6 +17,9 @@ from deriva_server.plan import relation as r
 from deriva_server.plan.links import between, by_columns, find_column, find_table
 from deriva_server.plan.patterns import check_pattern
 
+_T = TypeVar("_T")
+_MOST_TERMS = 800
+_MOST_TABLES = 60
 _JSON_LIKE = frozenset(("json", "jsonb"))
 _ORDERED = r.NUMBERS | {"text", "date", "timestamp", "timestamptz", "time", "timetz"}
 _BINNED = r.NUMBERS | {"date", "timestamp", "timestamptz"}
@@ -41,6 +45,8 @@ class Scope:
 
     def add(self, table: Table, alias: str | None) -> int:
         """Append an instance and make it the context."""
+        if len(self.tables) >= _MOST_TABLES:
+            raise BadRequest(f"A path has at most {_MOST_TABLES} tables.")
         self.tables.append(table)
         self.context = len(self.tables) - 1
         if alias is not None:
@@ -169,9 +175,9 @@ def _predicate(scope: Scope, filter_: nodes.Filter) -> r.Predicate:
     if isinstance(filter_, nodes.Not):
         return r.Negation(_predicate(scope, filter_.inner))
     if isinstance(filter_, nodes.And):
-        return r.AllOf(tuple(_predicate(scope, term) for term in filter_.terms))
+        return r.AllOf(_few([_predicate(scope, term) for term in filter_.terms]))
     if isinstance(filter_, nodes.Or):
-        return r.AnyOf(tuple(_predicate(scope, term) for term in filter_.terms))
+        return _any_of([_predicate(scope, term) for term in filter_.terms])
     instance, name = scope.instance_of(filter_.column, Conflict)
     table = scope.tables[instance]
     is_free_text = name == WILDCARD and WILDCARD not in table.column_by_name
@@ -182,6 +188,8 @@ def _predicate(scope: Scope, filter_: nodes.Filter) -> r.Predicate:
     if filter_.operator == "ts":
         raise BadRequest("The operator ::ts:: is not supported; use ::ciregexp::.")
     every = filter_.quantifier == "all"
+    if every or filter_.operator != "=":
+        _few(filter_.values)
     if filter_.operator in ("regexp", "ciregexp"):
         columns = table.columns if is_free_text else (find_column(table, name),)
         patterns = tuple(check_pattern(pattern) for pattern in filter_.values)
@@ -189,6 +197,32 @@ def _predicate(scope: Scope, filter_: nodes.Filter) -> r.Predicate:
     if is_free_text:
         raise BadRequest(f"The wildcard column does not know the operator {filter_.operator}.")
     return _comparison(instance, find_column(table, name), filter_, every)
+
+
+def _any_of(terms: list[r.Predicate]) -> r.Predicate:
+    """OR; equalities of one column become one comparison with many values."""
+    merged: list[r.Predicate] = []
+    places: dict[tuple[int, str], int] = {}
+    for term in terms:
+        is_plain = isinstance(term, r.Compare) and term.operator == "=" and not (term.every and len(term.values) > 1)
+        if not (isinstance(term, r.Compare) and is_plain):
+            merged.append(term)
+            continue
+        place = (term.instance, term.column.name)
+        if place in places:
+            before = merged[places[place]]
+            assert isinstance(before, r.Compare)
+            merged[places[place]] = r.Compare(term.instance, term.column, "=", before.values + term.values)
+        else:
+            places[place] = len(merged)
+            merged.append(r.Compare(term.instance, term.column, "=", term.values))
+    return merged[0] if len(merged) == 1 else r.AnyOf(_few(merged))
+
+
+def _few(terms: Sequence[_T]) -> tuple[_T, ...]:
+    if len(terms) > _MOST_TERMS:
+        raise BadRequest(f"A predicate has at most {_MOST_TERMS} terms; use column=any(..) for a list of values.")
+    return tuple(terms)
 
 
 def _comparison(instance: int, column: Column, filter_: nodes.Comparison, every: bool) -> r.Predicate:

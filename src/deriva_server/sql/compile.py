@@ -12,8 +12,10 @@ from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
 from deriva_server.plan.relation import Format
-from deriva_server.sql.texts import Expression, json_text, order_value, plain_text, row_text
+from deriva_server.sql.dialect import quote
+from deriva_server.sql.texts import json_text, plain_text, row_text
 
+Expression = sa.ColumnElement[Any]
 Statement = sa.Select[tuple[str]]
 SourceOf = Callable[[Table], sa.FromClause]
 RightsTexts = Mapping[tuple[int, bool], str]
@@ -49,6 +51,10 @@ class Join:
     def column(self, instance: int, column: Column) -> Expression:
         """A column of an instance."""
         return self._rows[instance].c[column.storage]
+
+    def sql(self, instance: int, column: Column) -> str:
+        """A column of an instance as SQL."""
+        return f"t{instance}.{quote(column.storage)}"
 
     def rid(self, instance: int) -> Expression:
         """The RID of an instance."""
@@ -107,12 +113,26 @@ class Join:
         return combine(*(_OPERATORS[operator](value, _bound(column.type, operator, v)) for v in predicate.values))
 
     def _matched(self, predicate: r.Match) -> Expression:
-        texts = [plain_text(column.type, self.column(predicate.instance, column)) for column in predicate.columns]
+        texts = [_sql(plain_text(column.type, self.sql(predicate.instance, column))) for column in predicate.columns]
         found = [
             sa.or_(*(sa.func.deriva_match(pattern, int(predicate.ignore_case), text) == 1 for text in texts))
             for pattern in predicate.patterns
         ]
         return sa.and_(*found) if predicate.every else sa.or_(*found)
+
+
+def _sql(text: str) -> Expression:
+    return sa.literal_column(text)
+
+
+def order_value(type_: Type, value: Expression) -> Expression:
+    """What values of a type are compared and sorted by."""
+    if not type_.is_array and type_.scalar == "numeric":
+        is_digits = sa.and_(sa.func.typeof(value) == "text", value != "NaN")
+        return sa.case((is_digits, sa.cast(value, sa.Double)), else_=value)
+    if not type_.is_array and type_.scalar == "interval":
+        return sa.func.deriva_interval(value)
+    return value
 
 
 def _bound(type_: Type, operator: str, value: Stored) -> Expression:
@@ -137,6 +157,7 @@ class _Result:
     """Outputs as expressions over a FROM clause."""
 
     values: Sequence[Expression]
+    texts: Sequence[str]
     clause: sa.FromClause
     conditions: Sequence[Expression]
     natural_order: Expression | None = None
@@ -164,8 +185,9 @@ def compile_read(
         One column, the text of a row.
     """
     result = _result(query, source, rights or {})
-    types = [output.expression.type for output in query.outputs]
-    text = row_text([output.name for output in query.outputs], types, result.values, form)
+    names = tuple(output.name for output in query.outputs)
+    types = tuple(output.expression.type for output in query.outputs)
+    text = _sql(row_text(names, types, tuple(result.texts), form))
     keys = [_sort_value(query.outputs[key.output].expression, result.values[key.output]) for key in query.order]
     firm = [_never_null(query, key.output) for key in query.order]
     conditions = list(result.conditions)
@@ -204,31 +226,36 @@ def _result(query: r.Query, source: SourceOf, rights: RightsTexts) -> _Result:
     joined, join = query.joined, Join(query.joined, source)
     if query.api in ("attributegroup", "aggregate"):
         return _grouped(query, join, rights)
-    values = [_plain(join, output.expression) for output in query.outputs]
-    if len(joined.determined()) == len(joined.tables) and not joined.may_be_missing(joined.context):
-        natural = join.position(0) if len(joined.tables) == 1 else None
-        return _Result(values, join.clause, join.conditions, natural)
-    context_only = all(output.expression.instance == joined.context for output in query.outputs)
-    if context_only and not joined.may_be_missing(joined.context):
-        return _semijoin(query, source)
-    number = sa.func.row_number().over(partition_by=join.rid(joined.context)).label("number")
-    labelled = [value.label(f"o{at}") for at, value in enumerate(values)]
-    rows = sa.select(*labelled, number).select_from(join.clause).where(*join.conditions).subquery("found")
-    return _Result([rows.c[f"o{at}"] for at in range(len(values))], rows, [rows.c.number == 1])
+    single = len(joined.determined()) == len(joined.tables) and not joined.may_be_missing(joined.context)
+    columns = [o.expression for o in query.outputs if isinstance(o.expression, r.Value)]
+    if len(columns) == len(query.outputs):
+        if single:
+            natural = join.position(0) if len(joined.tables) == 1 else None
+            values = [join.column(value.instance, value.column) for value in columns]
+            texts = [join.sql(value.instance, value.column) for value in columns]
+            return _Result(values, texts, join.clause, join.conditions, natural)
+        if all(value.instance == joined.context for value in columns) and not joined.may_be_missing(joined.context):
+            return _semijoin(joined, columns, join, source)
+    labelled: list[Any] = [_plain(join, o.expression).label(f"o{at}") for at, o in enumerate(query.outputs)]
+    if not single:
+        labelled.append(sa.func.row_number().over(partition_by=join.rid(joined.context)).label("number"))
+    rows = sa.select(*labelled).select_from(join.clause).where(*join.conditions).subquery("found")
+    return _found(rows, len(query.outputs), [] if single else [rows.c.number == 1])
 
 
-def _semijoin(query: r.Query, source: SourceOf) -> _Result:
+def _found(rows: sa.Subquery, count: int, conditions: Sequence[Expression]) -> _Result:
+    """Outputs that a subquery has made already."""
+    return _Result([rows.c[f"o{at}"] for at in range(count)], [f"found.o{at}" for at in range(count)], rows, conditions)
+
+
+def _semijoin(joined: r.Joined, columns: Sequence[r.Value], join: Join, source: SourceOf) -> _Result:
     """Rows of the context for which the path matches; the path itself is only asked for their RIDs."""
-    joined = query.joined
-    join = Join(joined, source)
     wanted = sa.select(join.rid(joined.context)).select_from(join.clause).where(*join.conditions)
     outer = source(joined.table).alias("c")
-    values = []
-    for output in query.outputs:
-        assert output.expression.column is not None
-        value = outer.c[output.expression.column.storage]
-        values.append(_binned(output.expression, value) if isinstance(output.expression, r.Binned) else value)
-    return _Result(values, outer, [outer.c[joined.table.column_by_name["RID"].storage].in_(wanted)])
+    rid = outer.c[joined.table.column_by_name["RID"].storage]
+    values = [outer.c[value.column.storage] for value in columns]
+    texts = [f"c.{quote(value.column.storage)}" for value in columns]
+    return _Result(values, texts, outer, [rid.in_(wanted)])
 
 
 def _grouped(query: r.Query, join: Join, rights: RightsTexts) -> _Result:
@@ -238,8 +265,7 @@ def _grouped(query: r.Query, join: Join, rights: RightsTexts) -> _Result:
     rows = sa.select(*labelled).select_from(join.clause).where(*join.conditions)
     if keys:
         rows = rows.group_by(*keys)
-    found = rows.subquery("found")
-    return _Result([found.c[f"o{at}"] for at in range(len(labelled))], found, [])
+    return _found(rows.subquery("found"), len(labelled), [])
 
 
 def _plain(join: Join, expression: r.Expression) -> Expression:
@@ -281,7 +307,7 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
         return sa.func.max(value) if function == "max" else sa.func.min(value)
     if function in ("array", "array_d"):
         order = join.position(expression.instance) if function == "array" else order_value(column.type, value)
-        return sa.Function(f"deriva_{function}", json_text(column.type, value), order)
+        return sa.Function(f"deriva_{function}", _sql(json_text(column.type, join.sql(expression.instance, column))), order)
     if function == "avg" and column.type.scalar in _INTEGERS:
         return sa.func.avg(value)
     return sa.Function(f"deriva_{function}", value)
@@ -289,12 +315,9 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
 
 def _row_object(join: Join, expression: r.Aggregated) -> Expression:
     columns = expression.row
-    text = row_text(
-        [column.name for column in columns],
-        [column.type for column in columns],
-        [join.column(expression.instance, column) for column in columns],
-        "json",
-    )
+    names, types = tuple(column.name for column in columns), tuple(column.type for column in columns)
+    values = tuple(join.sql(expression.instance, column) for column in columns)
+    text = _sql(row_text(names, types, values, "json"))
     if not join.joined.may_be_missing(expression.instance):
         return text
     return sa.case((join.rid(expression.instance).is_(None), sa.literal("null")), else_=text)

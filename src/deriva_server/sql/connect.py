@@ -46,6 +46,16 @@ class Connection:
         self.dialect.limit_time(self.raw, seconds)
 
 
+class _Lease:
+    """One use of a connection by one thread; known to the database before the connection is made."""
+
+    __slots__ = ("raw", "thread")
+
+    def __init__(self) -> None:
+        self.raw: sa.Connection | None = None
+        self.thread = threading.get_ident()
+
+
 class Database:
     """One database file, or one database of a server.
 
@@ -66,7 +76,7 @@ class Database:
     def _start(self) -> None:
         self._engine: sa.Engine | None = None
         self._idle: list[sa.Connection] = []
-        self._busy: dict[sa.Connection, int] = {}
+        self._busy: set[_Lease] = set()
         self._gate = threading.Condition()
         self._writing = threading.Lock()
         self._forking = False
@@ -75,13 +85,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the database and writes nothing."""
-        raw = self._take()
-        try:
-            with self._translated():
-                self.dialect.begin(raw, write=False)
-                yield Connection(raw, self.dialect)
-        finally:
-            self._give(raw)
+        with self._translated(), self._leased() as raw:
+            self.dialect.begin(raw, write=False)
+            yield Connection(raw, self.dialect)
 
     @contextmanager
     def write(self, *, suspend_references: bool = False) -> Iterator[Connection]:
@@ -100,29 +106,46 @@ class Database:
         if not self._writing.acquire(timeout=BUSY_SECONDS):
             raise Busy("Other requests of this process kept the catalog locked.")
         try:
-            raw = self._take()
-            try:
-                with self._translated():
-                    if suspend_references:
-                        self.dialect.suspend_references(raw)
-                    self.dialect.begin(raw, write=True)
-                    yield Connection(raw, self.dialect)
-                    raw.commit()
-            finally:
-                self._give(raw, resume_references=suspend_references)
+            with self._translated(), self._leased(suspend_references=suspend_references) as raw:
+                self.dialect.begin(raw, write=True)
+                yield Connection(raw, self.dialect)
+                raw.commit()
         finally:
             self._writing.release()
 
     def close(self) -> None:
         """Close the idle connections; ones in use close when they are given back."""
         with self._gate:
-            idle, self._idle = self._idle, []
-        for raw in idle:
-            raw.close()
-        if not self._busy:
             self._engine = None
+            while self._idle:
+                self._idle.pop().close()
 
-    def _take(self) -> sa.Connection:
+    @contextmanager
+    def _leased(self, *, suspend_references: bool = False) -> Iterator[sa.Connection]:
+        lease = self._begin()
+        clean = False
+        try:
+            if lease.raw is None:
+                lease.raw = self._current_engine().connect()
+            if suspend_references:
+                self.dialect.suspend_references(lease.raw)
+            try:
+                yield lease.raw
+            finally:
+                if lease.raw.in_transaction():
+                    lease.raw.rollback()
+                self.dialect.limit_time(lease.raw, None)
+                if suspend_references:
+                    self.dialect.resume_references(lease.raw)
+            clean = True
+        except BaseException as error:
+            # A database error may have broken the connection; any other error only ended the transaction.
+            clean = lease.raw is not None and not isinstance(error, sa.exc.OperationalError)
+            raise
+        finally:
+            self._end(lease, clean=clean)
+
+    def _begin(self) -> _Lease:
         if self._tainted:
             raise Busy(
                 "This process was forked in the middle of a catalog request, so it must not use the catalog. "
@@ -130,35 +153,29 @@ class Database:
             )
         with self._gate:
             self._gate.wait_for(lambda: not self._forking, timeout=_FORK_PATIENCE)
-            raw = self._idle.pop() if self._idle else None
+            lease = _Lease()
+            lease.raw = self._idle.pop() if self._idle else None
+            self._busy.add(lease)
+        return lease
+
+    def _current_engine(self) -> sa.Engine:
+        with self._gate:
             if self._engine is None:
                 self._engine = self.dialect.engine(self.path)
-            engine = self._engine
-        if raw is None:
-            with self._translated():
-                raw = engine.connect()
-        with self._gate:
-            self._busy[raw] = threading.get_ident()
-        return raw
+            return self._engine
 
-    def _give(self, raw: sa.Connection, *, resume_references: bool = False) -> None:
-        keep = False
-        try:
-            if raw.in_transaction():
-                raw.rollback()
-            self.dialect.limit_time(raw, None)
-            if resume_references:
-                self.dialect.resume_references(raw)
-            keep = True
-        finally:
-            with self._gate:
-                keep = keep and self._busy.pop(raw, None) is not None and len(self._idle) < _IDLE
-                keep = keep and self._engine is raw.engine and not self._forking
-                if keep:
-                    self._idle.append(raw)
-                self._gate.notify_all()
-            if not keep:
-                raw.close()
+    def _end(self, lease: _Lease, *, clean: bool) -> None:
+        # Closed before the lease ends, because a fork may begin as soon as none is left.
+        with self._gate:
+            keep = clean and len(self._idle) < _IDLE and not self._forking
+            keep = keep and lease.raw is not None and lease.raw.engine is self._engine
+        if lease.raw is not None and not keep:
+            lease.raw.close()
+        with self._gate:
+            if keep and lease.raw is not None:
+                self._idle.append(lease.raw)
+            self._busy.discard(lease)
+            self._gate.notify_all()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -176,7 +193,7 @@ class Database:
         self._gate.acquire()
         self._forking = True
         self._gate.wait_for(
-            lambda: all(thread == me for thread in self._busy.values()), timeout=max(0.0, end - time.monotonic())
+            lambda: all(lease.thread == me for lease in self._busy), timeout=max(0.0, end - time.monotonic())
         )
         while self._idle:
             self._idle.pop().close()
@@ -195,7 +212,7 @@ class Database:
 
 
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
-_inherited: list[sa.Connection] = []
+_inherited: list[_Lease] = []
 _held: list[Database] = []
 
 

@@ -107,9 +107,9 @@ def begin_moment(connection: Connection, now: int, client_id: str | None) -> Non
 def end_moment(connection: Connection, now: int, next_rid: int, *, model_changed: bool) -> None:
     """Record the transaction as a snapshot."""
     connection.raw.exec_driver_sql(
-        "UPDATE _ermrest_state SET snaptime = ?1, next_rid = ?2,"
-        " model_snaptime = CASE WHEN ?3 THEN ?1 ELSE model_snaptime END",
-        (now, next_rid, model_changed),
+        "UPDATE _ermrest_state SET snaptime = ?, next_rid = ?,"
+        " model_snaptime = CASE WHEN ? THEN ? ELSE model_snaptime END",
+        (now, next_rid, model_changed, now),
     )
     connection.raw.exec_driver_sql("INSERT INTO _ermrest_snapshot VALUES (?, ?)", (now, model_changed))
 
@@ -142,9 +142,9 @@ def abandon(connection: Connection) -> None:
 def latest_snapshot(connection: Connection, moment: int) -> tuple[int, int] | None:
     """The last snapshot not later than `moment` and the last model change it shows, None before the first."""
     row = connection.raw.exec_driver_sql(
-        "SELECT (SELECT max(time) FROM _ermrest_snapshot WHERE time <= ?1),"
-        " (SELECT time FROM _ermrest_snapshot WHERE time <= ?1 AND model ORDER BY time DESC LIMIT 1)",
-        (moment,),
+        "SELECT (SELECT max(time) FROM _ermrest_snapshot WHERE time <= ?),"
+        " (SELECT time FROM _ermrest_snapshot WHERE time <= ? AND model ORDER BY time DESC LIMIT 1)",
+        (moment, moment),
     ).one()
     return None if row[0] is None else (row[0], row[1])
 
@@ -167,9 +167,9 @@ def read_documents(connection: Connection) -> list[tuple[str, str]]:
 def read_past_documents(connection: Connection, moment: int) -> list[tuple[str, str]]:
     """RID and stored document of every element group as of a snapshot."""
     rows = connection.raw.exec_driver_sql(
-        "SELECT rid, document FROM _ermrest_model WHERE since <= ?1 UNION ALL "
-        "SELECT rid, document FROM _ermrest_model_history WHERE since <= ?1 AND until > ?1",
-        (moment,),
+        "SELECT rid, document FROM _ermrest_model WHERE since <= ? UNION ALL "
+        "SELECT rid, document FROM _ermrest_model_history WHERE since <= ? AND until > ?",
+        (moment, moment, moment),
     )
     return [(row[0], row[1]) for row in rows]
 

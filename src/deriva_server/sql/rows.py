@@ -97,7 +97,8 @@ def by_rids(
     wanted = sa.func.json_each(json.dumps(rids)).table_valued("key", "value").alias("wanted")
     rows = live_source(table).alias("t0")
     by_name = table.column_by_name
-    text = row_text([c.name for c in columns], [c.type for c in columns], [rows.c[c.storage] for c in columns], form)
+    values = tuple(f"t0.{quote(c.storage)}" for c in columns)
+    text: sa.ColumnClause[str] = sa.literal_column(row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form))
     statement = (
         sa.select(text)
         .select_from(wanted.join(rows, rows.c[by_name["RID"].storage] == wanted.c.value))

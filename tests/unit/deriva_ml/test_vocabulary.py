@@ -10,7 +10,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model.build import Reference, association_table
-from deriva_ml.model.define import TableDefinition
+from deriva_ml.model.define import ColumnDefinition, TableDefinition
 
 
 @pytest.fixture
@@ -61,13 +61,11 @@ def test_change(ml_session, colors):
 
 
 def test_delete(ml_session, colors, fresh):
-    thing = TableDefinition(name=fresh("Thing"))
+    thing = TableDefinition(name=fresh("Thing"), columns=[ColumnDefinition("Name")])
     link = association_table([Reference("lab", thing.name), Reference("lab", colors.name, "Name")])
     things, links = ml_session.create_tables([thing, link], navbar=False)
     red, blue = (vocabulary.add_term(ml_session, colors, name, "x") for name in ("Red", "Blue"))
-    (row,) = rows.insert(ml_session.connection, things, [{}], defaults=())if False else rows.insert(
-        ml_session.connection, things, [{"RID": None}]
-    )
+    (row,) = rows.insert(ml_session.connection, things, [{"Name": "x"}])
     rows.insert(ml_session.connection, links, [{things.name: row["RID"], colors.name: "Red"}])
     with pytest.raises(DerivaMLException, match="used by 1 rows"):
         red.delete()

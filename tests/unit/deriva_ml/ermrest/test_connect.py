@@ -3,6 +3,7 @@ import pickle
 import shutil
 import socket
 import time
+from functools import partial
 
 import pytest
 
@@ -99,15 +100,11 @@ def test_pickle(ml_catalog):
     assert pickle.loads(pickle.dumps(ml_catalog.catalog)).get("/").json()["id"] == ml_catalog.catalog_id
 
 
-def _count(connection):
-    return rows.count(connection, STATUS)
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_other_processes(ml_catalog, method):
     with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(_count, [ml_catalog] * 4) == [7] * 4
+        assert pool.map(partial(rows.count, table=STATUS), [ml_catalog] * 4) == [7] * 4
 
 
 def test_deleted_catalog_is_gone(tmp_path):

@@ -1,0 +1,1 @@
+"""Wide tables of a dataset under their known import path."""

@@ -1,0 +1,93 @@
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from deriva_ml.cli.main import COMMANDS, main
+from deriva_ml.ermrest.connect import connect
+
+
+def run(*words):
+    return subprocess.run([sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_overview(capsys, words):
+    try:
+        status = main(words)
+    except SystemExit as done:
+        status = done.code
+    out = capsys.readouterr().out
+    assert status == 0
+    assert all(command.name in out and command.help in out for command in COMMANDS)
+
+
+def test_help_is_cheap():
+    code = "import sys; from deriva_ml.cli.main import main; main([]); print([m for m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not re.search(r"'(deriva|sqlalchemy|pandas|pydantic|requests|werkzeug)'", loaded)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help(capsys, command):
+    with pytest.raises(SystemExit) as done:
+        main([*command.name.split(), "--help"])
+    assert done.value.code == 0
+    assert "usage: deriva-ml " + command.name in capsys.readouterr().out
+
+
+def test_unknown_commands(capsys):
+    assert main(["frobnicate"]) == 2
+    assert "there is no command 'frobnicate'" in capsys.readouterr().err
+    assert main(["catalog", "frobnicate"]) == 2
+    assert "catalog create" in capsys.readouterr().err
+
+
+def test_version():
+    assert re.fullmatch(r"deriva-ml \S+\n", run("--version").stdout)
+
+
+def test_init_and_create(tmp_path, capsys):
+    folder = tmp_path / "my lab"
+    assert main(["init", str(folder)]) == 0
+    assert "catalog create" in capsys.readouterr().out
+    assert main(["init", str(folder)]) == 0
+    assert main(["catalog", "create", str(folder), "lab", "--alias", "main", "--schema", "own"]) == 0
+    assert f"DerivaML('{folder}', '1')" in capsys.readouterr().out
+    assert "own" in connect(folder, "main").model().schemas
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    assert main(["init", str(tmp_path / "file")]) == 1
+    assert main(["catalog", "create", str(tmp_path / "lab"), "not a name"]) == 1
+    assert main(["serve", str(tmp_path / "nowhere")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and all(line.startswith("deriva-ml: ") for line in lines)
+
+
+def test_serve_refuses_other_addresses(tmp_path, capsys):
+    main(["init", str(tmp_path / "lab")])
+    assert main(["serve", str(tmp_path / "lab"), "--host", "0.0.0.0"]) == 1
+    assert "no accounts yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_serve(tmp_path, end):
+    main(["catalog", "create", str(tmp_path / "lab"), "lab"])
+    words = [sys.executable, "-m", "deriva_ml.cli.main", "serve", str(tmp_path / "lab"), "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+            there, here = connect(url, 1), connect(tmp_path / "lab", 1)
+            assert there.document()["snaptime"] == here.document()["snaptime"]
+            process.send_signal(end)
+            start = time.monotonic()
+            assert process.wait(15) == 0
+            assert time.monotonic() - start < 10
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

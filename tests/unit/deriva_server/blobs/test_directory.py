@@ -1,0 +1,146 @@
+"""Transactions of writers that wait together."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deriva_server.blobs.access import Right, demand, may
+from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.memory import MemoryBackend
+from deriva_server.blobs.store import ObjectStore
+from deriva_server.errors import Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
+from deriva_server.identity import ANONYMOUS, Client
+from deriva_server.sql.objects import Metadata
+
+KIM = Client("kim")
+ADMIN = Client("root", attributes=("admin",))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(tmp_path / "objects")
+
+
+def put(store: ObjectStore, path: str, data: bytes = b"abc", client: Client = ADMIN) -> str:
+    source = Source(io.BytesIO(data), len(data))
+    return store.contents.put(client, path, source, Metadata(), parents=True).location
+
+
+def test_one_bad_writer_does_not_harm_the_others(store: ObjectStore) -> None:
+    store.resources.create_namespace(ADMIN, "/taken")
+    held, ready = threading.Event(), threading.Event()
+
+    def slow(_: object) -> None:
+        ready.set()
+        held.wait(10)
+
+    with ThreadPoolExecutor(12) as pool:
+        first = pool.submit(store.directory.write, slow)
+        ready.wait(10)
+        good = [pool.submit(put, store, f"/o{number}", b"%d" % number) for number in range(8)]
+        bad = pool.submit(store.resources.create_namespace, ADMIN, "/taken")
+        held.set()
+        first.result()
+        assert len({future.result() for future in good}) == 8
+        with pytest.raises(Conflict):
+            bad.result()
+    assert len(store.resources.list_namespace(ADMIN, "/")) == 9
+
+
+def test_nothing_is_visible_when_bytes_cannot_be_kept(tmp_path: Path) -> None:
+    class Full(MemoryBackend):
+        def adopt(self, staged: Sequence[Staged]) -> None:
+            raise StorageFull("no room")
+
+    store = ObjectStore(tmp_path / "objects", Full())
+    with pytest.raises(StorageFull):
+        put(store, "/a/b")
+    assert store.resources.list_namespace(ADMIN, "/") == []
+
+
+def _child(store: ObjectStore, path: str, results: multiprocessing.SimpleQueue[str]) -> None:
+    results.put(put(store, path))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_after_fork(store: ObjectStore) -> None:
+    put(store, "/before")
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    children = [context.Process(target=_child, args=(store, f"/o{number}", results)) for number in range(3)]
+    for child in children:
+        child.start()
+    put(store, "/meanwhile")
+    for child in children:
+        child.join(30)
+        assert child.exitcode == 0
+    assert store.resources.list_namespace(ADMIN, "/") == ["/before", "/meanwhile", "/o0", "/o1", "/o2"]
+
+
+def test_other_process_sees_it_at_once(store: ObjectStore, tmp_path: Path) -> None:
+    place = put(store, "/a")
+    other = ObjectStore(tmp_path / "objects")
+    assert other.contents.find(ADMIN, "/a", None).location == place
+    other.contents.delete_name(ADMIN, "/a")
+    with pytest.raises(ServiceError):
+        store.contents.find(ADMIN, "/a", None)
+
+
+def test_rights(store: ObjectStore) -> None:
+    store.resources.create_namespace(ADMIN, "/lab")
+    with pytest.raises(Forbidden):
+        put(store, "/lab/o", client=KIM)
+    with pytest.raises(Unauthorized):
+        put(store, "/lab/o", client=ANONYMOUS)
+
+    def grant(path: str, access: str, role: str) -> None:
+        store.resources.change_acl(
+            ADMIN, (path, None), access, lambda roles: [*roles, role], lambda roles: None
+        )
+
+    grant("/lab", "create", "kim")
+    place = put(store, "/lab/o", client=KIM)
+    with pytest.raises(Forbidden):
+        store.contents.delete_name(KIM, "/lab")
+    grant("/lab", "owner", "kim")
+    put(store, "/lab/other")
+    with pytest.raises(Forbidden):
+        store.contents.delete_name(KIM, "/lab")
+    grant("/lab/o", "read", "*")
+    with pytest.raises(Unauthorized):
+        store.contents.find(ANONYMOUS, "/lab/o", None)
+    grant("/lab/o", "subtree-read", "*")
+    assert store.contents.find(ANONYMOUS, "/lab/o", None).location == place
+    grant("/lab", "subtree-owner", "kim")
+    store.contents.delete_name(KIM, "/lab")
+
+
+def test_policy() -> None:
+    assert may(KIM, Right.OWN, {"owner": ["kim"]}, ())
+    assert not may(KIM, Right.UPDATE, {"read": ["kim"]}, ())
+    assert may(ANONYMOUS, Right.READ, {}, [{"subtree-read": ["*"]}])
+    demand(ADMIN, Right.CREATE, {}, [{"subtree-owner": ["admin"]}], "x")
+
+
+def test_group_of_writers_is_fast(store: ObjectStore) -> None:
+    """Not a benchmark: only that parallel writers do not wait for a sync each."""
+    commits = 0
+    inner = store.directory._commit
+
+    def counted(batch: Sequence[object]) -> None:
+        nonlocal commits
+        commits += 1
+        inner(batch)  # type: ignore[arg-type]
+
+    store.directory._commit = counted  # type: ignore[method-assign]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: put(store, f"/n/o{number}", os.urandom(10)), range(200)))
+    assert commits < 150

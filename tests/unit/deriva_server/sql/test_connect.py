@@ -1,0 +1,182 @@
+import multiprocessing
+import os
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from deriva_server.errors import Busy, Conflict, DeploymentError, TimeLimit
+from deriva_server.sql import connect, sqlite
+from deriva_server.sql.connect import Database
+from deriva_server.sql.modelstore import enter_wal
+
+FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@pytest.fixture
+def database(tmp_path):
+    made = Database(tmp_path / "x.db")
+    with made.read() as connection:
+        enter_wal(connection)
+    with made.write() as connection:
+        connection.raw.exec_driver_sql("CREATE TABLE t (x INTEGER UNIQUE)")
+    yield made
+    made.close()
+
+
+def add(database, x):
+    with database.write() as connection:
+        connection.raw.exec_driver_sql("INSERT INTO t VALUES (?)", (x,))
+
+
+def total(database):
+    with database.read() as connection:
+        return connection.raw.exec_driver_sql("SELECT count(*) FROM t").scalar_one()
+
+
+def pragma(connection, name):
+    return connection.raw.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+
+
+def test_every_commit_is_durable(database):
+    with database.read() as connection:
+        assert pragma(connection, "journal_mode") == "wal"
+        assert pragma(connection, "synchronous") == 2
+        assert pragma(connection, "foreign_keys") == 1
+
+
+def test_foreign_keys_are_enforced_again_after_a_change(database):
+    with database.write(suspend_references=True) as connection:
+        assert pragma(connection, "foreign_keys") == 0
+    with database.write() as connection:
+        assert pragma(connection, "foreign_keys") == 1
+
+
+def test_errors_roll_back(database):
+    with pytest.raises(RuntimeError), database.write() as connection:
+        connection.raw.exec_driver_sql("INSERT INTO t VALUES (1)")
+        raise RuntimeError
+    assert total(database) == 0
+    add(database, 1)
+    with pytest.raises(Conflict):
+        add(database, 1)
+    assert total(database) == 1
+
+
+def test_a_reader_sees_one_moment(database):
+    with database.read() as connection:
+        assert connection.raw.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+        add(database, 1)
+        assert connection.raw.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+    assert total(database) == 1
+
+
+def test_threads_wait_for_each_other(database):
+    def work(thread):
+        for i in range(20):
+            add(database, thread * 100 + i)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total(database) == 160
+
+
+def test_a_locked_file_is_busy(database, monkeypatch):
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    other = Database(database.path)
+    with database.write(), pytest.raises(Busy), other.write():
+        pass
+    other.close()
+
+
+def test_statements_past_the_limit_are_interrupted(database):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    start = time.monotonic()
+    with pytest.raises(TimeLimit), database.read() as connection:
+        connection.limit_time(0.1)
+        connection.raw.exec_driver_sql(endless)
+    assert time.monotonic() - start < 5
+    assert total(database) == 0
+
+
+def test_old_sqlite_is_refused():
+    with pytest.raises(DeploymentError, match=r"3\.37\.2.*3\.38\.0"):
+        sqlite.check_version((3, 37, 2))
+    sqlite.check_version(sqlite3.sqlite_version_info)
+
+
+def child(database, x):
+    add(database, x)
+    assert total(database) > 0
+
+
+def run(target, *args):
+    process = multiprocessing.get_context("fork").Process(target=target, args=args)
+    process.start()
+    return process
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_children_use_connections_of_their_own(database):
+    assert total(database) == 0
+    children = [run(child, database, number) for number in range(4)]
+    add(database, 100)
+    for process in children:
+        process.join()
+        assert process.exitcode == 0
+    assert total(database) == 5
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_no_connection_lives_through_a_fork(database):
+    assert total(database) == 0
+    assert database._idle
+    process = run(int)
+    process.join()
+    assert not database._idle
+    assert total(database) == 0
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_the_transactions_of_other_threads(database):
+    entered, done = threading.Event(), []
+
+    def slow():
+        with database.write() as connection:
+            connection.raw.exec_driver_sql("INSERT INTO t VALUES (1)")
+            entered.set()
+            time.sleep(0.2)
+            done.append(True)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    entered.wait()
+    process = run(child, database, 2)
+    assert done
+    thread.join()
+    process.join()
+    assert process.exitcode == 0
+    assert total(database) == 2
+
+
+def refused(database):
+    with pytest.raises(Busy, match="forked"):
+        total(database)
+
+
+@FORK
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_born_inside_a_transaction_is_refused(database):
+    with database.read():
+        process = run(refused, database)
+        process.join()
+    assert process.exitcode == 0
+    connect._inherited.clear()
+    add(database, 1)
