@@ -25,7 +25,9 @@ def load(bag: DatasetBag) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read RIDs, pixels scaled to 0..1 of shape (n, 64), and labels from a bag."""
     labels = {value.Image: value.Digit_Class for value in bag.feature_values("Image", "Digit")}
     rows = bag.list_dataset_members()["Image"]
-    pixels = np.stack([np.asarray(Image.open(row["Filename"]), dtype=float).ravel() / 255 for row in rows])
+    pixels = np.stack(
+        [np.asarray(Image.open(bag.file("Image", row)), dtype=float).ravel() / 255 for row in rows]
+    )
     return [row["RID"] for row in rows], pixels, np.array([labels[row["RID"]] for row in rows])
 
 

@@ -38,9 +38,7 @@ def names_in_stub(stub: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def from_stub(
-    module_name: str, file: str
-) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+def from_stub(module_name: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make the functions of a module whose public names stand in the stub beside it.
 
     Parameters

@@ -133,15 +133,19 @@ class Session:
                 f"{self.connection.name} has no schema {self.ml_schema!r}: it was not made for DerivaML. "
                 "Make a catalog with create_ml_catalog(), or the schema with create_ml_schema()."
             )
-        for name in self.given_domain_schemas or ():
+        domain, given = self.given_domain_schemas, self.given_default_schema
+        if self.connection.is_snapshot:
+            # A schema may be younger than the snapshot.
+            domain = None if domain is None else domain & frozenset(model.schemas)
+            given = given if given in model.schemas else None
+        for name in domain or ():
             if name not in model.schemas:
                 raise DerivaMLSchemaError(f"There is no schema {name!r} in {self.connection.name}.")
-        given = self.given_default_schema
         if given is not None and given not in model.schemas:
             raise DerivaMLSchemaError(
                 f"There is no schema {given!r} in {self.connection.name} to be the default one."
             )
-        return CatalogModel(model, self.ml_schema, self.given_domain_schemas, given)
+        return CatalogModel(model, self.ml_schema, domain, given)
 
     def _kept_model(self) -> Any:
         """The model of the working directory, where it must be used."""

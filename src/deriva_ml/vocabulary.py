@@ -253,7 +253,11 @@ _TERM_KEYS = {"Name": "name", "ID": "id", "URI": "uri", "RID": "rid"}
 
 
 def create_vocabulary(
-    session: Session, vocab_name: str, comment: str = "", schema: str | None = None, update_navbar: bool = True
+    session: Session,
+    vocab_name: str,
+    comment: str = "",
+    schema: str | None = None,
+    update_navbar: bool = True,
 ) -> Table:
     """Make a vocabulary.
 

@@ -11,7 +11,9 @@ from deriva_ml.ermrest.connect import connect
 
 
 def run(*words):
-    return subprocess.run([sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)], capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,7 +206,7 @@ def test_tree_reads_well(ml: DerivaML, story: dict[str, str]) -> None:
     text = tree(ml.lookup_lineage(story["predictions"]))
     first, second, *rest = text.splitlines()
     assert first == f"Asset {story['predictions']}: The file predictions.csv"
-    assert second.startswith(f"└─ Predict {story['predict']} [Uploaded]")
+    assert second.startswith(f"└─ Execution {story['predict']} [Uploaded] Predict")
     assert any(line.startswith(f"   ├─ read Dataset {story['dataset']} version 0.2.0") for line in rest)
     assert any("(shown above)" in line for line in rest)
     assert markdown(ml.lookup_lineage(story["predictions"])).startswith("**Asset")
@@ -226,15 +225,21 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield sent
 
 
-def test_requests_grow_with_generations_not_with_width(
-    ml: DerivaML, run: Callable[..., Any], requests: list[str], tmp_path: Path
-) -> None:
+def test_requests_grow_with_generations_not_with_width(ml: DerivaML, requests: list[str]) -> None:
+    def insert(table: str, rows: list[dict[str, Any]]) -> list[str]:
+        return [row["RID"] for row in ml.catalog.post(f"/entity/{table}", json=rows).json()]
+
+    def link(image: str, execution: str, role: str) -> dict[str, Any]:
+        return {"Image": image, "Execution": execution, "Asset_Role": role}
+
     counts = []
-    for width in (2, 8):
-        files = [f"{width}-{n}.png" for n in range(width)]
-        for name in files:
-            run(f"Make {name}", write("Image", name))
-        joined, _ = run("Join", assets=[asset(ml, "Image", name) for name in files])
+    for width in (2, 60):
+        makers = insert("deriva-ml:Execution", [{"Status": "Uploaded"} for _ in range(width)])
+        files = [{"URL": f"/hatrac/{width}/{n}", "Length": 1, "MD5": "0" * 32} for n in range(width)]
+        images = insert("lab:Image", files)
+        (joined,) = insert("deriva-ml:Execution", [{"Status": "Uploaded"}])
+        made = [link(image, maker, "Output") for image, maker in zip(images, makers, strict=True)]
+        insert("lab:Image_Execution", made + [link(image, joined, "Input") for image in images])
         requests.clear()
         assert ml.lookup_lineage(joined).executions_visited == width + 1
         counts.append(len(requests))

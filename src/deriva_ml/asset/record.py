@@ -27,6 +27,12 @@ class AssetRecord(BaseModel):
 
     asset_table: ClassVar[str] = ""
 
+    if TYPE_CHECKING:
+        # Fields of the classes that are made at run time.
+        def __init__(self, **values: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
 
 _RESERVED = frozenset(dir(AssetRecord))
 

@@ -68,7 +68,7 @@ def build(
         walk.close()
         data = folder / layout.DATA
         data.mkdir(parents=True, exist_ok=True)
-        (folder / layout.SCHEMA_DOCUMENT).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+        (folder / layout.SCHEMA_DOCUMENT).write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
         for schema, name in sorted(target.tables):
             path = folder / layout.rows_csv(schema, name)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
@@ -91,8 +91,8 @@ def is_there(path: Path, entry: FetchEntry) -> bool:
 
 def _inside(folder: Path, place: str) -> None:
     """Refuse a path that leads out of the bag."""
-    root = folder.resolve()
-    if not (root / place).resolve().is_relative_to(root):
+    path = PurePosixPath(place)
+    if path.is_absolute() or ".." in path.parts or "\\" in place:
         raise DerivaMLDataError(f"Bag {folder} names a file outside of itself: {place!r}.")
 
 

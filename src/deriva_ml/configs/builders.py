@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 from hydra_zen import hydrated_dataclass
 
 from deriva_ml.specs import AssetSpec, DatasetSpec, LocalFile
-
-if TYPE_CHECKING:
-    # The decorator is one of dataclasses; type checkers know only the standard one.
-    def hydrated_dataclass(target: Any) -> Any: ...  # noqa: F811
 
 
 @hydrated_dataclass(DatasetSpec)

@@ -1,10 +1,10 @@
 from deriva_ml.asset.filespec import FileSpec as FileSpec
 from deriva_ml.core.constants import DRY_RUN_RID as DRY_RUN_RID
-from deriva_ml.core.constants import DerivaAssetColumns as DerivaAssetColumns
-from deriva_ml.core.constants import DerivaSystemColumns as DerivaSystemColumns
 from deriva_ml.core.constants import ML_SCHEMA as ML_SCHEMA
 from deriva_ml.core.constants import RID as RID
 from deriva_ml.core.constants import RID_PATTERN as RID_PATTERN
+from deriva_ml.core.constants import DerivaAssetColumns as DerivaAssetColumns
+from deriva_ml.core.constants import DerivaSystemColumns as DerivaSystemColumns
 from deriva_ml.core.enums import BuiltinType as BuiltinType
 from deriva_ml.core.enums import BuiltinTypes as BuiltinTypes
 from deriva_ml.core.enums import ConnectionMode as ConnectionMode

@@ -193,9 +193,7 @@ def _send(connection: Connection, method: str, path: str, **options: Any) -> req
     store = connection.store
     headers = {**options.pop("headers", {}), "deriva-client-context": store.dcctx.encoded()}
     session: Any = store._session
-    answer: requests.Response = session.request(
-        method, connection.url(path), headers=headers, **options
-    )
+    answer: requests.Response = session.request(method, connection.url(path), headers=headers, **options)
     return answer
 
 

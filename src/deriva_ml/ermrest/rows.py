@@ -20,8 +20,10 @@ Where = Mapping[str, Collection[Any]]
 
 PAGE = 10_000
 CHUNK = 1_000
-_FILTER_BYTES = 6_000
-"""Length of the values in one URL; services accept at least 16 KiB in all."""
+FILTER_BYTES = 6_000
+"""Length of the values in one URL; web servers commonly accept 8 KiB in all."""
+LOCAL_FILTER_BYTES = 100_000
+"""The same for a server in this process, which has no such limit."""
 
 
 def escaped(text: Any) -> str:
@@ -55,7 +57,7 @@ def _condition(column: str, values: Sequence[Any]) -> str:
     return parts[0] if len(parts) == 1 else f"({';'.join(parts)})"
 
 
-def _batches(values: Collection[Any]) -> list[list[Any]]:
+def _batches(values: Collection[Any], longest: int) -> list[list[Any]]:
     """Distinct values in order, in groups that fit into one URL."""
     groups: list[list[Any]] = []
     room = 0
@@ -63,19 +65,21 @@ def _batches(values: Collection[Any]) -> list[list[Any]]:
         size = len(escaped(value)) + 1
         if not groups or size > room:
             groups.append([])
-            room = _FILTER_BYTES
+            room = longest
         groups[-1].append(value)
         room -= size
     return groups
 
 
-def filters(where: Where | None) -> list[str]:
+def filters(where: Where | None, longest: int = FILTER_BYTES) -> list[str]:
     """URL parts (``/a=any(…)/b=…``) that together select what `where` says; several when one URL would be too long.
 
     Parameters
     ----------
     where : mapping, optional
         Column to accepted values, None among them for empty cells; all columns must match.
+    longest : int
+        Bytes that the values may take in one URL.
 
     Returns
     -------
@@ -86,9 +90,13 @@ def filters(where: Where | None) -> list[str]:
     for column, values in (where or {}).items():
         if isinstance(values, str | bytes):
             raise DerivaMLValidationError(f"The values of {column!r} must be a collection, not {values!r}.")
-        conditions = [_condition(column, batch) for batch in _batches(values)]
+        conditions = [_condition(column, batch) for batch in _batches(values, longest // len(where or ()))]
         combined = [f"{left}/{right}" for left in combined for right in conditions]
     return combined
+
+
+def _parts(connection: Connection, where: Where | None) -> list[str]:
+    return filters(where, LOCAL_FILTER_BYTES if connection.is_embedded else FILTER_BYTES)
 
 
 # Reading -----------------------------------------------------------------------------------------------------------
@@ -120,7 +128,7 @@ def read(
     >>> list(read(connection, ("demo", "Image"), where={"Subject": ["1-ABC"]}))  # doctest: +SKIP
     """
     wanted = None if columns is None else list(dict.fromkeys(("RID", *columns)))
-    streams = [_pages(connection, table, part, wanted, page) for part in filters(where)]
+    streams = [_pages(connection, table, part, wanted, page) for part in _parts(connection, where)]
     in_order = len(streams) < 2 or list(where or ()) == ["RID"]
     rows = chain.from_iterable(streams) if in_order else heapq.merge(*streams, key=itemgetter("RID"))
     if columns is None or "RID" in columns:
@@ -159,7 +167,7 @@ def query(connection: Connection, path: str) -> list[Row]:
 def count(connection: Connection, table: TableLike, where: Where | None = None) -> int:
     """How many rows of a table match `where`."""
     doing = f"Counting {_label(table)} of {connection.name}"
-    paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in filters(where)]
+    paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in _parts(connection, where)]
     return sum(int(connection.get(path, doing=doing).json()[0]["n"]) for path in paths)
 
 
@@ -307,7 +315,7 @@ def delete(connection: Connection, table: TableLike, where: Where) -> int:
         raise DerivaMLValidationError(f"Deleting all rows of {_label(table)} needs a condition.")
     doing = f"Deleting from {_label(table)} of {connection.name}"
     gone = 0
-    for part in filters(where):
+    for part in _parts(connection, where):
         path = f"{path_of(table)}{part}"
         found = int(connection.get(f"/aggregate/{path}/n:=cnt(RID)", doing=doing).json()[0]["n"])
         if found:

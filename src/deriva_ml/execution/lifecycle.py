@@ -9,7 +9,7 @@ from deriva_ml.errors import DerivaMLException, InvalidTransitionError
 from deriva_ml.execution.states import validate_transition
 from deriva_ml.execution.sync import push, reconcile, required_state
 from deriva_ml.names import ExecutionStatus
-from deriva_ml.workspace.executions import ExecutionState, now
+from deriva_ml.workspace.executions import ExecutionState, now, this_process
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -118,8 +118,7 @@ def _times_of(target: ExecutionStatus) -> dict[str, Any]:
 
 def start(session: Session, execution_rid: str) -> None:
     """Created to Running; the clock starts, and this process owns the run."""
-    session.workspace.executions.own(execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Running, start_time=now())
+    transition(session, execution_rid, ExecutionStatus.Running, start_time=now(), **this_process())
 
 
 def stop(session: Session, execution_rid: str) -> None:

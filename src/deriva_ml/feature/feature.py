@@ -16,7 +16,7 @@ from deriva_ml.schema.display import feature_annotations
 from deriva_ml.vocabulary import add_term
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table, TableName
+    from deriva_ml.model.graph import CatalogModel, TableName
     from deriva_ml.session import Session
 
 

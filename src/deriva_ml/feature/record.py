@@ -50,6 +50,12 @@ class FeatureRecord(BaseModel):
     Feature_Name: str = ""
     RCT: str | None = None
 
+    if TYPE_CHECKING:
+        # Fields of the classes that are made at run time.
+        def __init__(self, **values: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
     @classmethod
     def _defined(cls) -> Feature:
         if cls.feature is None:
@@ -165,7 +171,8 @@ class Feature:
         """Class of the records of this feature.
 
         Columns that the catalog requires are required, others are optional; a column's default is the default of
-        the field. Asset columns accept a RID or a path.
+        the field. Asset columns accept a RID or the path of a file that is committed with the record; so does the
+        labelled row itself where it is an asset.
 
         Returns
         -------
@@ -186,6 +193,8 @@ class Feature:
     def _make_record_class(self) -> type[FeatureRecord]:
         columns = {column.name: column for column in self.feature_table.columns}
         paths = {column.name for column in self.asset_columns}
+        if self._model.is_asset(self.target_table):
+            paths.add(self.target_column)
         fields: dict[str, Any] = {FEATURE_NAME: (str, self.feature_name)}
         for name in (self.target_column, *self.qualifier_columns, *self._payload):
             kind, default = field_of(columns[name], str | Path if name in paths else None)

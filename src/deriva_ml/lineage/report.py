@@ -86,10 +86,9 @@ def _lines(node: LineageNode) -> Iterator[Line]:
 
 def _execution_text(node: LineageNode) -> str:
     execution = node.execution
-    name = execution.workflow.name if execution.workflow and execution.workflow.name else "Execution"
-    text = f"{name} {execution.rid} [{execution.status}]"
-    if execution.description:
-        text += f" {_short(execution.description)}"
+    workflow = execution.workflow.name if execution.workflow else None
+    words = [_short(text) for text in (execution.description, workflow and f"workflow {workflow}") if text]
+    text = f"Execution {execution.rid} [{execution.status}] {', '.join(words)}".rstrip()
     return f"{text} (shown above)" if node.already_shown else text
 
 

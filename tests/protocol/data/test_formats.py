@@ -1,11 +1,10 @@
 """Every type in JSON, JSON lines and CSV, there and back."""
 
 import json
-import math
 
 import pytest
 
-from .conftest import TYPED
+from .conftest import TYPED, q
 
 VALUES = {
     "b": [True, False],
@@ -48,12 +47,8 @@ def test_round_trips(catalog, name):
     assert [row[name] for row in answer.rows] == VALUES[name]
 
 
-@pytest.mark.parametrize("name", list(VALUES))
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("j", "xs", "is", "tzs")])
 def test_equal_values_are_found(catalog, name):
-    if name == "j" or TYPED.get(name, "").endswith("[]") or name in ("xs", "is", "tzs"):
-        pytest.skip("compared by element, or not at all")
-    from .conftest import q
-
     for value in VALUES[name]:
         catalog.delete("/entity/S:Every")
         catalog.post("/entity/S:Every", [{name: value}])
@@ -68,7 +63,6 @@ def test_special_numbers(catalog):
     assert catalog.column("/attribute/S:Every/f8@sort(f8)", "f8") == ["-Infinity", 1, "NaN", None]
     assert catalog.rows("/aggregate/S:Every/s:=sum(f8)") == [{"s": "NaN"}]
     assert len(catalog.rows("/entity/S:Every/n=12345678901234567890.123")) == 1
-    assert not math.isnan(1)
 
 
 def test_csv(study):

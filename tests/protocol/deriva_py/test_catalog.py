@@ -13,7 +13,10 @@ def filled(catalog):
     schema.create_table(
         Table.define(
             "Person",
-            [Column.define("Name", builtin_types.text, nullok=False), Column.define("Age", builtin_types.int4)],
+            [
+                Column.define("Name", builtin_types.text, nullok=False),
+                Column.define("Age", builtin_types.int4),
+            ],
             key_defs=[Key.define(["Name"])],
         )
     )
@@ -25,7 +28,13 @@ def filled(catalog):
         )
     )
     people = catalog.getPathBuilder().schemas["lab"].tables["Person"]
-    people.insert([{"Name": "Ada", "Age": 36}, {"Name": "Grace", "Age": 85}, {"Name": "Émilie / du Châtelet", "Age": None}])
+    people.insert(
+        [
+            {"Name": "Ada", "Age": 36},
+            {"Name": "Grace", "Age": 85},
+            {"Name": "Émilie / du Châtelet", "Age": None},
+        ]
+    )
     return catalog
 
 
@@ -79,7 +88,9 @@ def test_model_changes(filled):
 def test_path_builder_reads(filled):
     person = table(filled, "Person")
     assert [row["Name"] for row in person.path.filter(person.Age > 40).entities()] == ["Grace"]
-    assert [row["Age"] for row in person.path.filter(person.Name == "Émilie / du Châtelet").attributes(person.Age)] == [None]
+    assert [
+        row["Age"] for row in person.path.filter(person.Name == "Émilie / du Châtelet").attributes(person.Age)
+    ] == [None]
     rows = person.path.attributes(person.Name, person.Age).sort(person.Age.desc).fetch(limit=2)
     assert len(rows) == 2
     assert len(person.path.entities().fetch()) == 3
@@ -99,7 +110,7 @@ def test_path_builder_writes(filled):
     person = table(filled, "Person")
     ada = next(iter(person.path.filter(person.Name == "Ada").entities()))
     person.update([{"RID": ada["RID"], "Age": 37}])
-    after = next(iter(person.path.filter(person.RID == ada["RID"]).entities()))
+    after = next(iter(person.path.filter(ada["RID"] == person.RID).entities()))
     assert after["Age"] == 37 and after["RMT"] > ada["RMT"] and after["RCT"] == ada["RCT"]
     person.path.filter(person.Name == "Grace").delete()
     assert len(person.path.entities().fetch()) == 2
@@ -140,14 +151,18 @@ def test_paged_files(filled, tmp_path):
     person.insert([{"Name": f"P{number}", "Age": number} for number in range(25)])
     for accept, read in (("application/x-json-stream", json.loads), ("text/csv", str)):
         target = tmp_path / accept.rpartition("/")[2]
-        filled.get_as_file("/entity/lab:Person", str(target), headers={"accept": accept}, paged=True, page_size=10)
+        filled.get_as_file(
+            "/entity/lab:Person", str(target), headers={"accept": accept}, paged=True, page_size=10
+        )
         lines = target.read_text().splitlines()
         assert len([read(line) for line in lines]) == 28 + (accept == "text/csv")
 
 
 def test_leases(filled):
     (lease,) = filled.post("/entity/public:ERMrest_RID_Lease", json=[{"ID": "a"}]).json()
-    (made,) = filled.post("/entity/lab:Person?nondefaults=RID", json=[{"RID": lease["RID"], "Name": "Leased"}]).json()
+    (made,) = filled.post(
+        "/entity/lab:Person?nondefaults=RID", json=[{"RID": lease["RID"], "Name": "Leased"}]
+    ).json()
     assert made["RID"] == lease["RID"]
 
 

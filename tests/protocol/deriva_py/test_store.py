@@ -37,7 +37,12 @@ def test_namespaces(store, space):
 def test_put_and_get(store, space, tmp_path, size):
     source, target = tmp_path / "in.bin", tmp_path / "out.bin"
     source.write_bytes(data := os.urandom(size))
-    place = store.put_obj(f"{space}/x/y.bin", str(source), content_type="image/png", content_disposition="filename*=UTF-8''y.bin")
+    place = store.put_obj(
+        f"{space}/x/y.bin",
+        str(source),
+        content_type="image/png",
+        content_disposition="filename*=UTF-8''y.bin",
+    )
     assert place.startswith(f"{space}/x/y.bin:")
     head = store.head(f"{space}/x/y.bin")
     assert head.headers["Content-MD5"] == md5(data)

@@ -4,6 +4,7 @@ import pickle
 import pytest
 
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.connect import create_catalog
 from deriva_ml.errors import (
     DerivaMLConfigurationError,
     DerivaMLConflictError,
@@ -13,7 +14,6 @@ from deriva_ml.errors import (
     DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
-from deriva_ml.ermrest.connect import create_catalog
 from deriva_ml.model import tags
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
 from deriva_ml.names import ConnectionMode
@@ -25,7 +25,11 @@ def opened(ml_catalog, tmp_path, **options):
 
 
 def test_what_a_session_knows(ml_session):
-    assert (ml_session.default_schema, ml_session.domain_schemas, ml_session.project_name) == ("lab", {"lab"}, "lab")
+    assert (ml_session.default_schema, ml_session.domain_schemas, ml_session.project_name) == (
+        "lab",
+        {"lab"},
+        "lab",
+    )
     assert ml_session.table("Dataset") is ml_session.ml_table("Dataset")
     assert ml_session.cache_dir == ml_session.working_dir / "cache"
     assert (ml_session.working_dir / "schema-cache.json").is_file()

@@ -6,7 +6,9 @@ from deriva_ml.ermrest.address import read_address
 from deriva_ml.errors import DerivaMLConfigurationError
 
 
-@pytest.mark.parametrize("host", ["./demo", "demo/", "/tmp/demo", ".demo", "..", "a/b", "~/demo", "file:demo", Path("demo")])
+@pytest.mark.parametrize(
+    "host", ["./demo", "demo/", "/tmp/demo", ".demo", "..", "a/b", "~/demo", "file:demo", Path("demo")]
+)
 def test_folders(host):
     address = read_address(host)
     assert address.folder is not None and address.folder.is_absolute()
@@ -35,7 +37,9 @@ def test_network_names(host, scheme, name):
     assert (address.folder, address.scheme, address.network_name) == (None, scheme, name)
 
 
-@pytest.mark.parametrize("host", ["", "  ", "my folder", "http://", "https://host/chaise", "file:", "file://other/x", "a@b"])
+@pytest.mark.parametrize(
+    "host", ["", "  ", "my folder", "http://", "https://host/chaise", "file:", "file://other/x", "a@b"]
+)
 def test_what_is_no_address(host):
     with pytest.raises(DerivaMLConfigurationError):
         read_address(host)

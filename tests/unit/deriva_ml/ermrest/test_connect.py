@@ -12,8 +12,8 @@ from deriva_ml.ermrest.connect import connect, connection_of, create_catalog, de
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
-    DerivaMLConnectionError,
     DerivaMLConflictError,
+    DerivaMLConnectionError,
     DerivaMLValidationError,
 )
 from deriva_server.embed import LocalServer

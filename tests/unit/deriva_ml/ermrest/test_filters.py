@@ -34,7 +34,11 @@ def test_text_is_no_collection():
 def test_urls_stay_short_and_hold_every_value_once(values):
     parts = filters({"A": values})
     assert all(len(part) < 6100 + 9 * max((len(value) for value in values), default=0) for part in parts)
-    found = [value for part in parts for value in part.removeprefix("/A=").removeprefix("any(").removesuffix(")").split(",")]
+    found = [
+        value
+        for part in parts
+        for value in part.removeprefix("/A=").removeprefix("any(").removesuffix(")").split(",")
+    ]
     assert sorted(found) == sorted(escaped(value) for value in values)
 
 

@@ -90,7 +90,10 @@ def test_lost_connections():
 def people(tmp_path):
     connection = create_catalog(tmp_path / "lab")
     schema = connection.model().create_schema(Schema.define("s"))
-    columns = [Column.define("Name", builtin_types.text, nullok=False), Column.define("Age", builtin_types.int4)]
+    columns = [
+        Column.define("Name", builtin_types.text, nullok=False),
+        Column.define("Age", builtin_types.int4),
+    ]
     schema.create_table(Table.define("Person", columns, key_defs=[Key.define(["Name"])]))
     return connection
 

@@ -27,22 +27,30 @@ def names(found):
 
 
 def test_insert_and_read(ml_catalog, table):
-    given = [{"Name": "a, b/c&d;e=f", "Tags": ["x", "y,z"], "Info": {"k": [1, None]}}, {"Name": "é", "Tags": [], "Info": None}]
+    given = [
+        {"Name": "a, b/c&d;e=f", "Tags": ["x", "y,z"], "Info": {"k": [1, None]}},
+        {"Name": "é", "Tags": [], "Info": None},
+    ]
     made = rows.insert(ml_catalog, table, given)
     assert names(made) == ["a, b/c&d;e=f", "é"]
     assert [row["Size"] for row in made] == [7, 7]
     assert list(rows.read(ml_catalog, table)) == made
     assert names(rows.read(ml_catalog, table, where={"Name": ["a, b/c&d;e=f"]})) == ["a, b/c&d;e=f"]
-    assert list(rows.read(ml_catalog, table, columns=["Tags"], where={"Size": [7], "Name": ["é"]})) == [{"Tags": []}]
+    assert list(rows.read(ml_catalog, table, columns=["Tags"], where={"Size": [7], "Name": ["é"]})) == [
+        {"Tags": []}
+    ]
     assert rows.count(ml_catalog, table) == 2
 
 
-def test_pages_and_batches_give_every_row_once_in_order(ml_catalog, table):
+def test_pages_and_batches_give_every_row_once_in_order(ml_catalog, table, monkeypatch):
+    monkeypatch.setattr(rows, "LOCAL_FILTER_BYTES", 5000)
     made = rows.insert(ml_catalog, table, [{"Name": f"n{number:05}" * 5} for number in range(700)])
     rids = [row["RID"] for row in made]
     assert [row["RID"] for row in rows.read(ml_catalog, table, page=97)] == rids
     assert [row["RID"] for row in rows.read(ml_catalog, table, where={"RID": rids[::-1]})] == rids
-    assert [row["RID"] for row in rows.read(ml_catalog, table, where={"Name": {row["Name"] for row in made}})] == rids
+    assert [
+        row["RID"] for row in rows.read(ml_catalog, table, where={"Name": {row["Name"] for row in made}})
+    ] == rids
     assert rows.count(ml_catalog, table, {"RID": rids[:500]}) == 500
     assert rows.count(ml_catalog, table, {"RID": []}) == 0
 

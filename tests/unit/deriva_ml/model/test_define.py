@@ -78,7 +78,9 @@ def test_what_is_read_is_what_was_written():
         name="T",
         columns=[ColumnDefinition("A", BuiltinTypes.int8, False, 5, "five", annotations={"x": 1})],
         keys=[KeyDefinition(["A"], comment="one each")],
-        foreign_keys=[ForeignKeyDefinition(["A"], "s", "U", ["B"], on_delete="CASCADE", acls={"insert": ["*"]})],
+        foreign_keys=[
+            ForeignKeyDefinition(["A"], "s", "U", ["B"], on_delete="CASCADE", acls={"insert": ["*"]})
+        ],
         comment="c",
         annotations={"y": None},
     )
@@ -114,7 +116,9 @@ def test_asset_table():
     document = AssetTableDef(name="Image", schema_name="demo", columns=[ColumnDefinition("Width")]).to_dict()
     assert columns(document) == [*SYSTEM, "URL", "Filename", "Description", "Length", "MD5", "Width"]
     url = next(column for column in document["column_definitions"] if column["name"] == "URL")
-    assert url["annotations"][tags.ASSET]["url_pattern"].startswith("/hatrac/{{$catalog.id}}/demo/Image/{{{MD5}}}")
+    assert url["annotations"][tags.ASSET]["url_pattern"].startswith(
+        "/hatrac/{{$catalog.id}}/demo/Image/{{{MD5}}}"
+    )
     registered = AssetTableDef(name="File", schema_name="demo", hatrac_template=False).to_dict()
     url = next(column for column in registered["column_definitions"] if column["name"] == "URL")
     assert "url_pattern" not in url["annotations"][tags.ASSET]

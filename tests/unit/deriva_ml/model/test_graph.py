@@ -7,7 +7,13 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
     NoAssociationException,
 )
-from deriva_ml.model.build import Reference, asset_companions, association_table, element_association, feature_table
+from deriva_ml.model.build import (
+    Reference,
+    asset_companions,
+    association_table,
+    element_association,
+    feature_table,
+)
 from deriva_ml.model.define import AssetTableDef, ColumnDefinition, TableDefinition, VocabularyTableDef
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel
@@ -50,7 +56,11 @@ def domain():
 
 @pytest.fixture(scope="module")
 def model():
-    schemas = {ML: ml_schema_document(ML, "demo"), "demo": schema("demo", domain()), "public": schema("public", [])}
+    schemas = {
+        ML: ml_schema_document(ML, "demo"),
+        "demo": schema("demo", domain()),
+        "public": schema("public", []),
+    }
     return CatalogModel(DocumentModel({"schemas": schemas}))
 
 
@@ -73,9 +83,14 @@ def test_kinds(model):
 
 def test_names(model):
     table = model.name_to_table("Image")
-    assert model.name_to_table(("demo", "Image")) is model.name_to_table("demo:Image") is model.name_to_table(table) is table
+    assert (
+        model.name_to_table(("demo", "Image"))
+        is model.name_to_table("demo:Image")
+        is model.name_to_table(table)
+        is table
+    )
     assert model.name_to_table("Dataset").schema.name == ML
-    with pytest.raises(DerivaMLTableNotFound, match="'Imagery'.*Similar names: Image") as caught:
+    with pytest.raises(DerivaMLTableNotFound, match=r"'Imagery'.*Similar names: Image") as caught:
         model.name_to_table("Imagery")
     assert caught.value.table_name == "Imagery"
     with pytest.raises(DerivaMLTableNotFound, match="in schema 'nowhere'"):
@@ -132,14 +147,19 @@ def test_dataset_elements(model):
     elements = {element.table.name: element for element in model.dataset_elements()}
     assert set(elements) == {"Dataset", "File", "Image", "Subject"}
     assert elements["Image"].association.name == "Dataset_Image"
-    assert (elements["Dataset"].dataset_column, elements["Dataset"].element_column) == ("Dataset", "Nested_Dataset")
+    assert (elements["Dataset"].dataset_column, elements["Dataset"].element_column) == (
+        "Dataset",
+        "Nested_Dataset",
+    )
     with pytest.raises(DerivaMLTableTypeError, match="add_dataset_element_type"):
         model.dataset_element("Label")
 
 
 def test_references(model):
     assert model.reference_to("Label").column == "Name"
-    assert model.reference_to("Image", "Picture", nullok=True) == Reference("demo", "Image", "RID", "Picture", True)
+    assert model.reference_to("Image", "Picture", nullok=True) == Reference(
+        "demo", "Image", "RID", "Picture", True
+    )
 
 
 def test_neighbours(model):

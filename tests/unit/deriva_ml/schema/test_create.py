@@ -33,7 +33,9 @@ def names(connection, table):
 def test_new_catalog(tmp_path, monkeypatch):
     sent = []
     send = LocalTransport.send
-    monkeypatch.setattr(LocalTransport, "send", lambda *args, **more: sent.append(args[1].url) or send(*args, **more))
+    monkeypatch.setattr(
+        LocalTransport, "send", lambda *args, **more: sent.append(args[1].url) or send(*args, **more)
+    )
     catalog = create_ml_catalog(str(tmp_path / "a" / "lab"), "lab", catalog_alias="main")
     assert len(sent) < 20
     assert isinstance(catalog, ErmrestCatalog)
@@ -42,7 +44,10 @@ def test_new_catalog(tmp_path, monkeypatch):
     model = CatalogModel(connection.model())
     assert set(model.schemas["deriva-ml"].tables) == set(ml_schema_document("deriva-ml", "lab")["tables"])
     assert "Page" in model.schemas["WWW"].tables
-    assert model.annotations[tags.CHAISE_CONFIG]["defaultTable"] == {"schema": "deriva-ml", "table": "Dataset"}
+    assert model.annotations[tags.CHAISE_CONFIG]["defaultTable"] == {
+        "schema": "deriva-ml",
+        "table": "Dataset",
+    }
     assert model.schemas["public"].tables["ERMrest_Client"].annotations[tags.DISPLAY] == {"name": "Users"}
     for table, known in terms.TERMS.items():
         assert names(connection, table) == list(known)

@@ -15,7 +15,9 @@ def document():
 
 def test_tables_have_the_columns_of_the_contract():
     tables = document()["schemas"][ML]["tables"]
-    found = {name: {c["name"] for c in table["column_definitions"]} - SYSTEM for name, table in tables.items()}
+    found = {
+        name: {c["name"] for c in table["column_definitions"]} - SYSTEM for name, table in tables.items()
+    }
     assert found["Workflow"] == {"Name", "Description", "URL", "Checksum", "Version"}
     assert found["Execution"] == {
         "Workflow",
@@ -46,7 +48,10 @@ def test_tables_have_the_columns_of_the_contract():
 def test_foreign_key_names_and_targets():
     tables = document()["schemas"][ML]["tables"]
     keys = {
-        key["names"][0][1]: (key["referenced_columns"][0]["table_name"], key["referenced_columns"][0]["column_name"])
+        key["names"][0][1]: (
+            key["referenced_columns"][0]["table_name"],
+            key["referenced_columns"][0]["column_name"],
+        )
         for table in tables.values()
         for key in table["foreign_keys"]
     }
@@ -56,13 +61,16 @@ def test_foreign_key_names_and_targets():
     assert keys["Dataset_Version_Dataset_fkey"] == ("Dataset", "RID")
     assert keys["Dataset_Execution_Dataset_Version_fkey"] == ("Dataset_Version", "RID")
     assert keys["Execution_Asset_Execution_Asset_Role_fkey"] == ("Asset_Role", "Name")
-    assert all(name.startswith(("Execution", "Dataset", "Workflow", "File", "Directory", *TERMS)) for name in keys)
+    assert all(
+        name.startswith(("Execution", "Dataset", "Workflow", "File", "Directory", *TERMS)) for name in keys
+    )
 
 
 def test_curies():
     tables = document()["schemas"][ML]["tables"]
     default = {
-        name: next(c["default"] for c in tables[name]["column_definitions"] if c["name"] == "ID") for name in TERMS
+        name: next(c["default"] for c in tables[name]["column_definitions"] if c["name"] == "ID")
+        for name in TERMS
     }
     assert default.pop("Workflow_Type") == "deriva-ml:{RID}"
     assert set(default.values()) == {"demo:{RID}"}
@@ -71,7 +79,10 @@ def test_curies():
 def test_annotations_name_constraints_and_columns_that_exist():
     model = DocumentModel(document())
     constraints = {
-        (name, key.constraint_name) for name, s in model.schemas.items() for t in s.tables.values() for key in t.foreign_keys
+        (name, key.constraint_name)
+        for name, s in model.schemas.items()
+        for t in s.tables.values()
+        for key in t.foreign_keys
     }
 
     def check(value):
@@ -110,7 +121,9 @@ def test_catalog_annotations():
         "Catalog Registry",
         "Documentation",
     ]
-    assert config["navbarMenu"]["children"][1]["children"][0]["url"] == "/chaise/recordset/#7/deriva-ml:Workflow"
+    assert (
+        config["navbarMenu"]["children"][1]["children"][0]["url"] == "/chaise/recordset/#7/deriva-ml:Workflow"
+    )
     mappings = bulk_upload(model)["asset_mappings"]
     assert [mapping.get("target_table") for mapping in mappings] == [
         [ML, "Execution_Metadata"],

@@ -1,0 +1,410 @@
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from deriva_ml.asset.asset import lookup_asset
+from deriva_ml.asset.record import asset_record_class
+from deriva_ml.ermrest import rows
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLExecutionError,
+    DerivaMLInvalidTerm,
+    DerivaMLTableNotFound,
+    DerivaMLUploadError,
+    DerivaMLValidationError,
+)
+from deriva_ml.execution.commit import commit_many, pending_executions
+from deriva_ml.execution.execution import resume_execution
+from deriva_ml.execution.lock import locked
+from deriva_ml.execution.queries import lookup_execution
+from deriva_ml.names import ExecutionStatus
+from deriva_ml.records import UploadProgress
+
+
+def types_of(rows_of, table, rid):
+    return {row["Asset_Type"] for row in rows_of(f"{table}_Asset_Type", **{table: rid})}
+
+
+def only(exe, table):
+    [path] = exe.uploaded_assets[f"lab/{table}"]
+    return path
+
+
+# Registering
+
+
+def test_a_new_file_is_written_to_the_path(session, execute, row_of, rows_of):
+    with execute() as exe:
+        path = exe.asset_file_path("Model", "best.pt")
+        assert isinstance(path, Path)
+        assert path.parent == exe.working_dir / "assets" / "Model"
+        assert (path.file_name, path.asset_types, path.metadata) == ("best.pt", ["Model"], {})
+        path.write_bytes(b"weights")
+    report = exe.commit_output_assets()
+    assert (report.execution_rids, report.total_uploaded, report.total_failed) == ([exe.execution_rid], 1, 0)
+    assert report.per_table == {"lab/Model": {"uploaded": 1, "failed": 0}}
+    uploaded = only(exe, "Model")
+    row = row_of("Model", uploaded.asset_rid)
+    md5 = "1ce0fa1a8b4a4c5ee5a4a0ed6d5e2a6b"
+    assert row["URL"].startswith("/hatrac/Model/") and row["URL"].endswith(".best.pt")
+    assert (row["Filename"], row["Length"], len(row["MD5"])) == ("best.pt", 7, len(md5))
+    assert types_of(rows_of, "Model", row["RID"]) == {"Model", "Output_File"}
+    [role] = rows_of("Model_Execution", Model=row["RID"])
+    assert (role["Execution"], role["Asset_Role"]) == (exe.execution_rid, "Output")
+    asset = lookup_asset(session, row["RID"])
+    assert asset.execution_rid == exe.execution_rid
+    assert asset.download(exe.working_dir / "back").read_bytes() == b"weights"
+
+
+def test_existing_files_are_linked_copied_and_renamed(execute, tmp_path):
+    source = tmp_path / "scan.png"
+    source.write_bytes(b"scan")
+    with execute() as exe:
+        linked = exe.asset_file_path("Image", source)
+        copied = exe.asset_file_path("Image", str(source), copy_file=True, rename_file="copy.png")
+        renamed = exe.asset_file_path("Image", source, rename_file="scan_001.png")
+        assert linked.is_symlink() and linked.read_bytes() == b"scan"
+        assert not copied.is_symlink() and copied.read_bytes() == b"scan"
+        assert (copied.file_name, renamed.file_name) == ("copy.png", "scan_001.png")
+    assert exe.commit_output_assets().total_uploaded == 3
+    assert source.read_bytes() == b"scan"
+    assert {path.file_name for path in exe.uploaded_assets["lab/Image"]} == {"scan.png", "copy.png", "scan_001.png"}
+
+
+def test_relative_names_are_resolved_against_the_working_directory(execute, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("here.png").write_bytes(b"here")
+    with execute() as exe:
+        assert exe.asset_file_path("Image", "here.png").resolve() == tmp_path / "here.png"
+        assert not exe.asset_file_path("Image", "not_here.png").exists()
+
+
+def test_a_reserved_name_is_changed(execute):
+    with execute() as exe:
+        assert exe.asset_file_path("Image", "_implementations.log").file_name == "-implementations.log"
+
+
+def test_types_metadata_and_description(session, execute, row_of, rows_of):
+    with execute() as exe:
+        path = exe.asset_file_path(
+            "Image", "t.png", asset_types=["Mask", "Derived"], description="An *image*", metadata={"Note": "n"}, Shots=3
+        )
+        assert path.metadata == {"Note": "n", "Shots": 3}
+        path.metadata = {**path.metadata, "Note": "m"}
+        path.write_bytes(b"t")
+        bare = exe.asset_file_path("Image", "bare.png", asset_types=[])
+        bare.write_bytes(b"bare")
+        later = exe.asset_file_path("Image", "later.png")
+        later.set_asset_types(["Mask", "Output_File"])
+        later.write_bytes(b"later")
+        record = asset_record_class(session.model, "Image")(Note="from a record")
+        exe.asset_file_path("Image", "r.png", metadata=record).write_bytes(b"r")
+    exe.commit_output_assets()
+    found = {path.file_name: path.asset_rid for path in exe.uploaded_assets["lab/Image"]}
+    row = row_of("Image", found["t.png"])
+    assert (row["Note"], row["Shots"], row["Description"]) == ("m", 3, "An *image*")
+    assert row_of("Image", found["r.png"])["Note"] == "from a record"
+    assert types_of(rows_of, "Image", found["t.png"]) == {"Mask", "Derived", "Output_File"}
+    assert types_of(rows_of, "Image", found["bare.png"]) == {"Output_File"}
+    assert types_of(rows_of, "Image", found["later.png"]) == {"Mask", "Output_File"}
+
+
+def test_registration_refuses_what_cannot_be(execute, tmp_path):
+    with execute() as exe:
+        with pytest.raises(DerivaMLException, match="not an asset table"):
+            exe.asset_file_path("Subject", "a")
+        with pytest.raises(DerivaMLTableNotFound):
+            exe.asset_file_path("Nothing", "a")
+        with pytest.raises(DerivaMLInvalidTerm, match="Nonsense"):
+            exe.asset_file_path("Image", "a", asset_types="Nonsense")
+        with pytest.raises(DerivaMLValidationError, match="no metadata column 'Colour'; it has: Note, Shots"):
+            exe.asset_file_path("Image", "a", metadata={"Colour": "red"})
+        with pytest.raises(DerivaMLValidationError, match=r"Image\.Shots cannot be 'many'"):
+            exe.asset_file_path("Image", "a", Shots="many")
+        with pytest.raises(DerivaMLValidationError, match="folder"):
+            exe.asset_file_path("Image", tmp_path)
+        with pytest.raises(DerivaMLValidationError, match="does not exist"):
+            exe.asset_file_path("Image", tmp_path / "no.png", copy_file=True)
+        path = exe.asset_file_path("Image", "ok.png")
+        with pytest.raises(DerivaMLInvalidTerm):
+            path.set_asset_types(["Nonsense"])
+        with pytest.raises(DerivaMLValidationError):
+            path.metadata = {"Colour": "red"}
+        assert exe.pending_summary().total_pending_files == 1
+
+
+def test_two_files_do_not_share_a_name(execute, tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "x.png").write_bytes(place.encode())
+    with execute() as exe:
+        exe.asset_file_path("Image", tmp_path / "a" / "x.png")
+        exe.asset_file_path("Image", tmp_path / "a" / "x.png", asset_types="Mask")
+        with pytest.raises(DerivaMLValidationError, match="rename_file="):
+            exe.asset_file_path("Image", tmp_path / "b" / "x.png")
+        exe.asset_file_path("Model", tmp_path / "b" / "x.png")
+
+
+def test_many_files_at_once(execute, tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(b"%d" % number)
+    with execute() as exe:
+        paths = exe.asset_file_paths(
+            "Image", [{"file_name": path, "metadata": {"Note": path.name}} for path in sorted(tmp_path.glob("*.png"))]
+        )
+        assert [path.file_name for path in paths] == ["0.png", "1.png", "2.png"]
+        with pytest.raises(DerivaMLValidationError):
+            exe.asset_file_paths("Image", ["new.png", tmp_path / "missing" / ".." / ".."])
+    assert exe.commit_output_assets().total_uploaded == 3
+
+
+def test_the_manifest_file_is_in_the_working_dir(execute):
+    with execute() as exe:
+        exe.asset_file_path("Image", "m.png", metadata={"Note": "n"})
+        entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
+        assert (entry["status"], entry["metadata"], entry["asset_types"]) == ("pending", {"Note": "n"}, ["Image"])
+
+
+def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
+    with execute() as exe:
+        for epoch in range(3):
+            with exe.metrics_file().open("a") as file:
+                file.write(json.dumps({"epoch": epoch}) + "\n")
+        assert exe.metrics_file().file_name == "metrics.jsonl"
+        assert exe.metrics_file("eval.jsonl") != exe.metrics_file()
+        exe.metrics_file("eval.jsonl").write_text("{}")
+    assert exe.commit_output_assets(clean_folder=False).total_uploaded == 2
+    path = exe.metrics_file()
+    assert path.read_text().count("\n") == 3
+    assert path.asset_rid is not None
+    assert types_of(rows_of, "Execution_Metadata", path.asset_rid) == {"Metrics_File", "Output_File"}
+    assert exe.commit_output_assets().total_uploaded == 0
+    with path.open("a") as file:
+        file.write("{}\n")
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 1))
+    assert exe.commit_output_assets().total_uploaded == 1
+
+
+# Committing
+
+
+def test_a_commit_without_outputs(execute):
+    with execute() as exe:
+        pass
+    report = exe.commit_output_assets()
+    assert (report.total_uploaded, report.per_table) == (0, {})
+    assert exe.status is ExecutionStatus.Uploaded
+
+
+def test_running_executions_are_stopped_first(execute):
+    exe = execute()
+    exe.execution_start()
+    exe.asset_file_path("Image", "running.png").write_bytes(b"running")
+    exe.commit_output_assets()
+    assert exe.status is ExecutionStatus.Uploaded
+    assert exe.stop_time is not None
+
+
+def test_additive_commits(execute, row_of):
+    with execute() as exe:
+        exe.asset_file_path("Image", "one.png").write_bytes(b"one")
+    exe.commit_output_assets()
+    modified = row_of("Execution", exe.execution_rid)["RMT"]
+    report = exe.commit_output_assets()
+    assert (report.total_uploaded, report.per_table, exe.status) == (0, {}, ExecutionStatus.Uploaded)
+    assert row_of("Execution", exe.execution_rid)["RMT"] == modified
+    exe.asset_file_path("Image", "two.png").write_bytes(b"two")
+    assert exe.commit_output_assets().total_uploaded == 1
+    assert exe.status is ExecutionStatus.Uploaded
+    assert len(exe.uploaded_assets["lab/Image"]) == 2
+
+
+def test_a_missing_file_is_named_and_nothing_is_sent(execute, row_of, rows_of, counted):
+    with execute() as exe:
+        exe.asset_file_path("Image", "forgotten.png")
+        exe.asset_file_path("Image", "there.png").write_bytes(b"there")
+    with counted() as seen, pytest.raises(DerivaMLUploadError, match=r"Image/forgotten\.png"):
+        exe.commit_output_assets()
+    assert seen.store == []
+    assert exe.status is ExecutionStatus.Failed
+    assert row_of("Execution", exe.execution_rid)["Status"] == "Failed"
+    assert row_of("Execution", exe.execution_rid)["Upload_Duration"]
+    assert rows_of("Image_Execution", Execution=exe.execution_rid) == []
+    exe.discard_asset_file("Image/forgotten.png")
+    assert exe.commit_output_assets().total_uploaded == 1
+    assert exe.status is ExecutionStatus.Uploaded
+    with pytest.raises(DerivaMLException, match="committed already"):
+        exe.discard_asset_file("Image/there.png")
+
+
+def test_missing_and_dangling_metadata_is_named(execute, session):
+    [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
+    with execute() as exe:
+        first = exe.asset_file_path("Scan", "one.dcm")
+        first.write_bytes(b"one")
+        second = exe.asset_file_path("Scan", "two.dcm", Day="2026-01-15", Subject="1-ZZZZ")
+        second.write_bytes(b"two")
+    with pytest.raises(DerivaMLValidationError) as caught:
+        exe.commit_output_assets()
+    text = str(caught.value)
+    assert "Scan/one.dcm: column Day needs a value" in text
+    assert "Scan/one.dcm: column Subject needs a value" in text
+    assert "Scan/two.dcm: column Subject names '1-ZZZZ'" in text
+    first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
+    second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
+    assert exe.commit_output_assets().total_uploaded == 2
+    with pytest.raises(DerivaMLValidationError, match="committed already"):
+        first.metadata = {}
+
+
+def test_the_same_bytes_and_name_are_the_same_asset(execute, row_of, caplog):
+    executions = []
+    for note in ("first", "second"):
+        with execute() as exe:
+            exe.asset_file_path("Image", "same.png", description=note, metadata={"Note": note}).write_bytes(b"same")
+            exe.asset_file_path("Image", f"{note}.png").write_bytes(b"same")
+        assert exe.commit_output_assets().total_uploaded == 2
+        executions.append(exe)
+    found = [{path.file_name: path.asset_rid for path in exe.uploaded_assets["lab/Image"]} for exe in executions]
+    assert found[0]["same.png"] == found[1]["same.png"]
+    assert found[0]["first.png"] != found[1]["second.png"]
+    row = row_of("Image", found[0]["same.png"])
+    assert (row["Note"], row["Description"]) == ("first", "second")
+    assert "keeps its values of Note" in caplog.text
+    assert {asset.asset_rid for asset in executions[1].list_assets("Output")} >= {found[0]["same.png"]}
+
+
+def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
+    """The bag of the interrupted commit does not fit any more; its RIDs may be taken by rows already."""
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "change.png")
+        path.write_bytes(b"before")
+    from deriva_ml.execution import upload
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upload, "_mark_uploaded", lambda *arguments: (_ for _ in ()).throw(OSError("the lights went out")))
+        with pytest.raises(DerivaMLUploadError, match="the lights went out"):
+            exe.commit_output_assets()
+    path.write_bytes(b"after!")
+    exe.commit_output_assets()
+    row = lookup_asset(session, only(exe, "Image").asset_rid)
+    assert row.length == 6
+
+
+def test_cleaning_keeps_what_was_never_registered(execute, caplog):
+    with execute() as exe:
+        exe.asset_file_path("Image", "c.png").write_bytes(b"c")
+        folder = exe.working_dir
+    exe.commit_output_assets(clean_folder=True)
+    assert not folder.exists()
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "d.png")
+        path.write_bytes(b"d")
+        notes = exe.working_dir / "notes.txt"
+        notes.write_text("mine")
+    exe.commit_output_assets(clean_folder=True)
+    assert notes.read_text() == "mine"
+    assert not path.exists()
+    assert "notes.txt" in caplog.text
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "e.png")
+        path.write_bytes(b"e")
+    exe.commit_output_assets(clean_folder=False)
+    assert path.exists()
+
+
+def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
+    with execute() as exe:
+        exe.asset_file_path("Image", "orphan.png").write_bytes(b"orphan")
+    with caplog.at_level(logging.WARNING):
+        exe.commit_output_assets()
+    assert "origin is marked as unknown" in caplog.text
+    assert len(rows_of("File_Execution", Execution=exe.execution_rid)) == 1
+    assert exe.list_assets("Input") == []
+    caplog.clear()
+    with execute() as exe:
+        exe.download_asset(image_rid, exe.working_dir / "in")
+        exe.asset_file_path("Image", "child.png").write_bytes(b"child")
+    exe.commit_output_assets()
+    assert "unknown" not in caplog.text
+    assert rows_of("File_Execution", Execution=exe.execution_rid) == []
+
+
+def test_progress_is_told_for_files_and_tables(execute):
+    seen = []
+    with execute() as exe:
+        for number in range(3):
+            exe.asset_file_path("Image", f"p{number}.png").write_bytes(b"p" * (number + 1))
+    exe.commit_output_assets(progress_callback=seen.append)
+    assert all(isinstance(item, UploadProgress) for item in seen)
+    staged = [item for item in seen if item.phase == "Staging"]
+    sent = [item for item in seen if item.phase == "Uploading"]
+    assert [item.percent_complete for item in staged][-1] == 100
+    assert {item.file_name for item in staged} == {"p0.png", "p1.png", "p2.png"}
+    assert all(item.bytes_completed == item.bytes_total > 0 for item in sent)
+    assert sent[-1].percent_complete == 100
+    assert all("of 3" in item.message for item in sent)
+    assert [(item.phase, item.file_name) for item in seen][-1] == ("Uploaded", "Image")
+
+
+def test_one_process_at_a_time(session, execute):
+    with execute() as exe:
+        pass
+    with locked(session, exe.execution_rid, "test"), pytest.raises(DerivaMLExecutionError, match=f"process {os.getpid()}"):
+        exe.commit_output_assets()
+    exe.commit_output_assets()
+
+
+def test_requests_do_not_grow_with_files(execute, counted):
+    counts = []
+    for number in (1, 60):
+        with execute() as exe:
+            for place in range(number):
+                exe.asset_file_path("Image", f"{number}-{place}.png").write_bytes(b"%d-%d" % (number, place))
+        with counted() as seen:
+            exe.commit_output_assets()
+        counts.append(len(seen.catalog))
+        assert len(seen.store) == number
+    assert counts[0] == counts[1] <= 16
+
+
+def test_an_empty_run_costs_few_requests(execute, counted):
+    with counted() as seen:
+        with execute() as exe:
+            pass
+        exe.commit_output_assets()
+    assert len([item for item in seen.catalog if "Execution_Metadata" not in item[1]]) <= 15
+
+
+# Batch
+
+
+def test_pending_executions_are_committed(session, execute):
+    with execute() as good:
+        good.asset_file_path("Image", "good.png").write_bytes(b"good")
+    with execute() as bad:
+        bad.asset_file_path("Image", "never written.png")
+    with execute() as done:
+        pass
+    done.commit_output_assets()
+    created = execute()
+    assert pending_executions(session) == [good.execution_rid, bad.execution_rid]
+    report = commit_many(session)
+    assert report.execution_rids == [good.execution_rid, bad.execution_rid]
+    assert (report.total_uploaded, report.total_failed) == (1, 1)
+    assert report.errors[0].startswith(f"execution {bad.execution_rid}: ")
+    assert lookup_execution(session, good.execution_rid).status == "Uploaded"
+    assert lookup_execution(session, created.execution_rid).status == "Created"
+    report = commit_many(session, ["1-ZZZZ", done.execution_rid])
+    assert (report.total_failed, report.total_uploaded) == (1, 0)
+
+
+def test_commit_after_resume(session, execute):
+    with execute() as exe:
+        exe.asset_file_path("Image", "resumed.png").write_bytes(b"resumed")
+    again = resume_execution(session, exe.execution_rid)
+    assert again.commit_output_assets().total_uploaded == 1
+    assert only(again, "Image").asset_rid

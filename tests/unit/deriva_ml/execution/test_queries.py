@@ -1,0 +1,143 @@
+import pytest
+
+from deriva_ml.dataset import dataset as datasets
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLException
+from deriva_ml.execution import queries
+from deriva_ml.execution.execution import create_execution
+from deriva_ml.execution.execution_record import ExecutionRecord
+from deriva_ml.names import ExecutionStatus
+from deriva_ml.specs import DatasetSpec
+from deriva_ml.workflow import workflow as workflows
+from deriva_ml.workflow.workflow import Workflow
+
+
+def rids(found):
+    return {record.execution_rid for record in found}
+
+
+@pytest.fixture
+def own(session):
+    """A workflow that no other test uses."""
+    import uuid
+
+    return workflows.add(session, Workflow(name="own", workflow_type="Analysis", url=f"https://x/{uuid.uuid4()}"))
+
+
+def test_records_say_what_the_catalog_says(session, execute):
+    with execute() as exe:
+        pass
+    record = queries.lookup_execution(session, exe.execution_rid)
+    assert (record.status, record.description, record.workflow_rid) == ("Stopped", "a run", exe.workflow_rid)
+    assert record.workflow.name and record.workflow.workflow_rid == exe.workflow_rid
+    assert record.start_time == exe.start_time
+    assert record.duration.endswith("sec")
+    record.description = "changed"
+    assert queries.lookup_execution(session, exe.execution_rid).description == "changed"
+    record.status = ExecutionStatus.Aborted
+    assert queries.lookup_execution(session, exe.execution_rid).status == "Aborted"
+    assert exe.status is ExecutionStatus.Aborted
+
+
+def test_what_is_no_execution_is_not_found(session, image_rid):
+    for rid in (image_rid, "1-ZZZZ", ""):
+        with pytest.raises(DerivaMLException):
+            queries.lookup_execution(session, rid)
+    with pytest.raises(DerivaMLException, match="bound to no catalog"):
+        ExecutionRecord(None, {"RID": "1-A"}).list_assets()
+
+
+def test_executions_are_found(session, own, counted):
+    made = [create_execution(session, workflow=workflows.lookup(session, own)) for _ in range(3)]
+    everyone = rids(made)
+    with made[0]:
+        pass
+    assert rids(queries.find_executions(session, workflow=own)) == everyone
+    assert rids(queries.find_executions(session, workflow=own, status="Stopped")) == {made[0].execution_rid}
+    assert everyone <= rids(queries.find_executions(session, workflow_type="Analysis"))
+    assert rids(queries.find_executions(session, workflow=own, workflow_type="Prediction")) == set()
+    newest = [record.execution_rid for record in queries.find_executions(session, workflow=own, sort=True)]
+    assert newest == [exe.execution_rid for exe in reversed(made)]
+    with counted() as seen:
+        found = queries.find_executions(session, workflow=own)
+        assert {record.workflow.name for record in found} == {"own"}
+    assert len(seen.sent) <= 3
+    assert set(queries.list_workflow_executions(session, own)) == everyone
+    with pytest.raises(DerivaMLException):
+        queries.list_workflow_executions(session, "Nonsense")
+    with pytest.raises(ValueError, match="dataset_role"):
+        queries.find_executions(session, dataset_role="input")
+    with pytest.raises(ValueError, match="dataset_role"):
+        queries.find_executions(session, dataset="1-A", dataset_role="both")
+
+
+def test_readers_and_makers_of_a_dataset(session, execute, workflow):
+    with execute() as maker:
+        made = maker.create_dataset(dataset_types="Complete", description="d")
+    with create_execution(session, workflow=workflow, datasets=[DatasetSpec(rid=made.dataset_rid)]) as reader:
+        assert [dataset.dataset_rid for dataset in reader.list_input_datasets()] == [made.dataset_rid]
+        [spec] = reader.datasets
+        assert spec.version == made.current_version
+        assert reader.datasets[made.dataset_rid] is reader.datasets[0]
+        assert made.dataset_rid in reader.datasets
+        with pytest.raises(KeyError, match="declares"):
+            reader.datasets["1-ZZZZ"]
+    find = queries.find_executions
+    assert rids(find(session, dataset=made.dataset_rid, dataset_role="input")) == {reader.execution_rid}
+    assert rids(find(session, dataset=made.dataset_rid, dataset_role="output")) == {maker.execution_rid}
+    both = {reader.execution_rid, maker.execution_rid}
+    assert rids(find(session, dataset=made.dataset_rid)) == both
+    assert rids(find(session, dataset=DatasetSpec(rid=made.dataset_rid, version="0.1.0"))) == both
+    assert rids(queries.find_executions_consuming(session, made.dataset_rid)) == {reader.execution_rid}
+    assert datasets.lookup(session, made.dataset_rid).execution_rid == maker.execution_rid
+
+
+def test_readers_and_makers_of_an_asset(session, execute, image_rid):
+    with execute() as exe:
+        path = exe.download_asset(image_rid, exe.working_dir / "inputs")
+        assert "Input_File" in path.asset_types
+        assert (path.asset_rid, path.file_name) == (image_rid, exe.working_dir / "inputs" / "seed.png")
+        with pytest.raises(DerivaMLException, match="not an asset"):
+            exe.download_asset(exe.execution_rid, exe.working_dir)
+    [asset] = exe.list_assets(asset_role="Input")
+    assert asset.asset_rid == image_rid
+    assert {"Image", "Input_File", "Output_File"} <= set(asset.asset_types)
+    assert exe.execution_rid in rids(queries.find_executions_consuming(session, image_rid))
+    makers = queries.list_asset_executions(session, image_rid, "Output")
+    assert exe.execution_rid not in rids(makers)
+    assert len(queries.list_execution_assets(session, exe.execution_rid, "Input")) == 1
+    with pytest.raises(DerivaMLException):
+        queries.find_executions_consuming(session, exe.execution_rid)
+
+
+def test_listing_costs_the_same_for_many(execute, counted):
+    counts = []
+    for number in (1, 12):
+        with execute() as exe:
+            for place in range(number):
+                exe.asset_file_path("Image", f"list-{number}-{place}.png").write_bytes(b"%d %d" % (number, place))
+        exe.commit_output_assets()
+        with counted() as seen:
+            found = exe.list_assets("Output")
+            assert all(asset.asset_types for asset in found)
+        counts.append(len(seen.sent))
+    assert counts[0] == counts[1]
+
+
+def test_executions_are_nested(session, execute):
+    parent, first, second, grandchild = execute(), execute(), execute(), execute()
+    parent.add_nested_execution(second, sequence=2)
+    parent.add_nested_execution(first.execution_rid, sequence=1)
+    second.add_nested_execution(grandchild)
+    record = queries.lookup_execution(session, parent.execution_rid)
+    assert [child.execution_rid for child in record.list_execution_children()] == [
+        first.execution_rid,
+        second.execution_rid,
+    ]
+    assert rids(record.list_execution_children(recurse=True)) == rids([first, second, grandchild])
+    assert rids(grandchild.list_execution_parents(recurse=True)) == rids([second, parent])
+    assert parent.is_parent() and not parent.is_nested()
+    assert first.is_nested() and not first.is_parent()
+    with pytest.raises(DerivaMLConflictError):
+        parent.add_nested_execution(first)
+    with pytest.raises(DerivaMLCycleError):
+        grandchild.add_nested_execution(parent)
