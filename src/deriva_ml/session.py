@@ -166,14 +166,18 @@ class Session:
 
     def _fetched_model(self) -> Any:
         document = self.connection.schema_document()
-        if not self.connection.is_snapshot:
-            known = self.workspace.pinned_model
-            former = known.load()
-            if former is None or (former.pin is None and former.snapshot_id != document.get("snaptime", "")):
-                place = self.connection
-                snaptime = str(document.get("snaptime", ""))
-                known.store(KeptModel(place.host, place.catalog_id, snaptime, self.ml_schema, document))
+        self._keep(document)
         return self.connection.model(document)
+
+    def _keep(self, document: dict[str, Any]) -> None:
+        """Keep the model for offline work, unless it is pinned or known already."""
+        if self.connection.is_snapshot:
+            return
+        known, former = self.workspace.pinned_model, self.workspace.pinned_model.load()
+        snaptime = str(document.get("snaptime", ""))
+        if former is None or (former.pin is None and former.snapshot_id != snaptime):
+            place = self.connection
+            known.store(KeptModel(place.host, place.catalog_id, snaptime, self.ml_schema, document))
 
     @property
     def domain_schemas(self) -> frozenset[str]:
@@ -340,15 +344,22 @@ class Session:
         """
         mode = ConnectionMode(mode)
         connection = connect(hostname, catalog_id, credential=credential, check=False)
-        root = _writable(
-            working_dir or paths.default_working_dir(connection.authority, connection.catalog_id)
-        )
+        place = Path(working_dir or paths.default_working_dir(connection.authority, connection.catalog_id))
+        root = place.expanduser().absolute()
         cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
         workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
         schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS
         session = cls(connection, workspace, root, cache, given_domain_schemas=schemas, mode=mode, **options)
-        # Whatever is wrong with the host, the id or the schema is said here.
-        _ = session.model
+        if mode is ConnectionMode.online:
+            # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
+            document = connection.schema_document()
+            session._model = session._wrap(connection.model(document))
+            _make_writable(root)
+            session._keep(document)
+        kept = session._kept_model()
+        if kept is not None:
+            session._model = session._wrap(kept)
+            _make_writable(root)
         return session
 
 
@@ -357,8 +368,7 @@ def _titles(shown: dict[str, Any]) -> dict[str, str]:
     return {names[key]: str(value) for key, value in shown.items()}
 
 
-def _writable(path: Path | str) -> Path:
-    folder = Path(path).expanduser().absolute()
+def _make_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -368,4 +378,3 @@ def _writable(path: Path | str) -> Path:
         raise DerivaMLConfigurationError(
             f"The working directory {folder} cannot be written ({error.strerror or error}); choose another working_dir."
         ) from error
-    return folder

@@ -208,7 +208,7 @@ def test_tree_reads_well(ml: DerivaML, story: dict[str, str]) -> None:
     assert first == f"Asset {story['predictions']}: The file predictions.csv"
     assert second.startswith(f"└─ Execution {story['predict']} [Uploaded] Predict")
     assert any(line.startswith(f"   ├─ read Dataset {story['dataset']} version 0.2.0") for line in rest)
-    assert any("(shown above)" in line for line in rest)
+    assert any("(see above)" in line or "(see below)" in line for line in rest)
     assert markdown(ml.lookup_lineage(story["predictions"])).startswith("**Asset")
 
 

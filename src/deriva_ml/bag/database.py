@@ -261,6 +261,12 @@ def _boolean_text(value: Any) -> str:
     return "" if value is None else "true" if value else "false"
 
 
+def csv_line(columns: Sequence[Column], row: Row) -> str:
+    """Return a row as a line of a CSV file, without its end."""
+    encoded = ((column, encode(column, row.get(column.name))) for column in columns)
+    return ",".join(_boolean_text(value) if is_boolean(column) else _text(value) for column, value in encoded)
+
+
 _SPECIAL = re.compile(r'[",\r\n]')
 
 

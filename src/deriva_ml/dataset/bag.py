@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.build import read_model, rebuild
 from deriva_ml.bag.walk import name_of
+from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, Targets, arrange
 from deriva_ml.dataset.denormalize import WideView
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.view import children, lookup_row, parents
@@ -164,7 +165,7 @@ class DatasetBag(WideView):
     @property
     def _row(self) -> Row:
         try:
-            return lookup_row(self.catalog.reader, self.dataset_rid)
+            return lookup_row(self.reader, self.dataset_rid)
         except DerivaMLDatasetNotFound:
             return {}
 
@@ -173,7 +174,7 @@ class DatasetBag(WideView):
             raise DerivaMLException(
                 f"This bag holds version {self.current_version} of dataset {self.dataset_rid}, not {version}."
             )
-        return self.catalog.reader
+        return self.reader
 
     def _reached(
         self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
@@ -184,12 +185,12 @@ class DatasetBag(WideView):
 
     def reach(self) -> dict[tuple[str, str], set[str]]:
         """RIDs of all rows that belong to this dataset, by schema and table."""
-        return reach(self.catalog.reader, self.dataset_rid)
+        return reach(self.reader, self.dataset_rid)
 
     def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
         """Reader of the rows of this bag, and whether it has no others; for `Denormalizer`."""
         self._reader(version)
-        return self.catalog.reader, self.dataset_rid == self.catalog.root_rid
+        return self.reader, self.dataset_rid == self.catalog.root_rid
 
     @property
     def path(self) -> Path:
@@ -202,9 +203,14 @@ class DatasetBag(WideView):
         return self.catalog.model
 
     @property
+    def reader(self) -> LocalReader:
+        """Rows and files of the bag."""
+        return self.catalog.reader
+
+    @property
     def engine(self) -> Any:
         """Read-only `sqlite3` connection to the rows; tables are named ``schema:Table``."""
-        return self.catalog.reader.connection
+        return self.reader.connection
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -259,22 +265,22 @@ class DatasetBag(WideView):
             A row of the table, or its RID.
         """
         found = self.model.name_to_table(table)
-        return self.catalog.reader.file(found, {"RID": row} if isinstance(row, str) else row)
+        return self.reader.file(found, {"RID": row} if isinstance(row, str) else row)
 
     def list_dataset_children(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
         """Nested datasets, nearest first."""
-        rids = children(self.catalog.reader, [self.dataset_rid], recurse=recurse)
+        rids = children(self.reader, [self.dataset_rid], recurse=recurse)
         return [DatasetBag(self.catalog, rid) for rid in rids]
 
     def list_dataset_parents(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
         """Datasets of this bag that contain this one, nearest first."""
-        rids = parents(self.catalog.reader, [self.dataset_rid], recurse=recurse)
+        rids = parents(self.reader, [self.dataset_rid], recurse=recurse)
         return [DatasetBag(self.catalog, rid) for rid in rids]
 
     def list_executions(self) -> list[RID]:
         """RIDs of the executions that had read this dataset when the version was made."""
         table = self.model.ml_table("Dataset_Execution")
-        rows = self.catalog.reader.rows(table, where={"Dataset": [self.dataset_rid]})
+        rows = self.reader.rows(table, where={"Dataset": [self.dataset_rid]})
         return sorted(row["Execution"] for row in rows)
 
     def materialize(self, *, fetch_concurrency: int = 8) -> DatasetBag:
@@ -302,6 +308,69 @@ class DatasetBag(WideView):
                 )
             self.catalog.fetch(self.path, fetch_concurrency)
         return self
+
+    def restructure_assets(
+        self,
+        output_dir: Path | str,
+        *,
+        asset_table: Any = None,
+        targets: Targets = None,
+        target_transform: Callable[[Any], str] | None = None,
+        missing: str = "unknown",
+        use_symlinks: bool = True,
+        type_selector: Callable[[list[str]], str] | None = None,
+        type_to_dir_map: Mapping[str, str] | None = None,
+        enforce_vocabulary: bool = True,
+        file_transformer: Callable[[Path, Path], Path] | None = None,
+    ) -> dict[Path, Path]:
+        """Lay the asset files in folders: ``<output_dir>/<dataset type>/<label>/<file name>``.
+
+        Parameters
+        ----------
+        output_dir : Path
+        asset_table : str, optional
+            The first asset table among the members by default.
+        targets : list of str, or dict, optional
+            Features or columns of the asset table, one level of folders each; a dict gives selectors for features
+            with several values per asset.
+        target_transform : callable, optional
+            Turns a feature record (or column value) into the name of a folder.
+        missing : {"unknown", "skip", "error"}
+            What becomes of assets without a value.
+        use_symlinks : bool
+            Whether files are linked; where links are not possible they are copied.
+        type_selector : callable, optional
+            Chooses among the types of a dataset; the first that has a folder by default.
+        type_to_dir_map : dict, optional
+            Dataset type to folder; Training, Testing and Unknown in lower case by default.
+        enforce_vocabulary : bool
+            Whether features without a term are refused.
+        file_transformer : callable, optional
+            Writes a changed copy; gets source and target, returns the path that it wrote.
+
+        Returns
+        -------
+        dict
+            Path in the bag to path where the file was placed.
+
+        Raises
+        ------
+        DerivaMLException
+            If there is no asset table, or a target does not fit.
+        """
+        given = dict(targets) if isinstance(targets, Mapping) else dict.fromkeys(targets or ())
+        how = Arrangement(
+            targets=tuple(given),
+            selectors={name: selector for name, selector in given.items() if selector is not None},
+            target_transform=target_transform,
+            missing=missing,
+            use_symlinks=use_symlinks,
+            type_selector=type_selector,
+            type_to_dir_map=TYPE_FOLDERS if type_to_dir_map is None else type_to_dir_map,
+            enforce_vocabulary=enforce_vocabulary,
+            file_transformer=file_transformer,
+        )
+        return arrange(self, Path(output_dir), self.lookup_asset_table(asset_table), how)
 
     def lookup_asset_table(self, table: Any = None) -> Table:
         """Return an asset table of the bag; without a name the first one among the members.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag.walk import name_of
-from deriva_ml.dataset import download, registry, release
+from deriva_ml.dataset import download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
@@ -319,6 +319,23 @@ class Dataset(WideView):
     def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
         """Download a version to the cache; returns the root of the bag."""
         return self.download_dataset_bag(version, materialize, **options).path
+
+    def estimate_bag_size(
+        self, version: Version = None, exclude_tables: Iterable[str] | None = None, reachability_concurrency: int = 8
+    ) -> dict[str, Any]:
+        """Count rows and bytes of a version without downloading it; see `estimate.estimate_bag_size`."""
+        excluded = None if exclude_tables is None else set(exclude_tables)
+        label = download.version_label(version)
+        spec = DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
+        return estimate.estimate_bag_size(self._session, spec)
+
+    def bag_info(self, version: Version = None, exclude_tables: Iterable[str] | None = None) -> dict[str, Any]:
+        """Size of a version, and whether it is in the cache; see `estimate.bag_info`."""
+        excluded = None if exclude_tables is None else set(exclude_tables)
+        label = download.version_label(version)
+        return estimate.bag_info(
+            self._session, DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
+        )
 
     # --- shown to people ------------------------------------------------------------------------------------------
 

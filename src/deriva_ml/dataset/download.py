@@ -265,6 +265,8 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
     def one(entry: FetchEntry, target: Path) -> None:
         objects.fetch(connection, entry.url, target, md5=entry.md5 or None, length=entry.length)
 
+    # A server in this process does its work in our threads: more of them only get in each other's way.
+    workers = 1 if connection.is_embedded else workers
     with _lock(folder.parent):
         fetch(folder, seal.missing(folder), one, workers=workers, label=folder.name.replace("_", " "))
         note_state(folder, folder.parent / STATE)

@@ -324,12 +324,26 @@ class _Recorder:
         if self.execution_rid == DRY_RUN_RID or not hasattr(self.execution, "asset_file_path"):
             return
         path = Path(self.execution.working_dir) / file_name
-        if path.exists():
-            path = path.with_stem(f"{path.stem}_{self.source.dataset.dataset_rid}")
         path.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
-        self.execution.asset_file_path(
-            MLAsset.execution_metadata, path, asset_types=ExecMetadataType.execution_config.value, copy_file=True
+        staged = self.execution.asset_file_path(
+            MLAsset.execution_metadata,
+            path,
+            asset_types=ExecMetadataType.execution_config.value,
+            copy_file=True,
+            rename_file=self._unused_name(file_name),
         )
+        if Path(staged) != path:
+            path.unlink()
+
+    def _unused_name(self, file_name: str) -> str:
+        """A second split in one execution must not replace the parameters of the first."""
+        first = Path(file_name)
+        folder = Path(self.execution.working_dir) / "assets" / MLAsset.execution_metadata
+        number, name = 1, first.name
+        while (folder / name).exists():
+            number += 1
+            name = f"{first.stem}_{number}{first.suffix}"
+        return name
 
     def make(self, types: Sequence[str], description: str, members: Mapping[str, Sequence[str]]) -> PartitionInfo:
         """Make one dataset whose first release has these members."""

@@ -9,6 +9,7 @@ import functools
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from deriva.core import (
@@ -31,6 +32,7 @@ from urllib3.util.retry import Retry
 from deriva_ml import settings
 
 _LONGEST_PAUSE = 2.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def session_config(transport: BaseAdapter | None = None) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class _Patient:
     """Mixed into a deriva binding: where its session comes from."""
 
     session_config: dict[str, Any]
+    _base_server_uri: str
 
     @property
     def _session(self) -> requests.Session | None:
@@ -98,7 +101,8 @@ class _Patient:
         adapter = _adapter(config)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        if config.get("transport") is not None:
+        if config.get("transport") is not None or urlsplit(self._base_server_uri).hostname in _LOOPBACK:
+            # Proxies and stored passwords of the environment are meant for the network.
             session.trust_env = False
         return session
 

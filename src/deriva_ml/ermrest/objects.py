@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
+from deriva_ml import settings
 from deriva_ml.checksums import md5_and_sha256
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
@@ -265,7 +266,7 @@ def put_many(
             filename=upload.filename,
         )
 
-    return run_all(one, uploads, workers, progress)
+    return run_all(one, uploads, workers or settings.upload_workers() or None, progress)
 
 
 # Fetching ----------------------------------------------------------------------------------------------------------
@@ -410,7 +411,7 @@ def fetch_many(
     def one(download: Download) -> Path:
         return fetch(connection, download.url, download.target, md5=download.md5, length=download.length)
 
-    return run_all(one, downloads, workers, progress)
+    return run_all(one, downloads, workers or settings.upload_workers() or None, progress)
 
 
 # Copies on this disk -----------------------------------------------------------------------------------------------

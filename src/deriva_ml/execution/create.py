@@ -148,6 +148,12 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
         raise
 
 
+def prepare_again(session: Session, execution_rid: str, configuration: ExecutionConfiguration) -> Created:
+    """Complete what a process that died while it recorded an execution has begun."""
+    declared = inputs.find_declared(session, configuration)
+    return _prepare(session, Created(execution_rid, configuration), declared)
+
+
 def _prepare(session: Session, created: Created, declared: Declared) -> Created:
     rid, started = created.execution_rid, time.monotonic()
     _save_rid(session, created)
@@ -166,6 +172,7 @@ def _prepare(session: Session, created: Created, declared: Declared) -> Created:
     root = workflows.git_root_of(workflow) if workflow is not None else None
     metadata.capture(session, rid, Outputs(session, rid), created.configuration, root)
     upload_pending(session, rid)
+    session.workspace.executions.update(rid, prepared=True)
     return created
 
 

@@ -66,20 +66,28 @@ def capture(
     git_root : Path, optional
         Repository of the code, in which a lock file is looked for.
     """
+    snapshot = f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt"
     written = {
         "configuration.json": (configuration_text(configuration), ExecMetadataType.deriva_config),
-        f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt": (
-            environment.snapshot_text(),
-            ExecMetadataType.runtime_env,
-        ),
+        snapshot: (environment.snapshot_text(), ExecMetadataType.runtime_env),
     }
+    # What an interrupted attempt has registered stays as it is.
+    known = {key.partition("/")[2] for key in outputs.manifest.assets}
+    if any(name.startswith("environment_snapshot_") for name in known):
+        del written[snapshot]
     files = []
     for name, (text, kind) in written.items():
+        if name in known:
+            continue
         source = paths.staged_file(session.workspace.root, execution_rid, MLAsset.execution_metadata, name)
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(text, encoding="utf-8")
         files.append(OutputFile(source, kind.value, description=description_of(name)))
-    files += _found(session, git_root)
+    files += [
+        file
+        for file in _found(session, git_root)
+        if (file.rename_file or Path(file.file_name).name) not in known
+    ]
     outputs.register(MLAsset.execution_metadata, files)
 
 

@@ -18,7 +18,7 @@ from deriva_ml.execution.execution_snapshot import session_of
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import required_state
-from deriva_ml.names import ExecutionStatus
+from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow.workflow import Workflow
 from deriva_ml.workspace.executions import ExecutionState
@@ -251,6 +251,8 @@ def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguratio
     if workflow is not None and not isinstance(workflow, Workflow):
         values = workflow.model_dump() | {"workflow_rid": state.workflow_rid}
         configuration = configuration.model_copy(update={"workflow": Workflow.model_validate(values)})
+    if not state.prepared and session.mode is ConnectionMode.online:
+        return create.prepare_again(session, execution_rid, configuration)
     session.workspace.manifest_of(execution_rid).write_mirror()
     found = inputs.remembered(session, execution_rid)
     return create.Created(execution_rid, configuration, None, found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deriva_ml.records import LineageNode, LineageResult
+from deriva_ml.names import MLTable
+from deriva_ml.records import ExecutionSummary, LineageNode, LineageResult
 
 _BRANCH, _LAST, _PIPE, _SPACE = "├─ ", "└─ ", "│  ", "   "
 
@@ -72,24 +73,26 @@ def _notes(result: LineageResult) -> Iterator[str]:
 
 def _lines(node: LineageNode) -> Iterator[Line]:
     stack: list[tuple[str, str, LineageNode | str]] = [("", _LAST, node)]
+    shown: set[str] = set()
     while stack:
         lead, mark, item = stack.pop()
         if isinstance(item, str):
             yield Line(lead, mark, item)
             continue
-        yield Line(lead, mark, _execution_text(item))
+        where = "above" if item.execution.rid in shown else "below"
+        yield Line(lead, mark, _execution_text(item.execution) + (f" (see {where})" if item.already_shown else ""))
+        if not item.already_shown:
+            shown.add(item.execution.rid)
         below: list[LineageNode | str] = [*_inputs(item), *item.parents]
         inner = lead + (_SPACE if mark == _LAST else _PIPE)
         marks = [_BRANCH] * (len(below) - 1) + [_LAST] * bool(below)
         stack += [(inner, each, part) for each, part in zip(reversed(marks), reversed(below), strict=True)]
 
 
-def _execution_text(node: LineageNode) -> str:
-    execution = node.execution
+def _execution_text(execution: ExecutionSummary) -> str:
     workflow = execution.workflow.name if execution.workflow else None
     words = [_short(text) for text in (execution.description, workflow and f"workflow {workflow}") if text]
-    text = f"Execution {execution.rid} [{execution.status}] {', '.join(words)}".rstrip()
-    return f"{text} (shown above)" if node.already_shown else text
+    return f"Execution {execution.rid} [{execution.status}] {', '.join(words)}".rstrip()
 
 
 def _inputs(node: LineageNode) -> Iterator[str]:
@@ -98,7 +101,9 @@ def _inputs(node: LineageNode) -> Iterator[str]:
         about = f" {_short(dataset.description)}" if dataset.description else ""
         yield f"read Dataset {dataset.rid}{version}{about}"
     for asset in node.consumed_assets:
-        yield f"read {asset.asset_table} {asset.rid}" + (f" {asset.filename}" if asset.filename else "")
+        # Only the row that stands for inputs nobody recorded has no file name.
+        unknown = " (origin not recorded)" if asset.asset_table == MLTable.file else ""
+        yield f"read {asset.asset_table} {asset.rid}" + (f" {asset.filename}" if asset.filename else unknown)
 
 
 def _short(text: str, width: int = 60) -> str:

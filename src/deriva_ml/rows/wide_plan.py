@@ -270,6 +270,8 @@ class Planner:
         for lead in (((), source), *self._leads(source)):
             path, place = lead
             for step in self._referring(place):
+                if step.target is target:
+                    yield (*path, step)
                 if step.target is target or not self.model.associated(step.target) or not self._is_link(step.target):
                     continue
                 for onward in self._references(step.target):

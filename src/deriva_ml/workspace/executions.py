@@ -36,7 +36,8 @@ CREATE TABLE {EXECUTIONS_TABLE} (
   created_at TEXT NOT NULL,
   owner_host TEXT,
   owner_pid INTEGER,
-  has_input INTEGER NOT NULL DEFAULT 0
+  has_input INTEGER NOT NULL DEFAULT 0,
+  prepared INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX execution_state__by_status ON {EXECUTIONS_TABLE} (status);
 CREATE INDEX execution_state__by_workflow ON {EXECUTIONS_TABLE} (workflow_rid);
@@ -58,6 +59,11 @@ CREATE TABLE execution_state__inputs (
 def now() -> datetime:
     """The time, aware of its zone."""
     return datetime.now(UTC)
+
+
+def this_process() -> dict[str, Any]:
+    """Columns that say who works on an execution."""
+    return {"owner_host": socket.gethostname(), "owner_pid": os.getpid()}
 
 
 def _time(text: str | None) -> datetime | None:
@@ -88,6 +94,7 @@ class ExecutionState:
     owner_host: str | None
     owner_pid: int | None
     has_input: bool
+    prepared: bool
 
     @property
     def owner_is_gone(self) -> bool:
@@ -112,7 +119,7 @@ def _state(row: sqlite3.Row) -> ExecutionState:
     values |= {name: _time(values[name]) for name in _TIMES}
     values["status"] = ExecutionStatus(values["status"])
     values["mode"] = ConnectionMode(values["mode"])
-    values |= {name: bool(values[name]) for name in ("sync_pending", "has_input")}
+    values |= {name: bool(values[name]) for name in ("sync_pending", "has_input", "prepared")}
     return ExecutionState(**values)
 
 
@@ -171,8 +178,7 @@ class ExecutionStateStore:
             "working_dir_rel": working_dir_rel,
             "last_activity": time,
             "created_at": time,
-            "owner_host": socket.gethostname(),
-            "owner_pid": os.getpid(),
+            **this_process(),
         }
         names = ", ".join(values)
         marks = ", ".join("?" for _ in values)
@@ -217,10 +223,6 @@ class ExecutionStateStore:
         with self._database.transaction() as connection:
             sql = f"UPDATE {EXECUTIONS_TABLE} SET {assignments} WHERE {where}"
             return connection.execute(sql, parameters).rowcount > 0
-
-    def own(self, rid: str) -> None:
-        """Note that this process now works on the execution."""
-        self.update(rid, owner_host=socket.gethostname(), owner_pid=os.getpid())
 
     def find(
         self,

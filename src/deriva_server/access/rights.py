@@ -91,7 +91,8 @@ class RowAccess:
         for instance, column in columns:
             table = joined.tables[instance]
             self._require(
-                self._rights.column(table, column, "select"), f'select column "{column.name}" of table "{table.name}"'
+                self._rights.column(table, column, "select"),
+                f'select column "{column.name}" of table "{table.name}"',
             )
 
     def check_insert(self, plan: Insert, references: Iterable[str]) -> None:
@@ -135,7 +136,8 @@ class RowAccess:
         for fkey in table.foreign_keys:
             if fkey.name in wanted:
                 self._require(
-                    self._rights.foreign_key(table, fkey, right), f'refer to rows through foreign key "{fkey.name}"'
+                    self._rights.foreign_key(table, fkey, right),
+                    f'refer to rows through foreign key "{fkey.name}"',
                 )
 
     def summary(self, query: Query) -> dict[tuple[int, bool], str]:
@@ -150,7 +152,8 @@ class RowAccess:
 
     def _summary(self, table: Table, by_column: bool) -> str:
         document: dict[str, object] = {
-            right: self._rights.table(table, right) is True and not self._is_past for right in ("update", "delete")
+            right: self._rights.table(table, right) is True and not self._is_past
+            for right in ("update", "delete")
         }
         if by_column:
             document["column_update"] = {

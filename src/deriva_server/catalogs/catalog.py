@@ -14,6 +14,7 @@ from deriva_server.access.acls import Rights
 from deriva_server.catalogs import modelstore as models
 from deriva_server.errors import Conflict, DeploymentError, Forbidden, Unauthorized
 from deriva_server.identity import Client
+from deriva_server.model.changes import with_history
 from deriva_server.model.elements import Model, Table
 from deriva_server.names import encode_id
 from deriva_server.sql import ddl, history, modelstore
@@ -321,19 +322,22 @@ class Catalog:
         reading.as_of = reading.snaptime = found[0]
         reading.model_snaptime = found[1]
         reading.amended = modelstore.last_amendment(reading.connection, found[0], found[0] + 1)
-        if found[1] == self._current[0]:
-            reading.model = self._current[1]
-            return
-        key = (found[1], reading.amended)
+        reading.model = self._past_model(reading, found[1])
+
+    def _past_model(self, reading: Reading, version: int) -> Model:
+        """The model of a snapshot, without the tables that keep no history."""
+        key = (version, reading.amended)
         with self._lock:
             model = self._past.get(key)
         if model is None:
-            model = models.load(reading.connection, found[1])
+            current = self._current
+            is_current = version == current[0] and reading.amended is None
+            model = with_history(current[1] if is_current else models.load(reading.connection, version))
             with self._lock:
                 self._past[key] = model
                 while len(self._past) > _PAST_MODELS:
                     self._past.popitem(last=False)
-        reading.model = model
+        return model
 
 
 def _admit(reading: Reading) -> None:

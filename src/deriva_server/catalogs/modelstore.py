@@ -17,7 +17,8 @@ from deriva_server.names import decode_id
 from deriva_server.sql import modelstore
 from deriva_server.sql.connect import Connection
 
-_CATALOG = "catalog"
+CATALOG = "catalog"
+"""Key of the catalog's own settings, in place of a RID."""
 _Stored = dict[str, Any]
 
 
@@ -31,9 +32,9 @@ def load(connection: Connection, as_of: int | None = None) -> Model:
     schemas: dict[str, Schema] = {}
     tables: dict[str, dict[str, Table]] = {}
     types: dict[str, Type] = {}
-    for rid, text in sorted(rows, key=lambda row: -1 if row[0] == _CATALOG else decode_id(row[0])):
-        stored = json.loads(text)
-        if rid == _CATALOG:
+    for rid, document in sorted(rows, key=lambda row: -1 if row[0] == CATALOG else decode_id(row[0])):
+        stored = json.loads(document)
+        if rid == CATALOG:
             catalog = stored
         elif "schema" in stored:
             table = _load_table(rid, stored, types)
@@ -51,17 +52,22 @@ def save(connection: Connection, old: Model, new: Model, now: int) -> None:
     """Store what differs between two models, keeping what was as history."""
     before, after = _groups(old), _groups(new)
     changed = {
-        rid: json.dumps(_stored(group), separators=(",", ":"), ensure_ascii=False)
+        rid: text(_stored(group))
         for rid, group in after.items()
         if not _is_same(before.get(rid), group)
     }
     modelstore.write_documents(connection, changed, before.keys() - after.keys(), now)
 
 
+def text(stored: _Stored) -> str:
+    """A stored document as it is kept."""
+    return json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+
+
 def _groups(model: Model) -> dict[str, Model | Schema | Table]:
     groups: dict[str, Model | Schema | Table] = {}
     if model.schemas or model.acls:
-        groups[_CATALOG] = model
+        groups[CATALOG] = model
     for schema in model.schemas.values():
         groups[schema.rid] = schema
         for table in schema.tables.values():

@@ -14,6 +14,7 @@ from typing import Any
 from deriva_server.access.acls import Rights
 from deriva_server.catalogs.catalog import Catalog
 from deriva_server.catalogs.system import initial_model
+from deriva_server.deployment import sync_folder
 from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from deriva_server.identity import ADMIN, Client
 from deriva_server.names import stored_time
@@ -80,6 +81,12 @@ class Registry:
     def catalog(self, id: str) -> Catalog:
         """The catalog behind a catalog id or an alias; errors as in `resolve`."""
         return self.resolve(id).catalog
+
+    def is_alias(self, id: str) -> bool:
+        """Whether an id is that of an alias."""
+        with self._database.read() as connection:
+            entry = registry.find(connection, id)
+        return entry is not None and not entry.is_catalog
 
     def entries(self) -> list[Entry]:
         """All present catalogs and aliases, in the order of their creation."""
@@ -248,6 +255,8 @@ def _made(
     catalog = Catalog.create(id, path)
     with catalog.write(client, alters=True, admit_all=True) as writing:
         writing.change_model(initial_model(owner, annotations, lambda: writing.rids()[0]))
+    # The registry must never know a catalog whose file name did not reach the disk.
+    sync_folder(path.parent)
     return catalog
 
 

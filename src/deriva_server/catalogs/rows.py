@@ -149,14 +149,21 @@ def clear(writing: Writing, request: DataPath) -> int:
     plan: Clear = plan_clear(allowed.model, request)
     allowed.check_path(plan.joined)
     allowed.check_clear(plan.joined.table, plan.columns)
-    rids = statements.column(writing.connection, compile_rids(plan.joined, lambda table: _source(writing, table)))
+    rids = statements.column(
+        writing.connection, compile_rids(plan.joined, lambda table: _source(writing, table))
+    )
     if not rids:
         raise NotFound("entities matching request path")
     table = plan.joined.table
     writing.data_changed(table)
     nothing = (None,) * len(plan.columns)
     statements.update(
-        writing.connection, writing.model, table, plan.columns, [(rid, nothing) for rid in rids], _moment(writing)
+        writing.connection,
+        writing.model,
+        table,
+        plan.columns,
+        [(rid, nothing) for rid in rids],
+        _moment(writing),
     )
     return len(rids)
 
@@ -300,4 +307,3 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
         _moment(writing),
     )
     return found
-

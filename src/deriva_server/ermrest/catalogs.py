@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 
 from deriva_server.catalogs.registry import Registry, denied
 from deriva_server.ermrest.call import Call, json_body, json_reply
-from deriva_server.errors import BadRequest, Forbidden, MethodNotAllowed
+from deriva_server.errors import BadRequest, MethodNotAllowed
 from deriva_server.grammar.options import Options
 from deriva_server.http.message import Request, Response
 from deriva_server.model.document import FEATURES
@@ -89,13 +89,10 @@ def catalog(call: Call, registry: Registry, options: Options) -> Response:
 
 
 def _delete(call: Call, registry: Registry) -> Response:
-    if call.as_of is not None:
-        raise Forbidden("deletion of a catalog at a previous revision")
-    if call.resolved.entry.is_catalog:
-        with call.read() as reading:
-            call.fresh(reading.version)
-            if not reading.rights.catalog("owner"):
-                raise denied(call.request.client, f"delete catalog {call.resolved.entry.id}")
+    with call.read() as reading:
+        call.fresh(reading.version)
+        if not reading.rights.catalog("owner"):
+            raise denied(call.request.client, f"delete catalog {call.resolved.entry.id}")
     registry.delete(call.request.client, call.resolved.entry.id)
     return Response(204)
 

@@ -86,7 +86,9 @@ def _read(route: DataRoute, call: Call) -> Response:
         headers["Content-Type"] = media_type
         name = options.one("download")
         if name:
-            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}.{suffix(media_type)}"
+            headers["Content-Disposition"] = (
+                f"attachment; filename*=UTF-8''{quote(name, safe='')}.{suffix(media_type)}"
+            )
         content = encoded(pieces, names, media_type)
         begun: list[bytes] = []
         for piece in content:
@@ -142,7 +144,11 @@ def _insert(route: DataRoute, call: Call) -> Response:
     def work(writing: Writing, _media_type: str, form: Format) -> tuple[list[str], list[str]]:
         model = rows.access(writing).model
         plan = plan_insert(
-            model, route.path, options.set("defaults"), options.set("nondefaults"), options.one("onconflict")
+            model,
+            route.path,
+            options.set("defaults") - {""},
+            options.set("nondefaults") - {""},
+            options.one("onconflict"),
         )
         values = decode(body, sent_type, plan.given, plan.defaulted)
         return [column.name for column in plan.table.columns], rows.insert(writing, plan, values, form)

@@ -63,6 +63,10 @@ class ErmrestFace:
                 return self._in_catalog(request, route, target.options)
 
     def _in_catalog(self, request: Request, route: CatalogRoute, options: Options) -> Response:
+        is_catalog = isinstance(route.resource, CatalogDocument) and route.snapshot is None
+        if is_catalog and request.method == "DELETE" and self._registry.is_alias(route.catalog):
+            self._registry.delete_alias(request.client, route.catalog)
+            return Response(204)
         as_of = None if route.snapshot is None else snapshot_time(route.snapshot)
         call = Call(request, self._registry.resolve(route.catalog), as_of)
         clients.register(call.resolved.catalog, request.client)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deriva_server.catalogs import history
-from deriva_server.ermrest.call import Call, json_reply
+from deriva_server.catalogs import amend, history
+from deriva_server.ermrest.call import Call, json_body, json_reply
 from deriva_server.errors import BadRequest, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import HistoryRoute
 from deriva_server.http.message import Response
@@ -13,7 +13,7 @@ from deriva_server.names import encode_id
 
 
 def handle_history(call: Call, route: HistoryRoute) -> Response:
-    """Describe or truncate the history of a catalog."""
+    """Describe, truncate or amend the history of a catalog."""
     if call.as_of is not None:
         raise NotFound("history of a snapshot")
     match call.request.method:
@@ -21,6 +21,10 @@ def handle_history(call: Call, route: HistoryRoute) -> Response:
             return _describe(call, route)
         case "DELETE" if route.kind is None:
             return _truncate(call, route)
+        case "DELETE" if route.kind == "attribute":
+            return _redact(call, route)
+        case "PUT" if route.kind is not None and route.kind != "attribute":
+            return _configure(call, route, route.kind)
     raise MethodNotAllowed(f"{call.request.method} on history")
 
 
@@ -46,4 +50,21 @@ def _truncate(call: Call, route: HistoryRoute) -> Response:
     with call.change() as writing:
         call.require_owner(writing)
         history.truncate(writing, route.until)
+    return Response(204)
+
+
+def _redact(call: Call, route: HistoryRoute) -> Response:
+    with call.change() as writing:
+        call.require_owner(writing)
+        period = history.bounds(writing, route.since, route.until)
+        amend.redact(writing, period, route.rid or "", route.filter)
+    return Response(204)
+
+
+def _configure(call: Call, route: HistoryRoute, kind: amend.Kind) -> Response:
+    body = json_body(call.request)
+    with call.change() as writing:
+        call.require_owner(writing)
+        period = history.bounds(writing, route.since, route.until)
+        amend.configure(writing, period, kind, route.rid, body)
     return Response(204)

@@ -68,7 +68,9 @@ def _comparison(cursor: Cursor, column: QName, operator: str) -> Comparison:
         word = cursor.take().text
         quantifier = _QUANTIFIERS.get(word.lower())
         if quantifier is None:
-            raise BadRequest(f"Unknown quantifier {word!r} in a predicate on {column}; use any(..) or all(..).")
+            raise BadRequest(
+                f"Unknown quantifier {word!r} in a predicate on {column}; use any(..) or all(..)."
+            )
         cursor.expect("(")
         values = cursor.listed(parse_value)
         cursor.expect(")")

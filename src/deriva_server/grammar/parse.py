@@ -95,7 +95,9 @@ def _api_of(segment: list[Token], raw: str) -> Api:
         for api in DATA_APIS:
             if segment[0].text.lower() == api:
                 return api
-    raise BadRequest(f"The request {raw!r} does not start with entity, attribute, attributegroup or aggregate.")
+    raise BadRequest(
+        f"The request {raw!r} does not start with entity, attribute, attributegroup or aggregate."
+    )
 
 
 def _path(segments: list[Cursor]) -> Path:

@@ -71,7 +71,9 @@ def tokenize(raw: str) -> list[Token]:
     while position < end:
         match = _TOKEN.match(raw, position)
         if match is None:
-            raise BadRequest(f"Unexpected character {raw[position]!r} at position {position} of {raw!r}; escape it.")
+            raise BadRequest(
+                f"Unexpected character {raw[position]!r} at position {position} of {raw!r}; escape it."
+            )
         string = match.group(1)
         if string is None:
             tokens.append(Token(match.group(2), False, position))
@@ -191,4 +193,6 @@ class Cursor:
         token = self.peek()
         if token is None:
             return BadRequest(f"Expected {wanted} at the end of {self._raw!r}.")
-        return BadRequest(f"Expected {wanted}, found {token.text!r} at position {token.position} of {self._raw!r}.")
+        return BadRequest(
+            f"Expected {wanted}, found {token.text!r} at position {token.position} of {self._raw!r}."
+        )

@@ -15,6 +15,9 @@ from deriva_server.model import check, parse
 from deriva_server.model.elements import Column, ForeignKey, Key, Model, Schema, Table
 from deriva_server.model.parse import ForeignKeyRequest, NewRid
 
+HISTORY_CAPTURE = "tag:isrd.isi.edu,2020:history-capture"
+"""Annotation of a table that is false where no history of the table shall be kept."""
+
 _Named = TypeVar("_Named", Schema, Table)
 
 
@@ -256,3 +259,18 @@ def drop_foreign_key(model: Model, table: Table, fkey: ForeignKey) -> Model:
     """Remove a foreign key."""
     fkeys = tuple(item for item in table.foreign_keys if item.rid != fkey.rid)
     return put_table(model, replace(table, foreign_keys=fkeys), table)
+
+
+def with_history(model: Model) -> Model:
+    """The model as snapshots show it: without tables that keep no history, and without references to them."""
+    hidden = {table.qualified for table in model.tables() if table.annotations.get(HISTORY_CAPTURE) is False}
+    for table in [table for table in model.tables() if hidden]:
+        if table.qualified in hidden:
+            schema = model.schemas[table.schema]
+            tables = {name: item for name, item in schema.tables.items() if name != table.name}
+            model = put_schema(model, replace(schema, tables=tables), schema.name)
+            continue
+        fkeys = tuple(f for f in table.foreign_keys if (f.referenced_schema, f.referenced_table) not in hidden)
+        if len(fkeys) < len(table.foreign_keys):
+            model = put_table(model, replace(table, foreign_keys=fkeys), table)
+    return model

@@ -119,7 +119,9 @@ def _clock(match: re.Match[str]) -> str:
     second, microsecond = int(match["second"] or 0), _fraction(match)
     moment = dt.datetime(2000, 1, 1, int(match["hour"]), int(match["minute"]), second)
     moment += dt.timedelta(microseconds=microsecond)
-    return moment.strftime("%H:%M:%S") + (f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else "")
+    return moment.strftime("%H:%M:%S") + (
+        f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
+    )
 
 
 def _offset(text: str | None) -> int:
@@ -182,7 +184,10 @@ def _from_iso(text: str) -> str:
 
 def _interval_text(months: int, days: int, microseconds: int) -> str:
     words = []
-    years, months = (abs(months) // 12) * (1 if months >= 0 else -1), (abs(months) % 12) * (1 if months >= 0 else -1)
+    years, months = (
+        (abs(months) // 12) * (1 if months >= 0 else -1),
+        (abs(months) % 12) * (1 if months >= 0 else -1),
+    )
     for count, word in ((years, "year"), (months, "mon"), (days, "day")):
         if count:
             words.append(f"{count} {word}" + ("" if count == 1 else "s"))

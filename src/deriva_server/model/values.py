@@ -151,9 +151,11 @@ def compact(value: Json, *, ordered: bool = False) -> str:
     try:
         if ordered:
             value = _ordered(value)
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+        text: str = _ENCODER.encode(value)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("A JSON value holds a number that is not finite, or is nested too deeply.") from error
+        raise BadRequest(
+            "A JSON value holds a number that is not finite, or is nested too deeply."
+        ) from error
     if "\\u0000" in text and _holds_nul(value):
         raise BadRequest("A text may not hold the character U+0000.")
     return text if text.isascii() else _unicode(text)
@@ -238,7 +240,9 @@ def _unicode(text: str) -> str:
 
 def _color(value: Json, type_: Type) -> Stored:
     if not isinstance(value, str) or _COLOR.fullmatch(value) is None:
-        raise Conflict(f'value for domain {type_.name} violates check constraint: "{value}" is not # and six hex digits')
+        raise Conflict(
+            f'value for domain {type_.name} violates check constraint: "{value}" is not # and six hex digits'
+        )
     return value
 
 
@@ -311,7 +315,11 @@ def _numeric(value: Json, type_: Type) -> Stored:
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         raise _wrong(value, type_)
     try:
-        number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+        number = (
+            value
+            if isinstance(value, Decimal)
+            else Decimal(repr(value) if isinstance(value, float) else value)
+        )
     except InvalidOperation as error:
         raise _wrong(value, type_) from error
     if number.is_nan():
@@ -352,6 +360,7 @@ def _time(parse: Callable[[str], str]) -> Callable[[Json, Type], Stored]:
     return convert
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
 _CONVERTERS: dict[str, Callable[[Any, Type], Stored]] = {
     "boolean": _boolean,
     **dict.fromkeys(_INTEGERS, _integer),

@@ -117,7 +117,9 @@ def bind(model: Model, request: DataPath, limit: int | None = None) -> r.Query:
             keyed = [output for item in request.columns for output in _outputs(scope, item)]
         grouped = request.api != "attribute"
         leaves = [output for item in request.leaves for output in _outputs(scope, item, grouped=grouped)]
-        if request.api == "aggregate" and not all(isinstance(leaf.expression, r.Aggregated) for leaf in leaves):
+        if request.api == "aggregate" and not all(
+            isinstance(leaf.expression, r.Aggregated) for leaf in leaves
+        ):
             raise BadRequest("Every output of an aggregate request must be an aggregate.")
         if request.api == "attributegroup":
             leaves = [_exemplary(leaf) for leaf in leaves]
@@ -204,7 +206,9 @@ def _any_of(terms: list[r.Predicate]) -> r.Predicate:
     merged: list[r.Predicate] = []
     places: dict[tuple[int, str], int] = {}
     for term in terms:
-        is_plain = isinstance(term, r.Compare) and term.operator == "=" and not (term.every and len(term.values) > 1)
+        is_plain = (
+            isinstance(term, r.Compare) and term.operator == "=" and not (term.every and len(term.values) > 1)
+        )
         if not (isinstance(term, r.Compare) and is_plain):
             merged.append(term)
             continue
@@ -221,7 +225,9 @@ def _any_of(terms: list[r.Predicate]) -> r.Predicate:
 
 def _few(terms: Sequence[_T]) -> tuple[_T, ...]:
     if len(terms) > _MOST_TERMS:
-        raise BadRequest(f"A predicate has at most {_MOST_TERMS} terms; use column=any(..) for a list of values.")
+        raise BadRequest(
+            f"A predicate has at most {_MOST_TERMS} terms; use column=any(..) for a list of values."
+        )
     return tuple(terms)
 
 

@@ -66,7 +66,9 @@ class One:
             return lambda sign: self._holds(sign) != self.negated
         signs = frozenset(form for sign in self.signs for form in (sign, sign.lower(), sign.upper()))
         both = One(signs, self.ranges, self.classes)
-        return lambda sign: any(both._holds(form) for form in {sign, sign.lower(), sign.upper()}) != self.negated
+        return lambda sign: (
+            any(both._holds(form) for form in {sign, sign.lower(), sign.upper()}) != self.negated
+        )
 
     def _holds(self, sign: str) -> bool:
         return (

@@ -43,6 +43,17 @@ def check_pattern(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def literal(text: str) -> str | None:
+    """The text that a pattern without any special sign looks for, None for other patterns.
+
+    >>> literal("a.b"), literal("a/b")
+    (None, 'a/b')
+    """
+    tree, insensitive = parse(text)
+    return None if insensitive else plain_text(tree)
+
+
+@lru_cache(maxsize=256)
 def matcher(text: str, ignore_case: bool) -> Callable[[str], bool]:
     """A function that tells whether the pattern matches somewhere in a text.
 
@@ -174,7 +185,9 @@ class Automaton:
                 continue
             reached.add(index)
             one = self._states[index]
-            if one.one is None and (one.assertion is None or _holds(one.assertion, state.previous, following)):
+            if one.one is None and (
+                one.assertion is None or _holds(one.assertion, state.previous, following)
+            ):
                 waiting.extend(one.next)
         return reached
 

@@ -17,11 +17,18 @@ Row = Sequence[Stored]
 
 def null_conflict(table: Table, column: str) -> Conflict:
     """A column that must have a value got none."""
-    return Conflict(f'null value in column "{column}" of relation "{table.name}" violates not-null constraint')
+    return Conflict(
+        f'null value in column "{column}" of relation "{table.name}" violates not-null constraint'
+    )
 
 
 def explain_write(
-    connection: Connection, model: Model, table: Table, columns: Sequence[str], rows: Iterable[Row], error: Exception
+    connection: Connection,
+    model: Model,
+    table: Table,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    error: Exception,
 ) -> Conflict:
     """The conflict behind an integrity error.
 
@@ -97,7 +104,9 @@ def explain_delete(connection: Connection, model: Model, table: Table, rids: str
                     f"DETAIL:  Key ({', '.join(fkey.referenced_columns)})=({_shown(found)}) is still referenced"
                     f' from table "{child.name}".'
                 )
-    return Conflict(f'update or delete on table "{table.name}" violates a foreign key constraint of another table')
+    return Conflict(
+        f'update or delete on table "{table.name}" violates a foreign key constraint of another table'
+    )
 
 
 def _key_conflict(key: Key, values: Sequence[Stored]) -> Conflict:

@@ -31,7 +31,9 @@ def present_row(
     for start in range(0, len(tables), _MOST_PARTS):
         parts = []
         for table_rid, source, (rid, rmt) in tables[start : start + _MOST_PARTS]:
-            found = sa.select(sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m"))
+            found = sa.select(
+                sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m")
+            )
             parts.append(found.where(source.c[rid].in_(spellings)))
         for row in connection.raw.execute(sa.union_all(*parts)):
             if newest is None or row[2] > newest[2]:
@@ -43,7 +45,8 @@ def deleted_row(connection: Connection, spellings: Sequence[str]) -> tuple[str, 
     """Table RID, stored RID and end of the last version of a row that is gone; the end in microseconds since 1970."""
     prefix = history_name("")
     names = connection.raw.exec_driver_sql(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, ?) = ?", (len(prefix), prefix)
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, ?) = ?",
+        (len(prefix), prefix),
     )
     wanted = ", ".join("?" for _ in spellings)
     latest: tuple[str, str, str] | None = None
@@ -54,4 +57,8 @@ def deleted_row(connection: Connection, spellings: Sequence[str]) -> tuple[str, 
         ).first()
         if row is not None and (latest is None or row[1] > latest[2]):
             latest = (name[len(prefix) :], row[0], row[1])
-    return None if latest is None else (latest[0], latest[1], to_microseconds(dt.datetime.fromisoformat(latest[2])))
+    return (
+        None
+        if latest is None
+        else (latest[0], latest[1], to_microseconds(dt.datetime.fromisoformat(latest[2])))
+    )

@@ -78,7 +78,9 @@ def number_text(value: Stored) -> str | None:
 
 def array_text(document: str | None, scalar: str) -> str | None:
     """PostgreSQL's text of a stored array."""
-    return None if document is None else format_array(json.loads(document), lambda value: _member(value, scalar))
+    return (
+        None if document is None else format_array(json.loads(document), lambda value: _member(value, scalar))
+    )
 
 
 def _member(value: Any, scalar: str) -> str:

@@ -150,6 +150,51 @@ def tables_with_history(connection: Connection) -> list[str]:
     return list(names.scalars())
 
 
+def table_of_column(connection: Connection, column_rid: str) -> str | None:
+    """RID of the table whose history has a column, also when table or column are gone."""
+    found: str | None = connection.raw.exec_driver_sql(
+        "SELECT substr(t.name, ?) FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+        " WHERE t.type = 'table' AND t.name GLOB ? AND c.name = ?",
+        (len(_HISTORY) + 1, _HISTORY + "*", column_rid),
+    ).scalar()
+    return found
+
+
+def redact(
+    connection: Connection,
+    table_rid: str,
+    column_rid: str,
+    period: tuple[int, int],
+    condition: tuple[str, str | int | float | None] | None = None,
+) -> int:
+    """Set a column to NULL in superseded versions that lie wholly inside a period.
+
+    Parameters
+    ----------
+    connection : Connection
+        A write transaction.
+    table_rid, column_rid : str
+        What is redacted.
+    period : tuple of int
+        Begin and end, in microseconds since 1970.
+    condition : tuple, optional
+        Column RID and stored value that a version must have.
+
+    Returns
+    -------
+    int
+        Number of versions changed.
+    """
+    where = "since >= ? AND until <= ?"
+    parameters: list[str | int | float | None] = [stored_time(moment) for moment in period]
+    if condition is not None:
+        where += f" AND {quote(condition[0])} IS ?"
+        parameters.append(condition[1])
+    return connection.raw.exec_driver_sql(
+        f"UPDATE {quote(history_name(table_rid))} SET {quote(column_rid)} = NULL WHERE {where}", tuple(parameters)
+    ).rowcount
+
+
 def truncate(connection: Connection, until: int) -> int:
     """Forget every version of rows that ended at or before `until`.
 

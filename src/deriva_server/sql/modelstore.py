@@ -197,6 +197,44 @@ def write_documents(
         connection.raw.exec_driver_sql("DELETE FROM _ermrest_model WHERE rid = ?", [(rid,) for rid in gone])
 
 
+def read_documents_between(connection: Connection, since: int, until: int) -> list[tuple[str, int, str]]:
+    """RID, begin and stored document of every version that was valid at some moment of a range."""
+    rows = connection.raw.exec_driver_sql(
+        "SELECT rid, since, document FROM _ermrest_model WHERE since < ? UNION ALL "
+        "SELECT rid, since, document FROM _ermrest_model_history WHERE since < ? AND until > ?",
+        (until, until, since),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def split_documents(connection: Connection, rid: str, moment: int) -> None:
+    """Let one version of an element group end and the next, equal one begin at a snapshot."""
+    run = connection.raw.exec_driver_sql
+    run(
+        "INSERT INTO _ermrest_model_history SELECT rid, ?, until, document FROM _ermrest_model_history"
+        " WHERE rid = ? AND since < ? AND until > ?",
+        (moment, rid, moment, moment),
+    )
+    run(
+        "UPDATE _ermrest_model_history SET until = ? WHERE rid = ? AND since < ? AND until > ?",
+        (moment, rid, moment, moment),
+    )
+    run(
+        "INSERT INTO _ermrest_model_history SELECT rid, since, ?, document FROM _ermrest_model"
+        " WHERE rid = ? AND since < ?",
+        (moment, rid, moment),
+    )
+    run("UPDATE _ermrest_model SET since = ? WHERE rid = ? AND since < ?", (moment, rid, moment))
+    run("UPDATE _ermrest_snapshot SET model = 1 WHERE time = ?", (moment,))
+
+
+def replace_past_document(connection: Connection, rid: str, since: int, document: str) -> None:
+    """Put another document in the place of the superseded version that began at `since`."""
+    connection.raw.exec_driver_sql(
+        "UPDATE _ermrest_model_history SET document = ? WHERE rid = ? AND since = ?", (document, rid, since)
+    )
+
+
 def take_serials(connection: Connection, column_rid: str, count: int) -> range:
     """The next `count` numbers of a serial column."""
     end = connection.raw.exec_driver_sql(

@@ -45,7 +45,12 @@ def column(connection: Connection, statement: sa.Select[Any]) -> list[str]:
 
 
 def insert(
-    connection: Connection, model: Model, table: Table, rows: Sequence[Sequence[Stored]], *, skip: bool = False
+    connection: Connection,
+    model: Model,
+    table: Table,
+    rows: Sequence[Sequence[Stored]],
+    *,
+    skip: bool = False,
 ) -> None:
     """Insert complete rows, values in column order.
 
@@ -98,7 +103,9 @@ def by_rids(
     rows = live_source(table).alias("t0")
     by_name = table.column_by_name
     values = tuple(f"t0.{quote(c.storage)}" for c in columns)
-    text: sa.ColumnClause[str] = sa.literal_column(row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form))
+    text: sa.ColumnClause[str] = sa.literal_column(
+        row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form)
+    )
     statement = (
         sa.select(text)
         .select_from(wanted.join(rows, rows.c[by_name["RID"].storage] == wanted.c.value))

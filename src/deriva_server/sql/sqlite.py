@@ -156,6 +156,7 @@ def _prepare(driver: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.execute("PRAGMA cache_size=-16000")
+    cursor.execute("PRAGMA journal_size_limit=67108864")
     cursor.close()
     for (name, arity), function in _FUNCTIONS.items():
         driver.create_function(name, arity, function, deterministic=True)

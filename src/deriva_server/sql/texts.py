@@ -41,7 +41,9 @@ def row_text(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str,
             texts.append(_printed(pattern, [json_text(type_, value) for type_, value in pairs]))
         else:
             arrays = form == "csv-json-arrays"
-            texts.append(_printed(",".join("%s" for _ in pairs), [_csv_text(*pair, arrays) for pair in pairs]))
+            texts.append(
+                _printed(",".join("%s" for _ in pairs), [_csv_text(*pair, arrays) for pair in pairs])
+            )
     if len(texts) == 1:
         return texts[0]
     joined = ",".join("%s" for _ in texts)

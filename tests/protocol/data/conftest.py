@@ -45,7 +45,9 @@ class Client:
     def send(self, method, path, body=None, **headers):
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         given = Headers({name.replace("_", "-"): value for name, value in headers.items()})
-        response = self.server.handle(Request(method, f"{self.base}{path}", given, io.BytesIO(data), len(data)))
+        response = self.server.handle(
+            Request(method, f"{self.base}{path}", given, io.BytesIO(data), len(data))
+        )
         content = response.body if isinstance(response.body, bytes) else b"".join(response.body)
         return Answer(response.status, response.headers, content)
 
@@ -157,11 +159,22 @@ def _create(server):
         ),
         table(
             "Scan",
-            [column("subject", "text", nullok=False), column("run", "int4"), column("kind", "text", default="T1")],
+            [
+                column("subject", "text", nullok=False),
+                column("run", "int4"),
+                column("kind", "text", default="T1"),
+            ],
             [["subject", "run"]],
             [(["subject"], "Subject", ["name"])],
         ),
-        table("Term", [column("ID", "ermrest_curie", default="P:{RID}"), column("URI", "ermrest_uri"), column("Name", "text")]),
+        table(
+            "Term",
+            [
+                column("ID", "ermrest_curie", default="P:{RID}"),
+                column("URI", "ermrest_uri"),
+                column("Name", "text"),
+            ],
+        ),
         table("Every", [column(name, type_name) for type_name, name in TYPED.items()]),
         table("Counter", [column("no", "serial4", nullok=False), column("what", "text")]),
         table("A", [column("b1", "text"), column("b2", "text")]),
@@ -183,7 +196,11 @@ def _create(server):
     return client
 
 
-SITES = [{"code": "LA", "city": "Los Angeles"}, {"code": "SF", "city": "San Francisco"}, {"code": "NY", "city": None}]
+SITES = [
+    {"code": "LA", "city": "Los Angeles"},
+    {"code": "SF", "city": "San Francisco"},
+    {"code": "NY", "city": None},
+]
 SUBJECTS = [
     {"name": "ann", "age": 30, "site": "LA", "tags": ["a", "b"], "born": "1990-01-02", "note": {"k": 1}, "seen": "2020-01-01T10:00:00Z"},
     {"name": "bob", "age": None, "site": "LA", "tags": [], "born": None, "note": None, "seen": None},

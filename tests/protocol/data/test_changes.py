@@ -6,7 +6,9 @@ import pytest
 def test_update(catalog):
     rids = catalog.column("/entity/S:Subject", "RID")
     before = catalog.rows("/entity/S:Subject")[0]
-    answer = catalog.put("/attributegroup/S:Subject/RID;age,weight", [{"RID": rids[0], "age": 31, "weight": None}])
+    answer = catalog.put(
+        "/attributegroup/S:Subject/RID;age,weight", [{"RID": rids[0], "age": 31, "weight": None}]
+    )
     assert answer.rows == [{"RID": rids[0], "age": 31, "weight": None}]
     after = catalog.rows("/entity/S:Subject")[0]
     assert after["age"] == 31 and after["RMT"] > before["RMT"] and after["RCT"] == before["RCT"]
@@ -20,7 +22,9 @@ def test_missing_target_is_null(catalog):
 
 def test_fields_may_be_renamed(catalog):
     body = [{"o": "ann", "n": "anna"}, {"o": "nobody", "n": "x"}]
-    assert catalog.put("/attributegroup/S:Site/o:=code;n:=code", [{"o": "NY", "n": "NYC"}]).rows == [{"o": "NY", "n": "NYC"}]
+    assert catalog.put("/attributegroup/S:Site/o:=code;n:=code", [{"o": "NY", "n": "NYC"}]).rows == [
+        {"o": "NY", "n": "NYC"}
+    ]
     catalog.delete("/entity/S:Scan")
     assert catalog.put("/attributegroup/S:Subject/o:=name;n:=name", body).rows == [body[0]]
     assert catalog.column("/entity/S:Subject", "name")[0] == "anna"
@@ -32,7 +36,9 @@ def test_null_matches_null(catalog):
 
 
 def test_one_input_row_may_change_several(catalog):
-    assert len(catalog.put("/attributegroup/S:Subject/site;weight", [{"site": "LA", "weight": 1.5}]).rows) == 2
+    assert (
+        len(catalog.put("/attributegroup/S:Subject/site;weight", [{"site": "LA", "weight": 1.5}]).rows) == 2
+    )
     assert catalog.column("/entity/S:Subject/site=LA", "weight") == [1.5, 1.5]
 
 
@@ -46,11 +52,17 @@ def test_optimistic_locking(catalog):
 
 def test_order_is_that_of_the_input(catalog):
     body = [{"name": name, "age": at} for at, name in enumerate(("eve", "nobody", "ann", "cyd"))]
-    assert [row["name"] for row in catalog.put("/attributegroup/S:Subject/name;age", body).rows] == ["eve", "ann", "cyd"]
+    assert [row["name"] for row in catalog.put("/attributegroup/S:Subject/name;age", body).rows] == [
+        "eve",
+        "ann",
+        "cyd",
+    ]
 
 
 def test_update_by_csv(catalog):
-    answer = catalog.put("/attributegroup/S:Subject/name;age,tags", b'name,age,tags\nann,5,"{x,y}"\n', Content_Type="text/csv")
+    answer = catalog.put(
+        "/attributegroup/S:Subject/name;age,tags", b'name,age,tags\nann,5,"{x,y}"\n', Content_Type="text/csv"
+    )
     assert answer.text == 'name,age,tags\nann,5,"{x,y}"\n'
 
 
@@ -85,7 +97,10 @@ def test_update_conflicts_speak_postgresql(catalog):
     text = catalog.put("/attributegroup/S:Subject/name;site", [{"name": "ann", "site": "Atlantis"}]).text
     assert "Key (site)=(Atlantis) is not present" in text
     text = catalog.put("/attributegroup/S:Site/c:=code;code", [{"c": "LA", "code": "gone"}]).text
-    assert 'update or delete on table "Site" violates foreign key constraint "Subject_site_fkey" on table "Subject"' in text
+    assert (
+        'update or delete on table "Site" violates foreign key constraint "Subject_site_fkey" on table "Subject"'
+        in text
+    )
 
 
 def test_upsert(catalog):
@@ -109,13 +124,19 @@ def test_delete(catalog):
 def test_restricted_delete(catalog):
     answer = catalog.delete("/entity/S:Site/code=SF")
     assert answer.status == 409
-    assert 'update or delete on table "Site" violates foreign key constraint "Subject_site_fkey" on table "Subject"' in answer.text
+    assert (
+        'update or delete on table "Site" violates foreign key constraint "Subject_site_fkey" on table "Subject"'
+        in answer.text
+    )
     assert 'DETAIL:  Key (code)=(SF) is still referenced from table "Subject".' in answer.text
     assert len(catalog.rows("/entity/S:Site")) == 3
 
 
 def test_rows_that_refer_to_each_other_go_together(catalog):
-    rows = [{"RID": "8-000A", "name": "x", "parent": "8-000C"}, {"RID": "8-000C", "name": "y", "parent": "8-000A"}]
+    rows = [
+        {"RID": "8-000A", "name": "x", "parent": "8-000C"},
+        {"RID": "8-000C", "name": "y", "parent": "8-000A"},
+    ]
     catalog.post("/entity/S:Subject?nondefaults=RID", rows)
     assert catalog.delete("/entity/S:Subject/name=x").status == 409
     assert catalog.delete("/entity/S:Subject/name=any(x,y)").status == 204

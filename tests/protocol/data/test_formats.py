@@ -57,7 +57,9 @@ def test_equal_values_are_found(catalog, name):
 
 
 def test_special_numbers(catalog):
-    rows = catalog.post("/entity/S:Every", [{"f8": "NaN"}, {"f8": "-Infinity"}, {"f8": 1}, {"n": "12345678901234567890.123"}])
+    rows = catalog.post(
+        "/entity/S:Every", [{"f8": "NaN"}, {"f8": "-Infinity"}, {"f8": 1}, {"n": "12345678901234567890.123"}]
+    )
     assert '"f8":"NaN"' in rows.text and '"f8":"-Infinity"' in rows.text
     assert '"n":12345678901234567890.123' in rows.text
     assert catalog.column("/attribute/S:Every/f8@sort(f8)", "f8") == ["-Infinity", 1, "NaN", None]

@@ -29,7 +29,9 @@ def test_defaults_and_missing_values(catalog):
     path = "/entity/S:Subject"
     rows = catalog.post(path, [{"name": "p"}]).rows
     assert rows[0]["weight"] is None and rows[0]["tags"] == [] and rows[0]["note"] is None
-    rows = catalog.post(f"{path}?defaults=weight,age", [{"name": "q", "weight": 1, "tags": None, "note": None}]).rows
+    rows = catalog.post(
+        f"{path}?defaults=weight,age", [{"name": "q", "weight": 1, "tags": None, "note": None}]
+    ).rows
     assert rows[0]["weight"] == 70.5 and rows[0]["tags"] is None and rows[0]["age"] is None
     assert catalog.rows(f"{path}/note::null::/name=q") == []
     rows = catalog.post(f"{path}?defaults=weight&nondefaults=weight", [{"name": "r", "weight": 1}]).rows
@@ -89,7 +91,9 @@ def test_media_types(catalog):
     answer = catalog.post("/entity/S:Site", lines, Content_Type="application/x-json-stream")
     assert answer.headers["Content-Type"] == "application/x-json-stream"
     assert len(answer.text.splitlines()) == 2
-    answer = catalog.post("/entity/S:Site", b'code,city\nk1,\nk2,""\n', Content_Type="text/csv; charset=utf-8")
+    answer = catalog.post(
+        "/entity/S:Site", b'code,city\nk1,\nk2,""\n', Content_Type="text/csv; charset=utf-8"
+    )
     assert answer.headers["Content-Type"] == "text/csv"
     assert [line.split(",")[5:] for line in answer.text.splitlines()[1:]] == [["k1", ""], ["k2", '""']]
 
@@ -119,8 +123,13 @@ def test_nothing_to_insert(catalog):
 
 def test_conflicts_speak_postgresql(catalog):
     text = catalog.post("/entity/S:Site", [{"code": "new"}, {"code": "LA"}]).text
-    assert 'duplicate key value violates unique constraint "Site_code_key"\nDETAIL:  Key (code)=(LA) already exists.' in text
-    text = catalog.post("/entity/S:Subject", [{"name": "x", "site": "SF"}, {"name": "y", "site": "Atlantis"}]).text
+    assert (
+        'duplicate key value violates unique constraint "Site_code_key"\nDETAIL:  Key (code)=(LA) already exists.'
+        in text
+    )
+    text = catalog.post(
+        "/entity/S:Subject", [{"name": "x", "site": "SF"}, {"name": "y", "site": "Atlantis"}]
+    ).text
     assert 'insert or update on table "Subject" violates foreign key constraint "Subject_site_fkey"\n' in text
     assert 'DETAIL:  Key (site)=(Atlantis) is not present in table "Site".' in text
     text = catalog.post("/entity/S:Scan", [{"subject": "ann", "run": 1}]).text
@@ -132,10 +141,14 @@ def test_nulls_never_conflict(catalog):
 
 
 def test_skipping(catalog):
-    answer = catalog.post("/entity/S:Site?onconflict=skip", [{"code": "LA"}, {"code": "n1"}, {"code": "NY"}, {"code": "n2"}])
+    answer = catalog.post(
+        "/entity/S:Site?onconflict=skip", [{"code": "LA"}, {"code": "n1"}, {"code": "NY"}, {"code": "n2"}]
+    )
     assert [row["code"] for row in answer.rows] == ["n1", "n2"]
     assert catalog.post("/entity/S:Site?onconflict=skip", [{"code": "LA"}]).rows == []
-    assert catalog.post("/entity/S:Subject?onconflict=skip", [{"name": "x", "site": "Atlantis"}]).status == 409
+    assert (
+        catalog.post("/entity/S:Subject?onconflict=skip", [{"name": "x", "site": "Atlantis"}]).status == 409
+    )
 
 
 def test_skipping_by_rid(catalog):
@@ -146,7 +159,10 @@ def test_skipping_by_rid(catalog):
 
 
 def test_rows_of_one_body_may_refer_to_each_other(catalog):
-    rows = [{"RID": "8-000A", "name": "x", "parent": "8-000C"}, {"RID": "8-000C", "name": "y", "parent": "8-000A"}]
+    rows = [
+        {"RID": "8-000A", "name": "x", "parent": "8-000C"},
+        {"RID": "8-000C", "name": "y", "parent": "8-000A"},
+    ]
     assert catalog.post("/entity/S:Subject?nondefaults=RID", rows).status == 200
     answer = catalog.post("/entity/S:Subject", [{"name": "z", "parent": "8-0ZZZ"}])
     assert answer.status == 409 and "Key (parent)=(8-0ZZZ) is not present" in answer.text

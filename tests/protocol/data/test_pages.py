@@ -22,7 +22,9 @@ def rows(_scratch):
 
 def ordered(rows, key, descending):
     """NULL is the largest."""
-    return sorted(rows, key=lambda row: (row[key] is None, row[key] or (0 if key == "i4" else "")), reverse=descending)
+    return sorted(
+        rows, key=lambda row: (row[key] is None, row[key] or (0 if key == "i4" else "")), reverse=descending
+    )
 
 
 @pytest.mark.parametrize(("key", "descending"), KEYS)
@@ -40,7 +42,9 @@ def test_pages_add_up(_scratch, rows, first, first_down, second, second_down):
     assert len(everything) == 60
 
     def page(row):
-        values = ("::null::" if row[k] is None else str(row[k]).replace("é", "%C3%A9") for k in (first, second, "n"))
+        values = (
+            "::null::" if row[k] is None else str(row[k]).replace("é", "%C3%A9") for k in (first, second, "n")
+        )
         return ",".join(values)
 
     collected, boundary = [], ""

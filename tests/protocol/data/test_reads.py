@@ -152,7 +152,9 @@ def test_an_unmatched_context_is_one_empty_row(study):
 
 
 def test_attribute(study):
-    assert study.rows("/attribute/S:Subject/name=ann/age,who:=name,S:=site") == [{"age": 30, "who": "ann", "S": "LA"}]
+    assert study.rows("/attribute/S:Subject/name=ann/age,who:=name,S:=site") == [
+        {"age": 30, "who": "ann", "S": "LA"}
+    ]
     rows = study.rows("/attribute/A:=S:Subject/B:=S:Scan/$A/name,B:kind@sort(name)")
     assert [row["name"] for row in rows] == ["ann", "cyd"]
     assert rows[0]["kind"] in ("T1", "T2")
@@ -206,7 +208,9 @@ def test_aggregates(study):
     assert study.rows(path) == [
         {"all": 5, "n": 4, "d": 3, "lo": 25, "hi": "2020-03-01T00:00:00+00:00", "s": 121, "a": 30.25}
     ]
-    row = study.rows("/aggregate/M:=S:Subject/a:=array(age),d:=array_d(age),t:=array(tags),r:=array_d(M:*)")[0]
+    row = study.rows("/aggregate/M:=S:Subject/a:=array(age),d:=array_d(age),t:=array(tags),r:=array_d(M:*)")[
+        0
+    ]
     assert row["a"] == [30, None, 25, 41, 25]
     assert row["d"] == [25, 30, 41, None]
     assert row["t"] == [["a", "b"], [], None, ["b", "c d"], ["a"]]
@@ -225,7 +229,9 @@ def test_groups(study):
         {"site": None, "n": 1, "who": ["dan"]},
     ]
     assert study.column("/attributegroup/S:Subject/age@sort(age::desc::)", "age") == [None, 41, 30, 25]
-    rows = study.rows("/attributegroup/A:=S:Subject/B:=left(name)=(S:Scan:subject)/A:name;k:=B:kind,r:=array_d(B:*)@sort(name)")
+    rows = study.rows(
+        "/attributegroup/A:=S:Subject/B:=left(name)=(S:Scan:subject)/A:name;k:=B:kind,r:=array_d(B:*)@sort(name)"
+    )
     assert [(row["name"], row["k"]) for row in rows] == [
         ("ann", "T1"), ("bob", None), ("cyd", "T1"), ("dan", None), ("eve", None)
     ]  # fmt: skip
@@ -256,6 +262,49 @@ def test_rights(study):
 
 
 def test_methods_that_do_not_exist(study):
-    for method, path in (("POST", "attribute/S:Site/code"), ("POST", "attributegroup/S:Site/code;city"), ("PATCH", "entity/S:Site")):
+    for method, path in (
+        ("POST", "attribute/S:Site/code"),
+        ("POST", "attributegroup/S:Site/code;city"),
+        ("PATCH", "entity/S:Site"),
+    ):
         assert study.send(method, f"/{path}", []).status == 405
     assert study.send("HEAD", "/entity/S:Site").body == b""
+
+
+def test_a_page_of_groups_is_the_head_of_all(study):
+    path = (
+        "/attributegroup/M:=S:Subject/B:=left(name)=(S:Scan:subject)/$M/RID,age;n:=cnt(B:RID),M:=array_d(M:*)"
+    )
+    for sort in ("@sort(RID)", "@sort(age,RID)", "@sort(age::desc::,RID)"):
+        everything = study.rows(path + sort)
+        assert len(everything) == 5
+        assert study.rows(f"{path}{sort}?limit=2") == everything[:2]
+    rid = everything[1]["RID"]
+    age = everything[1]["age"]
+    assert study.rows(f"{path}{sort}@after({age},{rid})?limit=2") == everything[2:4]
+    rid, age = everything[3]["RID"], everything[3]["age"]
+    assert study.rows(f"{path}{sort}@before({age},{rid})?limit=2") == everything[1:3]
+
+
+def test_long_queries_are_stopped(catalog, monkeypatch):
+    from deriva_server.sql import rows
+
+    catalog.post("/entity/S:Every", [{"i4": 1} for _ in range(400)])
+    monkeypatch.setattr(rows, "STATEMENT_SECONDS", 0.1)
+    answer = catalog.get("/aggregate/A:=S:Every/B:=(i4)=(S:Every:i4)/C:=(i4)=(S:Every:i4)/n:=cnt(*)")
+    assert answer.status == 400
+    assert "Query run time limit exceeded" in answer.text
+    assert len(catalog.rows("/entity/S:Every")) == 400
+
+
+def test_long_lists(catalog):
+    rows = catalog.post("/entity/S:Every", [{"i4": at} for at in range(3000)]).rows
+    rids = [row["RID"] for row in rows]
+    assert catalog.column(f"/entity/S:Every/RID=any({','.join(rids)})", "RID") == rids
+    assert (
+        catalog.column("/entity/S:Every/" + ";".join(f"RID={rid}" for rid in rids[:1500]), "RID")
+        == rids[:1500]
+    )
+    assert catalog.get("/entity/S:Every/" + ";".join(f"i4::gt::{at}" for at in range(2000))).status == 400
+    assert catalog.get("/entity/S:Every" + "/(i4)=(S:Every:i4)" * 70).status == 400
+    assert catalog.delete(f"/entity/S:Every/RID=any({','.join(rids)})").status == 204

@@ -203,7 +203,7 @@ def test_delete(small):
 
 
 def test_others_may_not_change_the_model(small, table):
-    small("PUT", "/acl", {"owner": ["kim"], "enumerate": ["*"]})
+    small("PUT", "/acl", {"owner": ["kim"], "select": ["*"]})
     other = small.as_client("other")
     for method, path, body in (
         ("POST", "/schema/t", None),

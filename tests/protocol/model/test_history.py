@@ -120,3 +120,74 @@ def test_tables_without_history_are_absent_from_snapshots(small, value):
     assert past("GET", "/schema/s/table/A").status == (200 if value else 404)
     assert past("GET", "/entity/s:A").status == (200 if value else 409)
     assert len(past.get("/schema/s/table/B/foreignkey")) == (1 if value else 0)
+
+
+@pytest.fixture
+def versions(small):
+    """Snapshots between which one row of A has x = 1, then p, then q, then r."""
+    (row,) = small.get("/entity/s:A")
+    moments = [snaptime(small)]
+    for value in "pqr":
+        small("PUT", "/attributegroup/s:A/RID;x", [{"RID": row["RID"], "x": value}])
+        moments.append(snaptime(small))
+    return moments
+
+
+def shown(catalog, moments):
+    return [catalog.below(f"@{moment}").get("/entity/s:A")[0]["x"] for moment in moments]
+
+
+def column_rid(catalog, table, name):
+    return catalog.get(f"/schema/s/table/{table}/column/{name}")["RID"]
+
+
+def test_redact(small, versions):
+    assert shown(small, versions) == ["1", "p", "q", "r"]
+    x, other = column_rid(small, "A", "x"), column_rid(small, "B", "x")
+    period = f"/history/{versions[1]},{versions[3]}"
+    tags = [small.below(f"@{moment}")("GET", "/entity/s:A").headers["ETag"] for moment in versions]
+    assert small("DELETE", f"{period}/attribute/{x}/{x}=%22nothing%22").status == 204
+    assert shown(small, versions) == ["1", "p", "q", "r"]
+    assert small("DELETE", f"{period}/attribute/{x}/{x}=%22q%22").status == 204
+    assert shown(small, versions) == ["1", "p", None, "r"]
+    assert small("DELETE", f"{period}/attribute/{x}").status == 204
+    assert shown(small, versions) == ["1", None, None, "r"]
+    now = [small.below(f"@{moment}")("GET", "/entity/s:A").headers["ETag"] for moment in versions]
+    assert [before == after for before, after in zip(tags, now, strict=True)] == [True, False, False, True]
+    assert small.get(f"/history/{versions[0]},{versions[1]}")["amendver"] is None
+    assert small.get(f"{period}/attribute/{x}")["amendver"] is not None
+    for path, status in {
+        f"/history/,{versions[3]}/attribute/{x}": 400,
+        f"{period}/attribute/{column_rid(small, 'A', 'RID')}": 409,
+        f"{period}/attribute/ZZZZ": 404,
+        f"{period}/attribute/{x}/{x}=nonsense": 400,
+        f"{period}/attribute/{x}/{other}=1": 409,
+    }.items():
+        assert small("DELETE", path).status == status, path
+
+
+def test_amend_configuration(small, versions):
+    small("PUT", "/schema/s/table/A/annotation/live", 1)
+    table, column = small.get("/schema/s/table/A"), column_rid(small, "A", "x")
+    period = f"/history/{versions[1]},{versions[3]}"
+    assert small("PUT", f"{period}/annotation/{table['RID']}", {"then": 1}).status == 204
+    assert small("PUT", f"{period}/acl/{column}", {"select": ["x"]}).status == 204
+    assert small("PUT", f"{period}/annotation", {"c": 1}).status == 204
+    documents = [small.below(f"@{moment}").get("/schema/s/table/A") for moment in versions]
+    assert [document["annotations"] for document in documents] == [{}, {"then": 1}, {"then": 1}, {}]
+    acls = [document["column_definitions"][5]["acls"] for document in documents]
+    assert acls == [{}, {"select": ["x"]}, {"select": ["x"]}, {}]
+    assert [small.below(f"@{moment}").get("/annotation").get("c") for moment in versions] == [None, 1, 1, None]
+    assert small.get("/schema/s/table/A")["annotations"] == {"live": 1}
+    for path, body, status in (
+        (f"{period}/annotation", [], 400),
+        (f"{period}/annotation/ZZZZ", {}, 404),
+        (f"{period}/annotation", {"tag:isrd.isi.edu,2020:history-capture": False}, 400),
+        (f"{period}/acl", {"nonsense": []}, 409),
+        (f"{period}/acl", {"select": 5}, 400),
+        (f"{period}/acl/{table['keys'][0]['RID']}", {}, 409),
+        (f"{period}/acl_binding", {}, 409),
+        (f"{period}/acl_binding/{table['RID']}", {"b": 5}, 400),
+        (f"/history/{versions[1]},/acl", {}, 400),
+    ):
+        assert small("PUT", path, body).status == status, path

@@ -6,8 +6,10 @@ import pytest
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.connect import create_catalog
 from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
     DerivaMLConflictError,
+    DerivaMLConnectionError,
     DerivaMLOfflineError,
     DerivaMLReadOnlyError,
     DerivaMLSchemaError,
@@ -59,6 +61,17 @@ def test_catalog_of_another_kind(tmp_path):
     made = create_catalog(tmp_path / "lab")
     with pytest.raises(DerivaMLSchemaError, match="was not made for DerivaML"):
         opened(made, tmp_path)
+    assert not (tmp_path / "work").exists()
+
+
+def test_what_cannot_be_opened_leaves_nothing(ml_catalog, tmp_path):
+    with pytest.raises(DerivaMLCatalogNotFound):
+        Session.open(ml_catalog.host, "99", working_dir=tmp_path / "work")
+    with pytest.raises(DerivaMLConnectionError):
+        Session.open(tmp_path / "nowhere", "1", working_dir=tmp_path / "work")
+    with pytest.raises(DerivaMLConnectionError, match="no-such-host"):
+        Session.open("no-such-host.invalid", "1", working_dir=tmp_path / "work")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_schemas(ml_catalog, tmp_path):

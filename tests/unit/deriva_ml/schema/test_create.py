@@ -3,7 +3,7 @@ import requests
 from deriva.core import ErmrestCatalog
 
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest.connect import connect
+from deriva_ml.ermrest.connect import connect, create_catalog
 from deriva_ml.ermrest.embedded import LocalTransport
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
@@ -101,14 +101,16 @@ def test_nothing_half_made_remains(tmp_path, monkeypatch, fails, error):
         connect(tmp_path / "lab", "1")
 
 
-def test_schema_in_a_catalog_that_is_there(ml_catalog):
+def test_schema_in_a_catalog_that_is_there(tmp_path):
+    plain = create_catalog(tmp_path / "lab")
+    create_ml_schema(plain.catalog)
     with pytest.raises(DerivaMLSchemaError, match="replace=True"):
-        create_ml_schema(ml_catalog.catalog)
-    create_ml_schema(ml_catalog.catalog.getCatalogModel(), "other-ml", "lab")
-    model = ml_catalog.model()
+        create_ml_schema(plain.catalog)
+    create_ml_schema(plain.catalog.getCatalogModel(), "other-ml", "lab")
+    model = plain.model()
     assert "Dataset" in model.schemas["other-ml"].tables
-    create_ml_schema(ml_catalog, "other-ml", "lab2", replace=True)
-    assert ml_catalog.model().table("other-ml", "Asset_Type").columns["ID"].default == "lab2:{RID}"
+    create_ml_schema(plain, "other-ml", "lab2", replace=True)
+    assert plain.model().table("other-ml", "Asset_Type").columns["ID"].default == "lab2:{RID}"
 
 
 def test_initialize_adds_only_what_is_missing(ml_catalog):

@@ -124,7 +124,11 @@ ALIASES = st.none() | WORDS
 STEPS = st.one_of(
     st.builds(TableLink, QNAMES, ALIASES),
     st.builds(
-        ColumnLink, NAME_LISTS, st.none() | NAME_LISTS, st.sampled_from([None, "left", "right", "full"]), ALIASES
+        ColumnLink,
+        NAME_LISTS,
+        st.none() | NAME_LISTS,
+        st.sampled_from([None, "left", "right", "full"]),
+        ALIASES,
     ),
     st.builds(Reset, WORDS),
     st.builds(Where, FILTERS),
@@ -133,7 +137,9 @@ PATHS = st.builds(
     Path, QNAMES, st.lists(WORDS, max_size=2).map(tuple), st.lists(STEPS, max_size=4).map(tuple)
 )
 BINS = st.builds(Bin, QNAMES, VALUES, VALUES, VALUES)
-CALLS = st.builds(Call, st.sampled_from(["array", "array_d", "avg", "sum", "cnt", "min", "trs", "tcrs"]), QNAMES)
+CALLS = st.builds(
+    Call, st.sampled_from(["array", "array_d", "avg", "sum", "cnt", "min", "trs", "tcrs"]), QNAMES
+)
 COLUMNS = st.lists(st.builds(Item, QNAMES | BINS, ALIASES), min_size=1, max_size=3).map(tuple)
 LEAVES = st.lists(st.builds(Item, QNAMES | BINS | CALLS, ALIASES), min_size=1, max_size=3).map(tuple)
 
@@ -142,7 +148,9 @@ LEAVES = st.lists(st.builds(Item, QNAMES | BINS | CALLS, ALIASES), min_size=1, m
 def data_paths(draw):
     api = draw(st.sampled_from(["entity", "attribute", "attributegroup", "aggregate"]))
     columns = draw(COLUMNS) if api.startswith("attribute") else ()
-    leaves = draw(LEAVES) if api == "aggregate" else draw(LEAVES | st.just(())) if api == "attributegroup" else ()
+    leaves = (
+        draw(LEAVES) if api == "aggregate" else draw(LEAVES | st.just(())) if api == "attributegroup" else ()
+    )
     sort = draw(st.lists(st.builds(SortKey, WORDS, st.booleans()), max_size=2).map(tuple))
     page = st.none() | st.tuples(*(st.none() | VALUES for _ in sort)) if sort else st.none()
     return DataPath(api, draw(PATHS), columns, leaves, sort, draw(page), draw(page))

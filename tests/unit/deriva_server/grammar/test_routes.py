@@ -95,19 +95,29 @@ def test_other_routes(target, route):
 def test_amendments():
     route = parse_target("/ermrest/catalog/1/history/2,3/attribute/1-000A/1-000C=%22x%22").route
     assert route.resource == HistoryRoute("2", "3", "attribute", "1-000A", ("1-000C", '"x"'))
-    assert parse_target("/ermrest/catalog/1/history/2,3/acl/1-0").route.resource == HistoryRoute("2", "3", "acl", "1-0")
+    assert parse_target("/ermrest/catalog/1/history/2,3/acl/1-0").route.resource == HistoryRoute(
+        "2", "3", "acl", "1-0"
+    )
 
 
 @pytest.mark.parametrize(
     "target",
-    ["/other", "/ermrestful", "/ermrest/client_action", "/ermrest/catalog/1/foo/bar", "/ermrest/catalog/1/Q:T"],
+    [
+        "/other",
+        "/ermrestful",
+        "/ermrest/client_action",
+        "/ermrest/catalog/1/foo/bar",
+        "/ermrest/catalog/1/Q:T",
+    ],
 )
 def test_unknown_resources_are_not_found(target):
     with pytest.raises(NotFound):
         parse_target(target)
 
 
-@pytest.mark.parametrize("path", ["entity", "attribute/T", "schema/S/nothing", "schema/A:B", "history/1", "entity/T/"])
+@pytest.mark.parametrize(
+    "path", ["entity", "attribute/T", "schema/S/nothing", "schema/A:B", "history/1", "entity/T/"]
+)
 def test_malformed_resources_are_bad_requests(path):
     with pytest.raises(BadRequest):
         parse_target(f"/ermrest/catalog/1/{path}")

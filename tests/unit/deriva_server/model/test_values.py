@@ -153,7 +153,9 @@ def test_equal_documents_are_stored_alike(document):
 def test_order_of_stored_times_is_their_order(one, other):
     stored = [stored_from_json(TYPES["timestamptz"], time.isoformat()) for time in (one, other)]
     assert (stored[0] < stored[1]) == (one < other)
-    assert stored_from_json(TYPES["timestamptz"], json_from_stored(TYPES["timestamptz"], stored[0])) == stored[0]
+    assert (
+        stored_from_json(TYPES["timestamptz"], json_from_stored(TYPES["timestamptz"], stored[0])) == stored[0]
+    )
 
 
 @given(st.lists(st.none() | TEXTS, max_size=4))

@@ -55,7 +55,23 @@ def test_ignores_case():
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(", ")", "[a", "a**", "*a", "a{3,1}", "a{999}", r"(a)\1", "(?=a)", "[b-a]", "[[:nope:]]", "\\", r"\q", "^*"]
+    "pattern",
+    [
+        "(",
+        ")",
+        "[a",
+        "a**",
+        "*a",
+        "a{3,1}",
+        "a{999}",
+        r"(a)\1",
+        "(?=a)",
+        "[b-a]",
+        "[[:nope:]]",
+        "\\",
+        r"\q",
+        "^*",
+    ],
 )
 def test_refuses(pattern):
     with pytest.raises(BadRequest):

@@ -1,0 +1,88 @@
+"""``deriva-ml-upload``: commit the executions of a workspace from outside the programs that ran them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from deriva_ml.errors import DerivaMLException
+
+if TYPE_CHECKING:
+    from deriva_ml.records import UploadReport
+
+_MOST_ERRORS = 10
+
+
+def upload_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--host", required=True, help="folder, host name, or http://host:port")
+    parser.add_argument("--catalog", required=True, help="id or alias of the catalog")
+    parser.add_argument(
+        "--execution",
+        action="append",
+        metavar="RID",
+        help="an execution to commit, may be repeated; all that wait if left out",
+    )
+    parser.add_argument(
+        "--clean", action="store_true", help="remove local copies of what is committed (kept by default)"
+    )
+    parser.add_argument(
+        "--working-dir",
+        metavar="DIR",
+        help="working directory that the executions ran with (default: the usual one)",
+    )
+    parser.add_argument(
+        "--mode", choices=("online", "offline"), default="online", help="offline works with the kept schema"
+    )
+
+
+def upload(arguments: argparse.Namespace) -> int:
+    """Commit executions; 0 when all went well, 1 when some failed."""
+    from deriva_ml.ml import DerivaML
+
+    ml = DerivaML(arguments.host, arguments.catalog, working_dir=arguments.working_dir, mode=arguments.mode)
+    report = ml.commit_pending_executions(execution_rids=arguments.execution, clean_folder=arguments.clean)
+    _print(report)
+    return 1 if report.total_failed else 0
+
+
+def _print(report: UploadReport) -> None:
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    if not report.execution_rids:
+        say("no execution of this workspace waits for its commit.")
+    say(f"upload complete: {report.total_uploaded} items uploaded, {report.total_failed} failed.")
+    for label, counts in sorted(report.per_table.items()):
+        say(f"  {label}: +{counts['uploaded']} / -{counts['failed']}")
+    for error in report.errors[:_MOST_ERRORS]:
+        say(f"  {error}")
+    if len(report.errors) > _MOST_ERRORS:
+        say(f"  … and {len(report.errors) - _MOST_ERRORS} more")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Without the name of the program; `sys.argv` by default.
+    """
+    parser = argparse.ArgumentParser(
+        prog="deriva-ml-upload",
+        description="Commit executions of a working directory: those that stopped, failed or were interrupted.",
+    )
+    upload_arguments(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        return upload(arguments)
+    except (DerivaMLException, OSError) as error:
+        print(f"deriva-ml-upload: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

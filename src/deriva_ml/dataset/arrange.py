@@ -1,0 +1,252 @@
+"""Lay the asset files of a dataset in folders, one per class, as trainers like to read them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from deriva_ml.asset.files import file_name_of
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.feature.values import feature_values
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.rows.reader import Reader, Row
+
+logger = logging.getLogger("deriva_ml")
+
+UNKNOWN = "Unknown"
+TYPE_FOLDERS = {"Training": "training", "Testing": "testing", "Unknown": "unknown"}
+
+Targets = Sequence[str] | Mapping[str, Any] | None
+
+
+class Files(Protocol):
+    """A dataset whose files are on this disk."""
+
+    @property
+    def reader(self) -> Reader:
+        """Its rows and files."""
+        ...
+
+    @property
+    def dataset_types(self) -> list[str]:
+        """Its types."""
+        ...
+
+    def reach(self) -> Mapping[tuple[str, str], Collection[str]]:
+        """RIDs of all rows that belong to it, by schema and table."""
+        ...
+
+    def list_dataset_children(self) -> Sequence[Files]:
+        """Nested datasets."""
+        ...
+
+    def find_features(self, table: Any = None) -> list[Feature]:
+        """Features of a table."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How files are laid out.
+
+    Parameters
+    ----------
+    targets : tuple of str
+        Features, or columns of the asset table: one level of folders each.
+    selectors : mapping
+        For features with several values per asset: which one counts.
+    target_transform : callable, optional
+        Turns the value of a target into the name of a folder.
+    missing : {"unknown", "skip", "error"}
+        What becomes of assets without a value.
+    use_symlinks : bool
+        Whether files are linked rather than copied.
+    type_selector : callable, optional
+        Chooses one of the types of a dataset; the first by default.
+    type_to_dir_map : mapping
+        Dataset type to folder; other types give no folder.
+    enforce_vocabulary : bool
+        Whether features without a term are refused.
+    file_transformer : callable, optional
+        Writes a changed copy; gets source and target, returns the path that it wrote.
+    """
+
+    targets: tuple[str, ...] = ()
+    selectors: Mapping[str, Any] = field(default_factory=dict)
+    target_transform: Callable[[Any], str] | None = None
+    missing: str = "unknown"
+    use_symlinks: bool = True
+    type_selector: Callable[[list[str]], str] | None = None
+    type_to_dir_map: Mapping[str, str] = field(default_factory=lambda: TYPE_FOLDERS)
+    enforce_vocabulary: bool = True
+    file_transformer: Callable[[Path, Path], Path] | None = None
+
+    def __post_init__(self) -> None:
+        if self.missing not in ("unknown", "skip", "error"):
+            raise DerivaMLValidationError(f"missing must be 'unknown', 'skip' or 'error', not {self.missing!r}.")
+        dotted = [name for name in self.targets if "." in name]
+        if dotted:
+            raise DerivaMLValidationError(
+                f"{dotted[0]!r}: name the feature alone and choose its column with target_transform."
+            )
+
+
+def arrange(bag: Files, output_dir: Path, table: Table, how: Arrangement) -> dict[Path, Path]:
+    """Lay the files of an asset table in folders: dataset types first, then one level per target.
+
+    Files of the same name never replace each other: the RID is put before the name of all but the first.
+
+    Parameters
+    ----------
+    bag : Files
+    output_dir : Path
+    table : Table
+    how : Arrangement
+
+    Returns
+    -------
+    dict
+        Path in the bag to path where it was placed.
+
+    Raises
+    ------
+    DerivaMLException
+        If values are missing and that is an error, or a target is neither feature nor column.
+    """
+    labels = [_labels(bag, table, name, how) for name in how.targets]
+    placed: dict[Path, Path] = {}
+    taken: set[Path] = set()
+    owners = _owners(bag, table, how)
+    for row in bag.reader.rows(table, where={"RID": owners}):
+        folders = _folders(row, labels, how)
+        source = bag.reader.file(table, row)
+        if folders is None:
+            continue
+        if source is None:
+            logger.warning("File of %s %s is not in the bag and left out.", table.name, row["RID"])
+            continue
+        target = _free(Path(output_dir, *owners[row["RID"]], *folders), row, taken)
+        placed[source] = _place(source, target, how)
+    return placed
+
+
+def _owners(bag: Files, table: Table, how: Arrangement) -> dict[str, list[str]]:
+    """For each asset: the type folders of the deepest dataset that reaches it."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    stack: list[tuple[Files, list[str], int]] = [(bag, _type_folder(bag, how), 0)]
+    for dataset, folders, depth in stack:
+        for rid in dataset.reach().get((table.schema.name, table.name), ()):
+            if rid not in found or depth > found[rid][0]:
+                found[rid] = (depth, folders)
+        stack += [
+            (child, folders + _type_folder(child, how), depth + 1) for child in dataset.list_dataset_children()
+        ]
+    return {rid: folders for rid, (_, folders) in found.items()}
+
+
+def _type_folder(dataset: Files, how: Arrangement) -> list[str]:
+    types = dataset.dataset_types
+    if not types:
+        chosen = "Testing"
+    elif how.type_selector is not None:
+        chosen = how.type_selector(types)
+    else:
+        chosen = next((name for name in types if name in how.type_to_dir_map), types[0])
+    folder = how.type_to_dir_map.get(chosen)
+    return [folder] if folder else []
+
+
+def _labels(bag: Files, table: Table, name: str, how: Arrangement) -> Callable[[Row], str | None]:
+    """How the folder of a target is found for a row."""
+    feature = next((found for found in bag.find_features(table) if found.feature_name == name), None)
+    if feature is None:
+        if name not in {column.name for column in table.columns}:
+            raise DerivaMLException(f"{name!r} is neither a feature nor a column of {table.name}.")
+        return lambda row: _text(row[name], how)
+    if how.enforce_vocabulary and not feature.term_columns:
+        raise DerivaMLException(
+            f"Feature {name!r} has no term; pass enforce_vocabulary=False to use other values as folders."
+        )
+    by_target = _records(bag, feature, how.selectors.get(name), how)
+    return lambda row: by_target.get(row["RID"])
+
+
+def _records(bag: Files, feature: Feature, selector: Any, how: Arrangement) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for record in feature_values(bag.reader, feature, selector):
+        target = record.to_row()[feature.target_column]
+        label = _text(record, how) if how.target_transform else _text(_value(record, feature), how)
+        if found.setdefault(target, label) != label:
+            raise DerivaMLException(
+                f"{feature.target_table.name} {target} has several values of {feature.feature_name!r}; choose one "
+                f"with targets={{{feature.feature_name!r}: select_newest}}."
+            )
+    return found
+
+
+def _value(record: FeatureRecord, feature: Feature) -> Any:
+    row = record.to_row()
+    names = [column.name for column in feature.feature_table.columns if column in feature.feature_columns]
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _text(value: Any, how: Arrangement) -> str | None:
+    if value is None:
+        return None
+    if how.target_transform is None:
+        return str(value)
+    made = how.target_transform(value)
+    if not isinstance(made, str):
+        raise DerivaMLValidationError(f"target_transform must return text, not {made!r}.")
+    return made
+
+
+def _folders(row: Row, labels: Sequence[Callable[[Row], str | None]], how: Arrangement) -> list[str] | None:
+    """Names of the folders for the targets of a row; None if it is left out."""
+    found = []
+    for name, label in zip(how.targets, labels, strict=True):
+        text = label(row)
+        if text is None:
+            if how.missing == "error":
+                raise DerivaMLException(f"Asset {row['RID']} has no value of {name!r}.")
+            if how.missing == "skip":
+                return None
+        found.append(_component(text if text is not None else UNKNOWN))
+    return found
+
+
+def _component(text: str) -> str:
+    """Make a label usable as the name of one folder."""
+    name = text.replace("/", "_").replace("\\", "_").replace("\0", "_").strip()
+    return name if name.strip(".") else f"_{name}"
+
+
+def _free(folder: Path, row: Row, taken: set[Path]) -> Path:
+    target = folder / file_name_of(row)
+    if target in taken:
+        target = folder / f"{row['RID']}_{target.name}"
+    taken.add(target)
+    return target
+
+
+def _place(source: Path, target: Path, how: Arrangement) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    if how.file_transformer is not None:
+        return Path(how.file_transformer(source, target))
+    if how.use_symlinks:
+        try:
+            target.symlink_to(source.absolute())
+        except OSError:
+            logger.info("Links are not possible in %s; files are copied.", target.parent)
+        else:
+            return target
+    shutil.copyfile(source, target)
+    return target

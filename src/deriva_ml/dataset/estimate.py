@@ -1,0 +1,152 @@
+"""How big a version of a dataset is, before it is downloaded, and what of it is here already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.bag import layout, seal
+from deriva_ml.bag.database import csv_line
+from deriva_ml.bag.walk import Walk, name_of
+from deriva_ml.dataset.download import bag_dir, resolve
+from deriva_ml.dataset.export import DatasetWalk, is_stored
+from deriva_ml.dataset.view import children
+from deriva_ml.names import MLTable
+from deriva_ml.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
+    from deriva_ml.rows.reader import Row
+    from deriva_ml.session import Session
+
+NOT_CACHED, METADATA_ONLY, MATERIALIZED, HOLEY = (
+    "not_cached",
+    "cached_metadata_only",
+    "cached_materialized",
+    "cached_holey",
+)
+
+
+def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
+    """Count rows and bytes that a bag would hold, without writing anything.
+
+    Parameters
+    ----------
+    session : Session
+    spec : DatasetSpec or str
+        RID, version (the last release by default) and tables to leave out.
+
+    Returns
+    -------
+    dict
+        ``tables`` (name to ``row_count``, ``is_asset``, ``asset_bytes``, ``csv_bytes``, ``incomplete``), their totals
+        as numbers (``total_rows``, ``total_asset_bytes``, ``total_csv_bytes``, ``total_estimated_bytes``) and as text
+        (``total_asset_size``, ``total_csv_size``, ``total_estimated_size``), ``incomplete``, ``incomplete_tables``.
+    """
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    resolved = resolve(session, spec)
+    reader = session.at(resolved.snapshot).reader
+    tally = _Tally(reader.model.find_assets())
+    plan = DatasetWalk(reader, spec.exclude_tables)
+    walk = Walk(reader, plan.policy, lambda table, rows: tally.add(table, plan.note(table, rows)))
+    walk.run([spec.rid, *children(reader, [spec.rid], recurse=True)])
+    plan.extend(walk)
+    walk.close()
+    return tally.report()
+
+
+class _Tally:
+    """Rows and bytes by table; rows that come twice count once."""
+
+    def __init__(self, assets: Collection[Table]) -> None:
+        self._assets = {name_of(table) for table in assets}
+        self._seen: dict[tuple[str, str], set[str]] = {}
+        self._tables: dict[str, dict[str, Any]] = {}
+
+    def add(self, table: Table, rows: Iterable[Row]) -> None:
+        key = name_of(table)
+        columns = list(table.columns)
+        seen = self._seen.setdefault(key, set())
+        header = len(csv_line(columns, {column.name: column.name for column in columns}))
+        empty = {
+            "row_count": 0,
+            "is_asset": key in self._assets,
+            "asset_bytes": 0,
+            "csv_bytes": header,
+            "incomplete": False,
+        }
+        entry = self._tables.setdefault(table.name, empty)
+        for row in rows:
+            if row["RID"] in seen:
+                continue
+            seen.add(row["RID"])
+            entry["row_count"] += 1
+            entry["csv_bytes"] += len(csv_line(columns, row))
+            if key in self._assets and is_stored(row["URL"]):
+                entry["asset_bytes"] += row["Length"] or 0
+
+    def report(self) -> dict[str, Any]:
+        tables = dict(sorted(self._tables.items()))
+        rows, assets, texts = (
+            sum(entry[name] for entry in tables.values()) for name in ("row_count", "asset_bytes", "csv_bytes")
+        )
+        return {
+            "tables": tables,
+            "total_rows": rows,
+            "total_asset_bytes": assets,
+            "total_asset_size": size_text(assets),
+            "total_csv_bytes": texts,
+            "total_csv_size": size_text(texts),
+            "total_estimated_bytes": assets + texts,
+            "total_estimated_size": size_text(assets + texts),
+            "incomplete": False,
+            "incomplete_tables": [],
+        }
+
+
+def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
+    """Say how big a version of a dataset is, and whether it is in the cache.
+
+    Parameters
+    ----------
+    session : Session
+    spec : DatasetSpec or str
+
+    Returns
+    -------
+    dict
+        That of `estimate_bag_size`, with ``status`` (``not_cached``, ``cached_metadata_only``, ``cached_holey`` or
+        ``cached_materialized``), ``cache_path`` and ``versions_cached``.
+    """
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    folder = bag_dir(session, resolve(session, spec))
+    status = NOT_CACHED
+    if seal.is_sealed(folder):
+        missing, listed = seal.missing(folder), seal.read_fetch(folder)
+        status = HOLEY if missing else MATERIALIZED
+        if missing and len(missing) == len(listed):
+            status = METADATA_ONLY
+    entries = session.workspace.bags.find(MLTable.dataset.value, spec.rid)
+    kept = [entry for entry in entries if (session.cache_dir / "bags" / entry.checksum / folder.name / layout.DATA).is_dir()]
+    return {
+        **estimate_bag_size(session, spec),
+        "status": status,
+        "cache_path": None if status == NOT_CACHED else str(folder),
+        "versions_cached": sorted({str(entry.summary.get("version")) for entry in kept}),
+    }
+
+
+def size_text(size: float) -> str:
+    """Write a number of bytes for people.
+
+    Examples
+    --------
+    >>> size_text(0), size_text(12_897_485)
+    ('0 B', '12.3 MB')
+    """
+    unit = "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

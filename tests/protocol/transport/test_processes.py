@@ -1,0 +1,70 @@
+"""Several processes on one folder, in process and over HTTP, at the same time."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+from werkzeug.datastructures import Headers
+
+from deriva_server import LocalServer
+from deriva_server.http.message import Request
+
+NAMESPACE = Headers({"Content-Type": "application/x-hatrac-namespace"})
+
+
+def work(folder: str, number: int) -> str:
+    server = LocalServer.open(folder, create=True)
+    server.handle(Request("PUT", f"/hatrac/p{number}", NAMESPACE))
+    for index in range(5):
+        data = b"%d" % index
+        answer = server.handle(Request("PUT", f"/hatrac/p{number}/{index}", body=io.BytesIO(data), length=1))
+        assert answer.status == 201, answer.body
+    return server.id
+
+
+def test_many_processes_begin_at_once(tmp_path: Path) -> None:
+    folder = str(tmp_path / "lab")
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        ids = pool.starmap(work, [(folder, number) for number in range(4)])
+    assert len(set(ids)) == 1
+    with LocalServer.open(folder) as server:
+        assert len(json.loads(bytes(server.handle(Request("GET", "/hatrac/")).body))) == 4  # type: ignore[arg-type]
+        assert len(list(server.objects.backend.keys())) == 5
+
+
+SERVE = """
+import sys
+from deriva_server import LocalServer
+with LocalServer.open(sys.argv[1]).serve() as running:
+    print(running.url, flush=True)
+    running.wait()
+"""
+
+
+def test_http_and_direct_use_together(tmp_path: Path) -> None:
+    with LocalServer.open(tmp_path / "lab", create=True) as server:
+        command = [sys.executable, "-c", SERVE, str(server.folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                url = process.stdout.readline().strip()
+                assert (
+                    requests.get(f"{url}/authn/session", timeout=30)
+                    .json()["client"]["id"]
+                    .startswith("local/")
+                )
+                assert requests.put(f"{url}/hatrac/a", data=b"over HTTP", timeout=30).status_code == 201
+                assert server.handle(Request("HEAD", "/hatrac/a")).status == 200
+                assert server.handle(Request("DELETE", "/hatrac/a")).status == 204
+                assert requests.get(f"{url}/hatrac/a", timeout=30).status_code == 404
+            finally:
+                os.kill(process.pid, signal.SIGKILL)
+        assert server.handle(Request("GET", "/hatrac/")).status == 200

@@ -1,0 +1,183 @@
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm
+from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.workflow import capture, environment, git, workflow
+from deriva_ml.workflow.source import find_source
+from deriva_ml.workflow.workflow import Workflow
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+
+
+@pytest.fixture
+def unique():
+    return lambda: f"https://example.org/{uuid.uuid4()}"
+
+
+# Which code runs
+
+
+def test_the_callers_file_is_found():
+    assert find_source().path == Path(__file__).resolve()
+    made = Workflow(name="w", workflow_type="Training")
+    assert made.checksum == git.blob_hash(Path(__file__).read_bytes())
+    assert made.url.endswith("test_workflow.py")
+    assert (made.workflow_type, made.is_notebook) == (["Training"], False)
+
+
+def test_what_is_given_is_not_captured():
+    made = Workflow(name="w", workflow_type=["Training"], url="https://x/y", checksum="c")
+    assert (made.url, made.checksum, made.git_root) == ("https://x/y", "c", None)
+    assert Workflow(rid="1-ABC").workflow_rid == "1-ABC"
+    made.description = "changed"
+    assert (made.description, made.url) == ("changed", "https://x/y")
+    with pytest.raises(ValueError, match="colour"):
+        Workflow(name="w", url="u", colour="red")
+
+
+def test_text_without_a_file_is_skipped():
+    space = {}
+    exec(compile("from deriva_ml.workflow.source import find_source; found = find_source()", "<block>", "exec"), space)
+    assert space["found"].path == Path(__file__).resolve()
+
+
+def test_an_interactive_session_is_known_as_one(monkeypatch):
+    program = "from deriva_ml.workflow.capture import capture; print(capture())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "url=None, checksum='1'" in done.stdout
+
+
+def test_an_image_is_known_by_its_digest(monkeypatch):
+    monkeypatch.setenv("DERIVA_MCP_IN_DOCKER", "true")
+    monkeypatch.setenv("DERIVA_MCP_IMAGE_NAME", "ghcr.io/lab/eyes")
+    monkeypatch.setenv("DERIVA_MCP_IMAGE_DIGEST", "sha256:0f")
+    monkeypatch.setenv("DERIVA_MCP_VERSION", "1.2")
+    assert capture.capture() == capture.Code("ghcr.io/lab/eyes@sha256:0f", "sha256:0f", "1.2")
+    monkeypatch.delenv("DERIVA_MCP_IMAGE_DIGEST")
+    monkeypatch.setenv("DERIVA_MCP_GIT_COMMIT", "abc")
+    assert capture.capture().url.endswith("/commit/abc")
+    assert capture.capture().checksum == "abc"
+
+
+def test_a_runner_may_say_what_runs(monkeypatch):
+    monkeypatch.setenv("DERIVA_ML_WORKFLOW_URL", "https://x/notebook")
+    monkeypatch.setenv("DERIVA_ML_WORKFLOW_CHECKSUM", "abc")
+    code = capture.capture()
+    assert (code.url, code.checksum, code.is_notebook) == ("https://x/notebook", "abc", True)
+
+
+def test_a_configuration_keeps_its_workflow():
+    config = ExecutionConfiguration(workflow=Workflow(name="w", workflow_type="Training", url="https://x"))
+    again = ExecutionConfiguration.model_validate_json(config.model_dump_json())
+    assert (again.workflow.url, again.workflow.workflow_type) == ("https://x", ["Training"])
+
+
+# In the catalog
+
+
+def test_a_workflow_is_registered_once(ml_session, unique):
+    url = unique()
+    first = workflow.add(ml_session, Workflow(name="a", workflow_type=["Training", "Testing"], url=url, checksum="c" + url))
+    again = workflow.add(ml_session, Workflow(name="b", workflow_type="Analysis", url=unique(), checksum="c" + url))
+    assert first == again
+    found = workflow.lookup(ml_session, first)
+    assert (found.name, found.url, sorted(found.workflow_type)) == ("a", url, ["Testing", "Training"])
+    for name in (url, "c" + url):
+        assert workflow.lookup_by_url(ml_session, name).workflow_rid == first
+    assert first in {each.workflow_rid for each in workflow.find(ml_session)}
+    assert workflow.find(ml_session, sort=True)[0].workflow_rid == first
+
+
+def test_two_jobs_registering_at_once_agree(ml_session, unique):
+    """Both look before either inserts: the older row stays."""
+    made = Workflow(name="a", workflow_type="Training", url=unique(), checksum=unique())
+    rids = [workflow._insert(ml_session, made, ["Training"]) for _ in range(2)]
+    assert rids[0] == rids[1]
+    assert workflow.lookup_by_url(ml_session, made.url).workflow_rid == rids[0]
+    assert len(workflow._find_rows(ml_session, [made.url])) == 1
+
+
+def test_unknown_types_and_workflows(ml_session):
+    with pytest.raises(DerivaMLInvalidTerm, match="Nonsense"):
+        workflow.create(ml_session, "w", "Nonsense")
+    with pytest.raises(DerivaMLException, match="1-ZZZZ"):
+        workflow.lookup(ml_session, "1-ZZZZ")
+    with pytest.raises(DerivaMLException, match="nowhere"):
+        workflow.lookup_by_url(ml_session, "nowhere")
+
+
+def test_a_live_workflow_writes_what_is_assigned(ml_session, unique):
+    rid = workflow.add(ml_session, Workflow(name="a", workflow_type="Training", url=unique()))
+    live = workflow.lookup(ml_session, rid)
+    live.description = "new"
+    live.workflow_type = ["Analysis", "Testing"]
+    live.add_workflow_type("Prediction")
+    live.remove_workflow_type("Testing")
+    for found in (live, workflow.lookup(ml_session, rid)):
+        assert found.description == "new"
+        assert sorted(found.workflow_types) == ["Analysis", "Prediction"]
+    with pytest.raises(DerivaMLInvalidTerm):
+        live.add_workflow_type("Nonsense")
+    plain = Workflow(name="a", workflow_type="Training", url=unique())
+    with pytest.raises(DerivaMLException, match="not bound"):
+        plain.add_workflow_type("Testing")
+    past = workflow.lookup(ml_session.at(ml_session.connection.snaptime()), rid)
+    with pytest.raises(DerivaMLException, match="snapshot"):
+        past.description = "never"
+
+
+# Environment
+
+
+def test_secrets_stay_at_home(monkeypatch):
+    given = {
+        "PATH": "/bin",
+        "GITHUB_TOKEN": "ghp_x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ACCESS_KEY_ID": "x",
+        "DB_PASSWORD": "x",
+        "MY_API_KEY": "x",
+        "HARMLESS": "AKIAABCDEFGHIJKLMNOP",
+        "PROXY": "http://user:pass@proxy:80",
+        "PWD": "/home/me",
+        "MONKEY": "banana",
+        "LAB_DOOR": "1234",
+        "PUBLIC_KEY": "shown on purpose",
+    }
+    monkeypatch.setenv("DERIVA_ML_ENVIRONMENT_DENY", "^lab_ nothing")
+    monkeypatch.setenv("DERIVA_ML_ENVIRONMENT_ALLOW", "PUBLIC_KEY")
+    shown = environment.without_secrets(given)
+    assert {name for name, value in shown.items() if value == environment.HIDDEN} == {
+        "GITHUB_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "DB_PASSWORD",
+        "MY_API_KEY",
+        "HARMLESS",
+        "LAB_DOOR",
+    }
+    assert shown["PROXY"] == "http://(hidden)@proxy:80"
+    assert (shown["PWD"], shown["MONKEY"], shown["PUBLIC_KEY"]) == ("/home/me", "banana", "shown on purpose")
+
+
+def test_secrets_of_the_command_line_too():
+    hide = environment.without_arguments_secrets
+    assert hide(["run", "--token", "x", "--name", "y"]) == ["run", "--token", "(hidden)", "--name", "y"]
+    assert hide(["--api-key=x", "-v", "lr=0.1"]) == ["--api-key=(hidden)", "-v", "lr=0.1"]
+
+
+def test_the_snapshot_has_its_blocks(monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "do not tell")
+    found = environment.snapshot()
+    assert set(found) == {"imports", "os", "sys", "sys_path", "site", "platform", "gpu"}
+    assert found["imports"]["pytest"] == pytest.__version__
+    assert {"available", "source", "count", "devices"} <= set(found["gpu"])
+    assert "do not tell" not in environment.snapshot_text()
