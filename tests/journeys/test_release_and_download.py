@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,7 @@ def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
 
 @pytest.fixture
 def images(ml: DerivaML) -> list[str]:
-    return sorted(row["RID"] for row in ml.get_table_as_dict("Image"))
+    return sorted(row["RID"] for row in ml.get_table_as_dict("Image") if row["Filename"] != "same.txt")
 
 
 @pytest.fixture
@@ -471,6 +473,110 @@ def test_snapshots_cannot_be_changed(ml: DerivaML, make: Callable[..., Any], ima
         old.description = "new"
     dataset.description = "new"
     assert ml.lookup_dataset(dataset.dataset_rid).description == "new"
+
+
+def test_size_before_downloading(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
+    dataset = make(images[:5])
+    before = dataset.bag_info(version="0.2.0")
+    assert (before["status"], before["cache_path"], before["versions_cached"]) == ("not_cached", None, [])
+    assert before["tables"]["Image"]["row_count"] == 5
+    assert before["tables"]["Image"]["asset_bytes"] == sum(len(f"image {n}") for n in range(5))
+    bag = dataset.download_dataset_bag(version="0.2.0", materialize=False)
+    assert dataset.bag_info(version="0.2.0")["status"] == "cached_metadata_only"
+    bag.materialize()
+    after = dataset.bag_info(version="0.2.0")
+    assert (after["status"], after["cache_path"]) == ("cached_materialized", str(bag.path))
+    assert after["versions_cached"] == ["0.2.0"]
+    for table in ("Image", "Subject", "Execution", "Digit_Class"):
+        schema = bag.model.name_to_table(table).schema.name
+        path = bag.path / "data" / schema / f"{table}.csv"
+        assert before["tables"][table]["row_count"] == len(list(bag.get_table_as_dict(table)))
+        lines = before["tables"][table]["row_count"] + 1
+        assert before["tables"][table]["csv_bytes"] == path.stat().st_size - lines
+
+
+DOWNLOAD = """
+import sys
+from deriva_ml import DerivaML
+host, catalog_id, working_dir, rid = sys.argv[1:]
+print(DerivaML(host, catalog_id, working_dir=working_dir).download_dataset_bag(rid).path)
+"""
+
+
+def test_two_processes_share_one_download(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
+    dataset = make(images[:8])
+    command = [sys.executable, "-c", DOWNLOAD, ml.host_name, ml.catalog_id, str(ml.working_dir), dataset.dataset_rid]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (process.communicate(timeout=120)[0].strip() for process in started)
+    assert [process.returncode for process in started] == [0, 0]
+    assert first == second
+    bag = DatasetBag(Path(first))
+    assert not seal.missing(bag.path)
+    assert len(bag.list_dataset_members()["Image"]) == 8
+
+
+# --- folders for trainers ---------------------------------------------------------------------------------------------
+
+
+def test_files_in_folders_by_type_and_label(
+    ml: DerivaML, make: Callable[..., Any], images: list[str], tmp_path: Path
+) -> None:
+    source = make(images)
+    result = run(ml, "Split", lambda exe: split_dataset(ml, source.dataset_rid, exe, test_size=0.25))[1]
+    bag = ml.download_dataset_bag(result.split.rid)
+    placed = bag.restructure_assets(tmp_path / "out", targets=["Digit"])
+    assert len(placed) == IMAGES
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in placed.values())
+    assert {name.rsplit("/", 1)[0] for name in found} == {f"{part}/{d}" for part in ("training", "testing") for d in "01"}
+    assert sum(name.startswith("testing/") for name in found) == IMAGES // 4
+    source_path, target = next(iter(placed.items()))
+    assert target.is_symlink()
+    assert target.read_text() == source_path.read_text()
+    again = bag.restructure_assets(tmp_path / "out", targets=["Digit"], use_symlinks=False)
+    assert set(again.values()) == set(placed.values())
+    assert not target.is_symlink()
+
+
+def test_same_named_files_do_not_replace_each_other(ml: DerivaML, tmp_path: Path) -> None:
+    def ingest(exe: Any) -> None:
+        for n in range(3):
+            folder = tmp_path / f"{n}"
+            folder.mkdir()
+            (folder / "same.txt").write_text(f"other {n}")
+
+    ingest(None)
+    from deriva_ml.checksums import md5_of
+    from deriva_ml.ermrest import objects
+
+    rows = []
+    for n in range(3):
+        path = tmp_path / f"{n}" / "same.txt"
+        url = objects.put(ml._session.connection, path, f"/hatrac/Image/{md5_of(path)}.same.txt", md5=md5_of(path))
+        rows.append({"URL": url, "Filename": "same.txt", "Length": path.stat().st_size, "MD5": md5_of(path)})
+    subject = next(iter(ml.get_table_as_dict("Subject")))["RID"]
+    made = ml.catalog.post("/entity/lab:Image", json=[{**row, "Subject": subject} for row in rows]).json()
+    dataset = Dataset.create_dataset(ml, dataset_types=["Training"])
+    dataset.add_dataset_members({"Image": [row["RID"] for row in made]})
+    dataset.release(VersionPart.minor, "Same names")
+    bag = dataset.download_dataset_bag()
+    placed = bag.restructure_assets(tmp_path / "out", targets=["Digit"])
+    assert sorted(path.read_text() for path in placed.values()) == ["other 0", "other 1", "other 2"]
+    assert {path.parent for path in placed.values()} == {tmp_path / "out" / "training" / "Unknown"}
+    assert bag.restructure_assets(tmp_path / "none", targets=["Digit"], missing="skip") == {}
+    with pytest.raises(DerivaMLException, match="has no value of 'Digit'"):
+        bag.restructure_assets(tmp_path / "none", targets=["Digit"], missing="error")
+    with pytest.raises(DerivaMLValidationError, match="target_transform"):
+        bag.restructure_assets(tmp_path / "none", targets=["Digit.Digit_Class"])
+    with pytest.raises(DerivaMLException, match="neither a feature nor a column"):
+        bag.restructure_assets(tmp_path / "none", targets=["Nonsense"])
+    by_name = bag.restructure_assets(
+        tmp_path / "shout",
+        targets=["Filename"],
+        target_transform=str.upper,
+        file_transformer=lambda source, target: Path(shutil.copy(source, target.with_suffix(".copy"))),
+    )
+    assert {path.parent.name for path in by_name.values()} == {"SAME.TXT"}
+    assert {path.suffix for path in by_name.values()} == {".copy"}
 
 
 # --- split and subsample ----------------------------------------------------------------------------------------------

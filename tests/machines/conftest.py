@@ -37,7 +37,9 @@ TARGETS = 4
 def lab(tmp_path_factory):
     """Host and id of a catalog with images, masks, two features, and some images to be labelled."""
     connection = create_connected(tmp_path_factory.mktemp("deployment") / "lab", "lab", domain_schema="lab")
-    session = Session.open(connection.host, connection.catalog_id, working_dir=tmp_path_factory.mktemp("setup"))
+    session = Session.open(
+        connection.host, connection.catalog_id, working_dir=tmp_path_factory.mktemp("setup")
+    )
     define.create_asset(session, "Image", column_defs=[ColumnDefinition("Note", BuiltinTypes.text)])
     define.create_asset(session, "Target", column_defs=[])
     vocabulary.create_vocabulary(session, "Grade")
@@ -59,7 +61,9 @@ def work(session: Session, exe: Execution, label: str) -> None:
     """Everything that the run makes; may be done again after a crash."""
     targets = sorted(asset.asset_rid for asset in list_assets(session, "Target"))
     for number in range(IMAGES):
-        path = exe.asset_file_path("Image", f"{label}-{number}.png", description=f"image {number}", Note=f"n{number}")
+        path = exe.asset_file_path(
+            "Image", f"{label}-{number}.png", description=f"image {number}", Note=f"n{number}"
+        )
         path.write_text(f"{label} {number}")
     exe.update_status(ExecutionStatus.Running, "half way")
     kind = features.lookup_feature(session.model, "Target", "Label").feature_record_class()
@@ -154,7 +158,10 @@ def in_child(function: Callable[[], Any]) -> int:
 
 def outcome(session: Session, label: str) -> dict[str, Any]:
     """What the catalog holds of a run, without RIDs and times."""
-    read = lambda table, **where: list(rows.read(session.connection, session.table(table), where=where or None))  # noqa: E731
+
+    def read(table: str, **where: list[str]) -> list[dict[str, Any]]:
+        return list(rows.read(session.connection, session.table(table), where=where or None))
+
     executions = [row for row in read("Execution", Description=[label]) if row["Status"] != "Created"]
     mine = [row["RID"] for row in executions]
     images = {row["RID"]: row for row in read("Image")}
@@ -163,7 +170,11 @@ def outcome(session: Session, label: str) -> dict[str, Any]:
     for row in read("Image_Asset_Type"):
         types.setdefault(row["Image"], []).append(row["Asset_Type"])
     own = {row["Image"]: images[row["Image"]] for row in roles}
-    stray = [row["Filename"] for row in images.values() if row["Filename"].startswith(f"{label}-") and row["RID"] not in own]
+    stray = [
+        row["Filename"]
+        for row in images.values()
+        if row["Filename"].startswith(f"{label}-") and row["RID"] not in own
+    ]
     metadata = read("Execution_Metadata_Execution", Execution=mine)
     files = read("Execution_Metadata", RID=[row["Execution_Metadata"] for row in metadata] or ["none"])
     return {
@@ -174,8 +185,12 @@ def outcome(session: Session, label: str) -> dict[str, Any]:
         ),
         "roles": sorted(row["Asset_Role"] for row in roles),
         "labels": sorted(row["Grade"] for row in read("Execution_Target_Label", Execution=mine)),
-        "masks": sorted(images[row["Image"]]["Filename"] for row in read("Execution_Target_Mask", Execution=mine)),
-        "metadata": sorted(row["Filename"].partition("_20")[0] for row in files if row["Filename"] != "uv.lock"),
+        "masks": sorted(
+            images[row["Image"]]["Filename"] for row in read("Execution_Target_Mask", Execution=mine)
+        ),
+        "metadata": sorted(
+            row["Filename"].partition("_20")[0] for row in files if row["Filename"] != "uv.lock"
+        ),
         "stray": stray,
         "readable": sorted(session.connection.store.get_obj(row["URL"]).text for row in own.values()),
     }

@@ -4,9 +4,9 @@ import itertools
 import random
 
 import pytest
+from tests.machines.conftest import dying, in_child, outcome, recover, renamed, run
 
 from deriva_ml.session import Session
-from tests.machines.conftest import dying, in_child, outcome, recover, renamed, run
 
 _labels = (f"run{number:04}" for number in itertools.count())
 

@@ -17,7 +17,8 @@ from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES
 
 KIM = Client("kim", "kim", "Kim", None, ("admin",))
 SYSTEM = [
-    {"name": name, "type": {"typename": type_}, "nullok": SYSTEM_NULLOK[name]} for name, type_ in SYSTEM_TYPES.items()
+    {"name": name, "type": {"typename": type_}, "nullok": SYSTEM_NULLOK[name]}
+    for name, type_ in SYSTEM_TYPES.items()
 ]
 VALUES = {
     "text": lambda i: f"v{i}",
@@ -126,12 +127,18 @@ class Walk:
     def rename_column(self, document, columns, _rows):
         if columns:
             path = self.column_path(document, columns)
-            self.ask("PUT", path, {"name": self.random.choice([path[-1].swapcase(), f"r{self.count}", "rowid"])})
+            self.ask(
+                "PUT", path, {"name": self.random.choice([path[-1].swapcase(), f"r{self.count}", "rowid"])}
+            )
 
     def retype_column(self, document, columns, _rows):
         if columns:
             change = {"type": {"typename": self.random.choice(list(VALUES))}}
-            self.ask("PUT", self.column_path(document, columns), change | self.random.choice([{}, {"nullok": False}]))
+            self.ask(
+                "PUT",
+                self.column_path(document, columns),
+                change | self.random.choice([{}, {"nullok": False}]),
+            )
 
     def column_path(self, document, columns):
         name = self.random.choice(columns)["name"]

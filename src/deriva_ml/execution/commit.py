@@ -77,8 +77,8 @@ def commit(
         if not _make_ready(session, execution_rid):
             return UploadReport(execution_rids=[execution_rid])
         report = _upload(session, execution_rid, progress)
-        if report.per_table:
-            require_input(session, execution_rid)
+        if report.per_table or required_state(session, execution_rid).has_output:
+            _require_input(session, execution_rid)
         if session.clean_execution_dir if clean_folder is None else clean_folder:
             clean(session, execution_rid)
         return report
@@ -128,7 +128,7 @@ def _upload(session: Session, execution_rid: str, progress: UploadCallback | Non
 # What an execution read --------------------------------------------------------------------------------------------
 
 
-def require_input(session: Session, execution_rid: str) -> None:
+def _require_input(session: Session, execution_rid: str) -> None:
     """Link the file that stands for unknown provenance where nothing is known to have been read."""
     try:
         if not has_input(session, execution_rid):

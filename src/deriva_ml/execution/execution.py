@@ -267,7 +267,7 @@ class Execution(Run):
             version=version,
             description=description,
         )
-        commit.require_input(self._session, self.execution_rid)
+        self._session.workspace.executions.update(self.execution_rid, has_output=True)
         return made
 
     def table_path(self, table: str) -> Path:

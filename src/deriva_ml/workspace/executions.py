@@ -37,6 +37,7 @@ CREATE TABLE {EXECUTIONS_TABLE} (
   owner_host TEXT,
   owner_pid INTEGER,
   has_input INTEGER NOT NULL DEFAULT 0,
+  has_output INTEGER NOT NULL DEFAULT 0,
   prepared INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX execution_state__by_status ON {EXECUTIONS_TABLE} (status);
@@ -94,6 +95,7 @@ class ExecutionState:
     owner_host: str | None
     owner_pid: int | None
     has_input: bool
+    has_output: bool
     prepared: bool
 
     @property
@@ -111,6 +113,7 @@ class ExecutionState:
 
 
 _COLUMNS = tuple(ExecutionState.__dataclass_fields__)
+_FLAGS = ("sync_pending", "has_input", "has_output", "prepared")
 _TIMES = frozenset({"start_time", "stop_time", "last_activity", "created_at"})
 
 
@@ -119,7 +122,7 @@ def _state(row: sqlite3.Row) -> ExecutionState:
     values |= {name: _time(values[name]) for name in _TIMES}
     values["status"] = ExecutionStatus(values["status"])
     values["mode"] = ConnectionMode(values["mode"])
-    values |= {name: bool(values[name]) for name in ("sync_pending", "has_input", "prepared")}
+    values |= {name: bool(values[name]) for name in _FLAGS}
     return ExecutionState(**values)
 
 

@@ -122,7 +122,10 @@ class Rights:
 
     def _usable(self, table: Table, name: str) -> bool:
         column = table.column_by_name[name]
-        return bool(self.column(table, column, "enumerate")) and self.column(table, column, "select") is not False
+        return (
+            bool(self.column(table, column, "enumerate"))
+            and self.column(table, column, "select") is not False
+        )
 
     def foreign_key(self, table: Table, fkey: ForeignKey, right: str) -> Decision:
         """Decide about a foreign key: for insert and update, whether rows may refer through it."""

@@ -224,9 +224,7 @@ class Catalog:
         return catalog
 
     @contextmanager
-    def read(
-        self, client: Client, *, as_of: int | None = None, admit_all: bool = False
-    ) -> Iterator[Reading]:
+    def read(self, client: Client, *, as_of: int | None = None, admit_all: bool = False) -> Iterator[Reading]:
         """Read at one moment.
 
         Parameters
@@ -255,9 +253,7 @@ class Catalog:
             yield reading
 
     @contextmanager
-    def write(
-        self, client: Client, *, alters: bool = False, admit_all: bool = False
-    ) -> Iterator[Writing]:
+    def write(self, client: Client, *, alters: bool = False, admit_all: bool = False) -> Iterator[Writing]:
         """Write; commits on success, rolls back on any error.
 
         Parameters

@@ -52,9 +52,7 @@ def save(connection: Connection, old: Model, new: Model, now: int) -> None:
     """Store what differs between two models, keeping what was as history."""
     before, after = _groups(old), _groups(new)
     changed = {
-        rid: text(_stored(group))
-        for rid, group in after.items()
-        if not _is_same(before.get(rid), group)
+        rid: text(_stored(group)) for rid, group in after.items() if not _is_same(before.get(rid), group)
     }
     modelstore.write_documents(connection, changed, before.keys() - after.keys(), now)
 
@@ -123,7 +121,9 @@ def _stored_column(column: Column) -> _Stored:
 
 
 def _stored_key(key: Key) -> _Stored:
-    return {"rid": key.rid, "name": key.name, "columns": list(key.columns)} | _details(key, "comment", "annotations")
+    return {"rid": key.rid, "name": key.name, "columns": list(key.columns)} | _details(
+        key, "comment", "annotations"
+    )
 
 
 def _stored_foreign_key(fkey: ForeignKey) -> _Stored:

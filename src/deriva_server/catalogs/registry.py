@@ -329,7 +329,12 @@ def _target(connection: Connection, document: Mapping[str, Any]) -> str | None:
 def _id_or_none(value: Any, what: str) -> str | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value) or len(str(value)) > 200:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (str, int))
+        or not str(value)
+        or len(str(value)) > 200
+    ):
         raise BadRequest(f"{what} must be a non-empty string.")
     return str(value)
 

@@ -104,7 +104,9 @@ def _read(call: Call, route: DetailRoute) -> Response:
             headers["Content-Type"] = "text/plain"
             return Response(200, headers, f"{value}\n".encode())
         if route.name is None:
-            whole = call.documents(reading).catalog_acls(reading.model) if _is_catalog_acl(route) else dict(value)
+            whole = (
+                call.documents(reading).catalog_acls(reading.model) if _is_catalog_acl(route) else dict(value)
+            )
             return json_reply(whole, 200, headers)
         if route.kind == "acl":
             _require_acl_name(place, route.name)

@@ -109,11 +109,11 @@ def foreign_keys(reading: Reading, route: ForeignKeyRoute) -> tuple[Table, list[
     if route.referenced is None:
         return table, found
     if not found:
-        raise Conflict(f'No foreign key over {",".join(route.columns)} in table "{route.schema}:{route.table}".')
+        raise Conflict(
+            f'No foreign key over {",".join(route.columns)} in table "{route.schema}:{route.table}".'
+        )
     target = referenced_table(reading.model, reading.rights, route.referenced)
-    found = [
-        fkey for fkey in found if (fkey.referenced_schema, fkey.referenced_table) == target.qualified
-    ]
+    found = [fkey for fkey in found if (fkey.referenced_schema, fkey.referenced_table) == target.qualified]
     if route.referenced_columns is not None:
         _require_columns(reading, target, route.referenced_columns)
         found = [fkey for fkey in found if _maps(fkey, route.columns, route.referenced_columns)]

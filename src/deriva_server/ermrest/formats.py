@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +17,7 @@ from deriva_server.model.values import Stored, json_from_stored, json_reader, te
 from deriva_server.plan.writes import Field
 
 _DOCUMENTS = frozenset(("json", "jsonb"))
+_CSV_SPECIAL = re.compile('[",\n\r]')
 _CSV_FIELD = re.compile(r'"((?:[^"]|"")*)"|([^",\r\n]*)')
 
 
@@ -206,9 +205,9 @@ def row_texts(rows: Iterable[Row], fields: Sequence[Field], media_type: str) -> 
 
 def csv_field(text: str) -> str:
     """One field of a CSV line, in quotes where needed."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([text])
-    return buffer.getvalue()
+    if text and _CSV_SPECIAL.search(text) is None:
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _csv_value(type_: Type, value: Json) -> str:

@@ -54,7 +54,9 @@ def check_binding(model: Model, table: Table, binding: Json, kind: str) -> None:
         raise BadRequest(f'An ACL binding has no field "{sorted(unknown)[0]}".')
     types = binding.get("types")
     if not isinstance(types, list) or not types or not set(map(str, types)) <= _TYPES[kind]:
-        raise BadRequest(f"types of an ACL binding must be a non-empty list of {', '.join(sorted(_TYPES[kind]))}.")
+        raise BadRequest(
+            f"types of an ACL binding must be a non-empty list of {', '.join(sorted(_TYPES[kind]))}."
+        )
     scope = binding.get("scope_acl", ["*"])
     if not isinstance(scope, list) or not scope or not all(isinstance(role, str) for role in scope):
         raise BadRequest("scope_acl of an ACL binding must be a non-empty list of strings.")

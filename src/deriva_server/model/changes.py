@@ -23,7 +23,9 @@ _Named = TypeVar("_Named", Schema, Table)
 
 def _renamed(items: Mapping[str, _Named], old: str, new: _Named) -> dict[str, _Named]:
     """The mapping with one member replaced in its place."""
-    return {(new.name if name == old else name): (new if name == old else item) for name, item in items.items()}
+    return {
+        (new.name if name == old else name): (new if name == old else item) for name, item in items.items()
+    }
 
 
 def put_schema(model: Model, schema: Schema, was: str | None = None) -> Model:
@@ -39,7 +41,9 @@ def put_table(model: Model, table: Table, was: Table | None = None) -> Model:
         if was is not None:
             left = model.schemas[was.schema]
             model = put_schema(
-                model, replace(left, tables={n: t for n, t in left.tables.items() if n != was.name}), left.name
+                model,
+                replace(left, tables={n: t for n, t in left.tables.items() if n != was.name}),
+                left.name,
             )
         schema = model.schemas[table.schema]
         return put_schema(model, replace(schema, tables={**schema.tables, table.name: table}), schema.name)
@@ -51,7 +55,9 @@ def with_member(table: Table, new: Column | Key | ForeignKey) -> Table:
     """The table with another version of one of its columns, keys or foreign keys."""
     match new:
         case Column():
-            return replace(table, columns=tuple(new if item.rid == new.rid else item for item in table.columns))
+            return replace(
+                table, columns=tuple(new if item.rid == new.rid else item for item in table.columns)
+            )
         case Key():
             return replace(table, keys=tuple(new if item.rid == new.rid else item for item in table.keys))
         case ForeignKey():
@@ -59,7 +65,9 @@ def with_member(table: Table, new: Column | Key | ForeignKey) -> Table:
             return replace(table, foreign_keys=fkeys)
 
 
-def _update_references(model: Model, change: Callable[[ForeignKey], ForeignKey], target: tuple[str, str]) -> Model:
+def _update_references(
+    model: Model, change: Callable[[ForeignKey], ForeignKey], target: tuple[str, str]
+) -> Model:
     """Apply `change` to every foreign key that refers to the table `target`."""
     for table in {table.rid: table for table, _ in model.referrers.get(target, ())}.values():
         fkeys = tuple(
@@ -270,7 +278,9 @@ def with_history(model: Model) -> Model:
             tables = {name: item for name, item in schema.tables.items() if name != table.name}
             model = put_schema(model, replace(schema, tables=tables), schema.name)
             continue
-        fkeys = tuple(f for f in table.foreign_keys if (f.referenced_schema, f.referenced_table) not in hidden)
+        fkeys = tuple(
+            f for f in table.foreign_keys if (f.referenced_schema, f.referenced_table) not in hidden
+        )
         if len(fkeys) < len(table.foreign_keys):
             model = put_table(model, replace(table, foreign_keys=fkeys), table)
     return model

@@ -114,9 +114,13 @@ def check_key(model: Model, table: Table, key: Key) -> None:
         if name not in table.column_by_name:
             raise BadRequest(f'Column "{name}" does not exist in table "{table.schema}:{table.name}".')
         if table.column_by_name[name].type.scalar in _UNCOMPARABLE:
-            raise Conflict(f'Column "{name}" has type json, which cannot be compared and hence not be in a key.')
+            raise Conflict(
+                f'Column "{name}" has type json, which cannot be compared and hence not be in a key.'
+            )
     if find_key(table, key.columns) is not None:
-        raise Conflict(f'Columns {", ".join(key.columns)} of table "{table.schema}:{table.name}" are a key already.')
+        raise Conflict(
+            f'Columns {", ".join(key.columns)} of table "{table.schema}:{table.name}" are a key already.'
+        )
     check_key_name(model, table, key.name)
 
 
@@ -177,7 +181,9 @@ def _check_comparable(column: Column, referenced: Column) -> None:
 
 def referrers_from_elsewhere(model: Model, table: Table) -> list[tuple[Table, ForeignKey]]:
     """Foreign keys of other tables that refer to a table."""
-    return [(other, fkey) for other, fkey in model.referrers.get(table.qualified, ()) if other.rid != table.rid]
+    return [
+        (other, fkey) for other, fkey in model.referrers.get(table.qualified, ()) if other.rid != table.rid
+    ]
 
 
 def referrers_of_key(model: Model, table: Table, key: Key) -> list[tuple[Table, ForeignKey]]:
@@ -207,7 +213,9 @@ def check_drop_key(model: Model, table: Table, key: Key) -> None:
     columns: Mapping[str, Column] = table.column_by_name
     others = [other for other in table.keys if other is not key]
     if not any(all(not columns[name].nullok for name in other.columns) for other in others):
-        raise Conflict(f'The last key of table "{table.schema}:{table.name}" without nullable columns cannot go.')
+        raise Conflict(
+            f'The last key of table "{table.schema}:{table.name}" without nullable columns cannot go.'
+        )
 
 
 def check_drop_column(model: Model, table: Table, column: Column) -> None:

@@ -181,10 +181,15 @@ class Documents:
         document: Document = {
             "RID": fkey.rid,
             "foreign_key_columns": [
-                {"schema_name": table.schema, "table_name": table.name, "column_name": name} for name in fkey.columns
+                {"schema_name": table.schema, "table_name": table.name, "column_name": name}
+                for name in fkey.columns
             ],
             "referenced_columns": [
-                {"schema_name": fkey.referenced_schema, "table_name": fkey.referenced_table, "column_name": name}
+                {
+                    "schema_name": fkey.referenced_schema,
+                    "table_name": fkey.referenced_table,
+                    "column_name": name,
+                }
                 for name in fkey.referenced_columns
             ],
             "names": [[table.schema, fkey.name]],

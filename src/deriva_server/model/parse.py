@@ -239,7 +239,9 @@ def action(value: Any) -> str:
     return value.upper()
 
 
-def _column_list(value: Any, what: str, table: tuple[str, str] | None) -> tuple[tuple[str, str], tuple[str, ...]]:
+def _column_list(
+    value: Any, what: str, table: tuple[str, str] | None
+) -> tuple[tuple[str, str], tuple[str, ...]]:
     if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
         raise BadRequest(f"{what} of a foreign key must be a non-empty list of objects.")
     owners, names = set(), []
@@ -269,14 +271,19 @@ def foreign_key(document: Any, table: tuple[str, str] | None = None) -> ForeignK
     owner, columns = _column_list(document.get("foreign_key_columns"), "foreign_key_columns", table)
     if table is not None and owner != table:
         raise BadRequest("foreign_key_columns must name columns of the table the foreign key is made on.")
-    referenced, referenced_columns = _column_list(document.get("referenced_columns"), "referenced_columns", owner)
+    referenced, referenced_columns = _column_list(
+        document.get("referenced_columns"), "referenced_columns", owner
+    )
     if len(columns) != len(referenced_columns):
         raise BadRequest("foreign_key_columns and referenced_columns must have the same length.")
     if len(set(columns)) < len(columns) or len(set(referenced_columns)) < len(columns):
         raise BadRequest("A foreign key must not repeat a column.")
     given = details(document, "foreign_key")
     given["acls"] = {**FKEY_ACLS, **given.get("acls", {})}
-    given["on_update"], given["on_delete"] = action(document.get("on_update")), action(document.get("on_delete"))
+    given["on_update"], given["on_delete"] = (
+        action(document.get("on_update")),
+        action(document.get("on_delete")),
+    )
     name = constraint_name(document.get("names"))
     return ForeignKeyRequest(owner, columns, referenced, referenced_columns, name, given)
 
@@ -312,9 +319,7 @@ def table(document: Any, schema_name: str | None, new_rid: NewRid) -> tuple[Tabl
         raise BadRequest(f'Table "{name}" lacks required system column {", ".join(missing)}.')
     if not any(isinstance(item, Mapping) and item.get("unique_columns") == ["RID"] for item in keys):
         raise BadRequest(f'Table "{name}" lacks the required key on column RID.')
-    made = Table(
-        new_rid(), identifier(given, "schema_name"), name, columns, **details(document, "table")
-    )
+    made = Table(new_rid(), identifier(given, "schema_name"), name, columns, **details(document, "table"))
     return made, keys, _list(document, "foreign_keys")
 
 

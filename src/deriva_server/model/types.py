@@ -53,7 +53,9 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 def _all_types() -> Mapping[str, Type]:
     types = {name: Type(name) for name in _BASIC}
     types |= {name: Type(name, types["text"], is_domain=True) for name in _TEXT_DOMAINS}
-    types |= {name: Type(name, types["timestamptz"], is_domain=True) for name in ("ermrest_rct", "ermrest_rmt")}
+    types |= {
+        name: Type(name, types["timestamptz"], is_domain=True) for name in ("ermrest_rct", "ermrest_rmt")
+    }
     return MappingProxyType(types)
 
 
@@ -61,7 +63,13 @@ TYPES = _all_types()
 """Every type that is not an array, by name."""
 
 SYSTEM_TYPES: Mapping[str, str] = MappingProxyType(
-    {"RID": "ermrest_rid", "RCT": "ermrest_rct", "RMT": "ermrest_rmt", "RCB": "ermrest_rcb", "RMB": "ermrest_rmb"}
+    {
+        "RID": "ermrest_rid",
+        "RCT": "ermrest_rct",
+        "RMT": "ermrest_rmt",
+        "RCB": "ermrest_rcb",
+        "RMB": "ermrest_rmb",
+    }
 )
 """Type names of the system columns."""
 

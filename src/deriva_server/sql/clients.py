@@ -32,7 +32,9 @@ def put_client(connection: Connection, table: Table, values: Mapping[str, str | 
     values : mapping
         Stored values of all columns by name; those of RID, RCT and RCB only matter for a new row.
     """
-    names = {name: quote(table.column_by_name[name].storage) for name in values if name in table.column_by_name}
+    names = {
+        name: quote(table.column_by_name[name].storage) for name in values if name in table.column_by_name
+    }
     changing = [column for name, column in names.items() if name not in ("ID", "RID", "RCT", "RCB")]
     connection.raw.exec_driver_sql(
         f"INSERT INTO {quote(table.storage)} ({', '.join(names.values())}) VALUES ({', '.join('?' * len(names))})"

@@ -46,13 +46,17 @@ def with_storage(model: Model, dialect: Dialect, old: Model) -> Model:
             taken[dialect.fold(storage)] = table.rid
         columns = _columns_with_storage(table, was, dialect)
         named[table.rid] = replace(table, storage=storage, columns=columns)
-    return replace(model, schemas={name: _with_tables(schema, named) for name, schema in model.schemas.items()})
+    return replace(
+        model, schemas={name: _with_tables(schema, named) for name, schema in model.schemas.items()}
+    )
 
 
 def _with_tables(schema: Schema, named: dict[str, Table]) -> Schema:
     if not any(table.rid in named for table in schema.tables.values()):
         return schema
-    return replace(schema, tables={name: named.get(table.rid, table) for name, table in schema.tables.items()})
+    return replace(
+        schema, tables={name: named.get(table.rid, table) for name, table in schema.tables.items()}
+    )
 
 
 def _columns_with_storage(table: Table, was: Table | None, dialect: Dialect) -> tuple[Column, ...]:
@@ -117,7 +121,8 @@ class _Migration:
         if not self.aged:
             return self.new
         return replace(
-            self.new, schemas={name: _with_tables(schema, self.aged) for name, schema in self.new.schemas.items()}
+            self.new,
+            schemas={name: _with_tables(schema, self.aged) for name, schema in self.new.schemas.items()},
         )
 
     def execute(self, statement: str) -> None:
@@ -156,8 +161,10 @@ class _Migration:
             lost
             or not same_references
             or any(was.nullok != now.nullok for was, now in kept)
-            or any(self.connection.dialect.column_type(a.type) != self.connection.dialect.column_type(b.type)
-                   for a, b in retyped)
+            or any(
+                self.connection.dialect.column_type(a.type) != self.connection.dialect.column_type(b.type)
+                for a, b in retyped
+            )
             or any(not column.nullok and column.default is None for column in added)
         )
         if lost:
@@ -181,7 +188,9 @@ class _Migration:
         for name in indexes_before.keys() - indexes_after.keys():
             self.execute(f"DROP INDEX {quote(name)}")
         for column in added:
-            self.execute(f"ALTER TABLE {quote(new.storage)} ADD COLUMN {self.column_clause(column, filled=True)}")
+            self.execute(
+                f"ALTER TABLE {quote(new.storage)} ADD COLUMN {self.column_clause(column, filled=True)}"
+            )
         self.index(new, {name: spec for name, spec in indexes_after.items() if name not in indexes_before})
         if added or renamed or old.storage != new.storage:
             history.create_triggers(self.connection, new)
@@ -253,7 +262,9 @@ class _Migration:
                 ) from error
 
     def check_references(self, table: Table) -> None:
-        found = self.connection.raw.exec_driver_sql(f"PRAGMA foreign_key_check({quote(table.storage)})").first()
+        found = self.connection.raw.exec_driver_sql(
+            f"PRAGMA foreign_key_check({quote(table.storage)})"
+        ).first()
         if found is None:
             return
         # SQLite numbers the clauses of a table from the last one.

@@ -50,7 +50,9 @@ def past_source(connection: Connection, table: Table, live: Table | None, moment
         Microseconds since 1970.
     """
     text = stored_time(moment)
-    unchanged = live is not None and live.live_since <= moment and last_change(connection, table.rid) <= moment
+    unchanged = (
+        live is not None and live.live_since <= moment and last_change(connection, table.rid) <= moment
+    )
     if unchanged and live is not None:
         return _present(table, live)
     history = sa.table(
@@ -88,7 +90,9 @@ def create_history(connection: Connection, table: Table) -> None:
     name = history_name(table.rid)
     columns = quoted_list([column.rid for column in table.columns])
     run = connection.raw.exec_driver_sql
-    run(f"CREATE TABLE {quote(name)} (rid TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL, {columns})")
+    run(
+        f"CREATE TABLE {quote(name)} (rid TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL, {columns})"
+    )
     run(f"CREATE UNIQUE INDEX {quote(f'{name}_rid')} ON {quote(name)} (rid, since)")
     run(f"CREATE INDEX {quote(f'{name}_until')} ON {quote(name)} (until)")
 
@@ -96,7 +100,9 @@ def create_history(connection: Connection, table: Table) -> None:
 def extend_history(connection: Connection, table: Table, column_rids: Iterable[str]) -> None:
     """Give a history table more columns."""
     for rid in column_rids:
-        connection.raw.exec_driver_sql(f"ALTER TABLE {quote(history_name(table.rid))} ADD COLUMN {quote(rid)}")
+        connection.raw.exec_driver_sql(
+            f"ALTER TABLE {quote(history_name(table.rid))} ADD COLUMN {quote(rid)}"
+        )
 
 
 def create_triggers(connection: Connection, table: Table) -> None:
@@ -191,7 +197,8 @@ def redact(
         where += f" AND {quote(condition[0])} IS ?"
         parameters.append(condition[1])
     return connection.raw.exec_driver_sql(
-        f"UPDATE {quote(history_name(table_rid))} SET {quote(column_rid)} = NULL WHERE {where}", tuple(parameters)
+        f"UPDATE {quote(history_name(table_rid))} SET {quote(column_rid)} = NULL WHERE {where}",
+        tuple(parameters),
     ).rowcount
 
 
@@ -205,6 +212,8 @@ def truncate(connection: Connection, until: int) -> int:
     """
     text = stored_time(until)
     return sum(
-        connection.raw.exec_driver_sql(f"DELETE FROM {quote(history_name(rid))} WHERE until <= ?", (text,)).rowcount
+        connection.raw.exec_driver_sql(
+            f"DELETE FROM {quote(history_name(rid))} WHERE until <= ?", (text,)
+        ).rowcount
         for rid in tables_with_history(connection)
     )

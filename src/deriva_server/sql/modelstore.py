@@ -101,7 +101,9 @@ def read_state(connection: Connection) -> State:
 
 def begin_moment(connection: Connection, now: int, client_id: str | None) -> None:
     """Tell the triggers which time and which client this transaction has."""
-    connection.raw.exec_driver_sql("UPDATE _ermrest_state SET now = ?, client = ?", (stored_time(now), client_id))
+    connection.raw.exec_driver_sql(
+        "UPDATE _ermrest_state SET now = ?, client = ?", (stored_time(now), client_id)
+    )
 
 
 def end_moment(connection: Connection, now: int, next_rid: int, *, model_changed: bool) -> None:
@@ -257,5 +259,7 @@ def mark_changes(connection: Connection, table_rids: Iterable[str], now: int) ->
 
 def last_change(connection: Connection, table_rid: str) -> int:
     """When rows of a table last changed."""
-    found = connection.raw.exec_driver_sql("SELECT time FROM _ermrest_change WHERE table_rid = ?", (table_rid,))
+    found = connection.raw.exec_driver_sql(
+        "SELECT time FROM _ermrest_change WHERE table_rid = ?", (table_rid,)
+    )
     return found.scalar() or 0

@@ -80,7 +80,9 @@ def find(connection: Connection, id: str) -> Entry | None:
 
 def list_present(connection: Connection) -> list[Entry]:
     """All catalogs and aliases that are not deleted, in the order of their creation."""
-    rows = connection.raw.exec_driver_sql(f"SELECT {_COLUMNS} FROM entry WHERE deleted_on IS NULL ORDER BY _rowid_")
+    rows = connection.raw.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM entry WHERE deleted_on IS NULL ORDER BY _rowid_"
+    )
     return [_entry(row) for row in rows]
 
 
@@ -95,7 +97,9 @@ def list_deleted(connection: Connection) -> list[Entry]:
 def next_serial(connection: Connection) -> str:
     """The next free serial number as an id."""
     while True:
-        number = connection.raw.exec_driver_sql("UPDATE serial SET next = next + 1 RETURNING next - 1").scalar_one()
+        number = connection.raw.exec_driver_sql(
+            "UPDATE serial SET next = next + 1 RETURNING next - 1"
+        ).scalar_one()
         if find(connection, str(number)) is None:
             return str(number)
 

@@ -17,7 +17,7 @@ from deriva_server.sql.dialect import text_literal
 _COUNTED = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8", "oid"))
 _FRACTIONAL = frozenset(("float4", "float8", "numeric"))
 _DOCUMENTS = frozenset(("json", "jsonb"))
-_AT_ONCE = 100
+_AT_ONCE = 90
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,11 @@ def test_advertisement(ermrest, path):
 
 def test_create_and_read_a_catalog(ermrest):
     answer = ermrest("POST", "/catalog", {"name": "n", "description": "d"})
-    assert (answer.status, answer.json, answer.headers["Location"]) == (201, {"id": "1"}, "/ermrest/catalog/1")
+    assert (answer.status, answer.json, answer.headers["Location"]) == (
+        201,
+        {"id": "1"},
+        "/ermrest/catalog/1",
+    )
     assert answer.body.endswith(b"\n")
     for path in ("/catalog/1", "/catalog/1/"):
         document = ermrest.get(path)

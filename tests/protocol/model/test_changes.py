@@ -21,7 +21,11 @@ def test_bulk_as_list(catalog, table, reference):
     ]
     answer = catalog("POST", "/schema", body)
     assert answer.status == 201
-    assert [document.get("table_name", document["schema_name"]) for document in answer.json] == ["t", "U", "w"]
+    assert [document.get("table_name", document["schema_name"]) for document in answer.json] == [
+        "t",
+        "U",
+        "w",
+    ]
     assert answer.json[2]["tables"]["V"]["foreign_keys"][0]["names"] == [["w", "V_u_fkey"]]
 
 
@@ -40,9 +44,13 @@ def test_create_one_by_one(catalog, table, reference):
     assert catalog("POST", "/schema/s/table", table("T")).status == 409
     answer = catalog("POST", "/schema/s/table/T/column", {"name": "n", "type": {"typename": "int4"}})
     assert (answer.status, answer.json["nullok"], answer.json["type"]) == (201, True, {"typename": "int4"})
-    answer = catalog("POST", "/schema/s/table/T/key", {"unique_columns": ["n"], "names": [["placeholder", "k"]]})
+    answer = catalog(
+        "POST", "/schema/s/table/T/key", {"unique_columns": ["n"], "names": [["placeholder", "k"]]}
+    )
     assert (answer.status, answer.json[0]["names"]) == (201, [["s", "k"]])
-    answer = catalog("POST", "/schema/s/table/T/foreignkey", reference(["v"], "s", "T", ["RID"], on_delete="cascade"))
+    answer = catalog(
+        "POST", "/schema/s/table/T/foreignkey", reference(["v"], "s", "T", ["RID"], on_delete="cascade")
+    )
     assert (answer.status, answer.json[0]["on_delete"]) == (201, "CASCADE")
 
 
@@ -97,7 +105,9 @@ def test_new_columns_are_filled(small):
     column = {"name": "n", "type": {"typename": "float8"}, "nullok": False, "default": 1.5}
     assert small("POST", "/schema/s/table/A/column", column).status == 201
     assert rows(small, "s:A", "n") == [(1.5,)]
-    small("POST", "/schema/s/table/A/column", {"name": "m", "type": {"typename": "jsonb"}, "default": {"a": []}})
+    small(
+        "POST", "/schema/s/table/A/column", {"name": "m", "type": {"typename": "jsonb"}, "default": {"a": []}}
+    )
     assert rows(small, "s:A", "m") == [({"a": []},)]
 
 
@@ -142,7 +152,9 @@ def test_tables_whose_names_the_database_cannot_tell_apart(small, table):
 
 def test_alter_column(small):
     base = "/schema/s/table/A/column"
-    assert small("PUT", f"{base}/x", {"name": "X x", "type": {"typename": "int4"}, "default": 7}).status == 200
+    assert (
+        small("PUT", f"{base}/x", {"name": "X x", "type": {"typename": "int4"}, "default": 7}).status == 200
+    )
     document = small.get(f"{base}/X%20x")
     assert (document["type"], document["default"]) == ({"typename": "int4"}, 7)
     assert rows(small, "s:A", "X x") == [(1,)]
@@ -178,7 +190,9 @@ def test_alter_foreign_key(small):
     assert (answer.status, answer.json["on_delete"], answer.json["names"]) == (200, "CASCADE", [["s", "fk"]])
     assert answer.json["acls"] == {}
     assert small("PUT", path, [{"comment": "c"}]).json["comment"] == "c"
-    assert small("PUT", path, {"referenced_columns": [{"column_name": "RID", "table_name": "B"}]}).status == 400
+    assert (
+        small("PUT", path, {"referenced_columns": [{"column_name": "RID", "table_name": "B"}]}).status == 400
+    )
     assert small("PUT", path, {"on_update": "perhaps"}).status == 400
     assert small("PUT", "/schema/s/table/B/foreignkey/a/reference/s:A", {}).status == 405
     assert small("DELETE", "/entity/s:A").status == 204
@@ -244,7 +258,9 @@ def test_indexes_serve_references_and_both_sides_of_associations(catalog, table,
     with face._registry._opened("1")._database.read() as connection:
 
         def plan(statement):
-            return " ".join(str(row[-1]) for row in connection.raw.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
+            return " ".join(
+                str(row[-1]) for row in connection.raw.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
+            )
 
         assert "COVERING INDEX" in plan("SELECT b FROM L WHERE a = 'x'")
         assert "COVERING INDEX" in plan("SELECT a FROM L WHERE b = 'x'")

@@ -101,7 +101,9 @@ def test_acl_bindings_of_a_foreign_key_start_at_what_it_references(small):
 
 
 def test_rules_in_documents_that_create(catalog, table):
-    document = table("T", "v", acls={"select": ["*"]}, acl_bindings={"g": GUARD}, annotations={"a": 1}, comment="c")
+    document = table(
+        "T", "v", acls={"select": ["*"]}, acl_bindings={"g": GUARD}, annotations={"a": 1}, comment="c"
+    )
     catalog("POST", "/schema/s")
     answer = catalog("POST", "/schema/s/table", document)
     assert {name: answer.json[name] for name in ("acls", "acl_bindings", "annotations", "comment")} == {
@@ -121,7 +123,11 @@ def test_altering_an_element_replaces_whole_collections(small):
     base = ELEMENTS["table"]
     small("PUT", base, {"annotations": {"a": 1}, "acls": {"select": ["*"]}, "acl_bindings": {"g": GUARD}})
     document = small("PUT", base, {"annotations": {}, "acl_bindings": {}}).json
-    assert (document["annotations"], document["acl_bindings"], document["acls"]) == ({}, {}, {"select": ["*"]})
+    assert (document["annotations"], document["acl_bindings"], document["acls"]) == (
+        {},
+        {},
+        {"select": ["*"]},
+    )
     assert small("PUT", base, {"annotations": []}).status == 400
     assert small("PUT", base, {"acls": {"nonsense": []}}).status == 409
 
@@ -137,7 +143,15 @@ def test_rights_of_a_stranger(small):
     assert a["rights"] == {"owner": False, "insert": False, "update": True, "delete": False, "select": True}
     assert b["rights"] == {"owner": False, "insert": False, "update": None, "delete": False, "select": None}
     updates = {column["name"]: column["rights"]["update"] for column in a["column_definitions"]}
-    assert updates == {"RID": False, "RCT": True, "RMT": False, "RCB": False, "RMB": False, "x": True, "y": False}
+    assert updates == {
+        "RID": False,
+        "RCT": True,
+        "RMT": False,
+        "RCB": False,
+        "RMB": False,
+        "x": True,
+        "y": False,
+    }
     assert "acls" not in a
     nobody = small.as_client("anonymous").get("/schema/s/table/A")
     assert nobody["rights"]["update"] is False

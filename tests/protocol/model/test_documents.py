@@ -105,7 +105,9 @@ def test_replies_are_compact_lines(small):
     body = small("GET", "/schema/s/table/A").body
     assert body.count(b"\n") == 1
     assert b'": ' not in body
-    assert all(small("GET", path).headers["Content-Type"] == "application/json" for path in ("", "/schema", "/acl"))
+    assert all(
+        small("GET", path).headers["Content-Type"] == "application/json" for path in ("", "/schema", "/acl")
+    )
 
 
 def test_hidden_elements_do_not_exist(small):

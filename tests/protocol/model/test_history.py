@@ -23,7 +23,9 @@ def test_snapshots_show_the_model_of_then(small):
         assert answer is None or answer.status < 300, answer.body
         model = small.get("/schema")
         tables = [
-            f"/entity/{schema}:{table}" for schema in model["schemas"] for table in model["schemas"][schema]["tables"]
+            f"/entity/{schema}:{table}"
+            for schema in model["schemas"]
+            for table in model["schemas"][schema]["tables"]
         ]
         seen.append((snaptime(small), model["schemas"], {path: small.get(path) for path in tables}))
     for moment, schemas, contents in seen:
@@ -95,7 +97,7 @@ def test_truncate(small):
     assert small("DELETE", f"/history/{before},{end}").status == 400
     assert small("DELETE", "/history/,").status == 400
     assert small("DELETE", f"/history/,{end}").status == 204
-    assert small.get() ["snaptime"] == end
+    assert small.get()["snaptime"] == end
     past = small.below(f"@{end}")
     assert past.get("/entity/s:A") == rows
     assert past.get("/schema")["schemas"].keys() == model["schemas"].keys()
@@ -177,7 +179,12 @@ def test_amend_configuration(small, versions):
     assert [document["annotations"] for document in documents] == [{}, {"then": 1}, {"then": 1}, {}]
     acls = [document["column_definitions"][5]["acls"] for document in documents]
     assert acls == [{}, {"select": ["x"]}, {"select": ["x"]}, {}]
-    assert [small.below(f"@{moment}").get("/annotation").get("c") for moment in versions] == [None, 1, 1, None]
+    assert [small.below(f"@{moment}").get("/annotation").get("c") for moment in versions] == [
+        None,
+        1,
+        1,
+        None,
+    ]
     assert small.get("/schema/s/table/A")["annotations"] == {"live": 1}
     for path, body, status in (
         (f"{period}/annotation", [], 400),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,31 +10,38 @@ import sys
 from pathlib import Path
 
 import requests
-from werkzeug.datastructures import Headers
 
 from deriva_server import LocalServer
 from deriva_server.http.message import Request
 
-NAMESPACE = Headers({"Content-Type": "application/x-hatrac-namespace"})
+WORK = """
+import io, sys
+from werkzeug.datastructures import Headers
+from deriva_server import LocalServer
+from deriva_server.http.message import Request
 
-
-def work(folder: str, number: int) -> str:
-    server = LocalServer.open(folder, create=True)
-    server.handle(Request("PUT", f"/hatrac/p{number}", NAMESPACE))
-    for index in range(5):
-        data = b"%d" % index
-        answer = server.handle(Request("PUT", f"/hatrac/p{number}/{index}", body=io.BytesIO(data), length=1))
-        assert answer.status == 201, answer.body
-    return server.id
+folder, number = sys.argv[1:]
+server = LocalServer.open(folder, create=True)
+namespace = Headers({"Content-Type": "application/x-hatrac-namespace"})
+assert server.handle(Request("PUT", f"/hatrac/p{number}", namespace)).status == 201
+for index in range(5):
+    request = Request("PUT", f"/hatrac/p{number}/{index}", body=io.BytesIO(b"%d" % index), length=1)
+    assert server.handle(request).status == 201
+print(server.id)
+"""
 
 
 def test_many_processes_begin_at_once(tmp_path: Path) -> None:
     folder = str(tmp_path / "lab")
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        ids = pool.starmap(work, [(folder, number) for number in range(4)])
-    assert len(set(ids)) == 1
+    commands = [[sys.executable, "-c", WORK, folder, str(number)] for number in range(4)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    ids = {process.communicate(timeout=60)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0] * 4
+    assert len(ids) == 1
     with LocalServer.open(folder) as server:
-        assert len(json.loads(bytes(server.handle(Request("GET", "/hatrac/")).body))) == 4  # type: ignore[arg-type]
+        body = server.handle(Request("GET", "/hatrac/")).body
+        assert isinstance(body, bytes)
+        assert len(json.loads(body)) == 4
         assert len(list(server.objects.backend.keys())) == 5
 
 

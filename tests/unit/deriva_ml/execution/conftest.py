@@ -31,7 +31,9 @@ def _quiet(monkeypatch):
 def lab(tmp_path_factory):
     """Host and id of a catalog with tables."""
     connection = create_connected(tmp_path_factory.mktemp("deployment") / "lab", "lab", domain_schema="lab")
-    session = Session.open(connection.host, connection.catalog_id, working_dir=tmp_path_factory.mktemp("setup"))
+    session = Session.open(
+        connection.host, connection.catalog_id, working_dir=tmp_path_factory.mktemp("setup")
+    )
     session.create_tables([TableDefinition("Subject", [ColumnDefinition("Name", BuiltinTypes.text)])])
     define.create_asset(
         session,
@@ -44,7 +46,10 @@ def lab(tmp_path_factory):
     )
     define.create_asset(session, "Model", column_defs=[])
     define.create_asset(
-        session, "Scan", column_defs=[ColumnDefinition("Day", BuiltinTypes.date, nullok=False)], referenced_tables=["Subject"]
+        session,
+        "Scan",
+        column_defs=[ColumnDefinition("Day", BuiltinTypes.date, nullok=False)],
+        referenced_tables=["Subject"],
     )
     vocabulary.create_vocabulary(session, "Grade")
     vocabulary.add_terms(session, "Grade", {"Mild": "little", "Severe": "much"})
@@ -147,4 +152,3 @@ def counted():
 def record_class(session):
     """Class of the records of a feature of images."""
     return lambda name: features.lookup_feature(session.model, "Image", name).feature_record_class()
-

@@ -71,7 +71,11 @@ def test_existing_files_are_linked_copied_and_renamed(execute, tmp_path):
         assert (copied.file_name, renamed.file_name) == ("copy.png", "scan_001.png")
     assert exe.commit_output_assets().total_uploaded == 3
     assert source.read_bytes() == b"scan"
-    assert {path.file_name for path in exe.uploaded_assets["lab/Image"]} == {"scan.png", "copy.png", "scan_001.png"}
+    assert {path.file_name for path in exe.uploaded_assets["lab/Image"]} == {
+        "scan.png",
+        "copy.png",
+        "scan_001.png",
+    }
 
 
 def test_relative_names_are_resolved_against_the_working_directory(execute, tmp_path, monkeypatch):
@@ -90,7 +94,12 @@ def test_a_reserved_name_is_changed(execute):
 def test_types_metadata_and_description(session, execute, row_of, rows_of):
     with execute() as exe:
         path = exe.asset_file_path(
-            "Image", "t.png", asset_types=["Mask", "Derived"], description="An *image*", metadata={"Note": "n"}, Shots=3
+            "Image",
+            "t.png",
+            asset_types=["Mask", "Derived"],
+            description="An *image*",
+            metadata={"Note": "n"},
+            Shots=3,
         )
         assert path.metadata == {"Note": "n", "Shots": 3}
         path.metadata = {**path.metadata, "Note": "m"}
@@ -153,7 +162,8 @@ def test_many_files_at_once(execute, tmp_path):
         (tmp_path / f"{number}.png").write_bytes(b"%d" % number)
     with execute() as exe:
         paths = exe.asset_file_paths(
-            "Image", [{"file_name": path, "metadata": {"Note": path.name}} for path in sorted(tmp_path.glob("*.png"))]
+            "Image",
+            [{"file_name": path, "metadata": {"Note": path.name}} for path in sorted(tmp_path.glob("*.png"))],
         )
         assert [path.file_name for path in paths] == ["0.png", "1.png", "2.png"]
         with pytest.raises(DerivaMLValidationError):
@@ -165,7 +175,11 @@ def test_the_manifest_file_is_in_the_working_dir(execute):
     with execute() as exe:
         exe.asset_file_path("Image", "m.png", metadata={"Note": "n"})
         entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
-        assert (entry["status"], entry["metadata"], entry["asset_types"]) == ("pending", {"Note": "n"}, ["Image"])
+        assert (entry["status"], entry["metadata"], entry["asset_types"]) == (
+            "pending",
+            {"Note": "n"},
+            ["Image"],
+        )
 
 
 def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
@@ -264,11 +278,15 @@ def test_the_same_bytes_and_name_are_the_same_asset(execute, row_of, caplog):
     executions = []
     for note in ("first", "second"):
         with execute() as exe:
-            exe.asset_file_path("Image", "same.png", description=note, metadata={"Note": note}).write_bytes(b"same")
+            exe.asset_file_path("Image", "same.png", description=note, metadata={"Note": note}).write_bytes(
+                b"same"
+            )
             exe.asset_file_path("Image", f"{note}.png").write_bytes(b"same")
         assert exe.commit_output_assets().total_uploaded == 2
         executions.append(exe)
-    found = [{path.file_name: path.asset_rid for path in exe.uploaded_assets["lab/Image"]} for exe in executions]
+    found = [
+        {path.file_name: path.asset_rid for path in exe.uploaded_assets["lab/Image"]} for exe in executions
+    ]
     assert found[0]["same.png"] == found[1]["same.png"]
     assert found[0]["first.png"] != found[1]["second.png"]
     row = row_of("Image", found[0]["same.png"])
@@ -285,7 +303,9 @@ def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatc
     from deriva_ml.execution import upload
 
     with monkeypatch.context() as patch:
-        patch.setattr(upload, "_mark_uploaded", lambda *arguments: (_ for _ in ()).throw(OSError("the lights went out")))
+        patch.setattr(
+            upload, "_mark_uploaded", lambda *arguments: (_ for _ in ()).throw(OSError("the lights went out"))
+        )
         with pytest.raises(DerivaMLUploadError, match="the lights went out"):
             exe.commit_output_assets()
     path.write_bytes(b"after!")
@@ -353,7 +373,10 @@ def test_progress_is_told_for_files_and_tables(execute):
 def test_one_process_at_a_time(session, execute):
     with execute() as exe:
         pass
-    with locked(session, exe.execution_rid, "test"), pytest.raises(DerivaMLExecutionError, match=f"process {os.getpid()}"):
+    with (
+        locked(session, exe.execution_rid, "test"),
+        pytest.raises(DerivaMLExecutionError, match=f"process {os.getpid()}"),
+    ):
         exe.commit_output_assets()
     exe.commit_output_assets()
 

@@ -12,7 +12,9 @@ def grade(record_class):
 
 @pytest.fixture
 def values(rows_of):
-    return lambda exe, feature="Glaucoma_Grade": rows_of(f"Execution_Image_{feature}", Execution=exe.execution_rid)
+    return lambda exe, feature="Glaucoma_Grade": rows_of(
+        f"Execution_Image_{feature}", Execution=exe.execution_rid
+    )
 
 
 def test_records_reach_the_catalog_with_the_commit(session, execute, grade, values, image_rid):

@@ -5,6 +5,7 @@ from datetime import UTC
 
 import pytest
 
+from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLInvalidTerm,
@@ -12,7 +13,6 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
     InvalidTransitionError,
 )
-from deriva_ml.ermrest import rows
 from deriva_ml.execution.execution import Execution, create_execution, resume_execution
 from deriva_ml.execution.execution_snapshot import find_incomplete_executions, gc_executions, list_executions
 from deriva_ml.names import ExecutionStatus
@@ -52,14 +52,18 @@ def test_create_records_everything(session, config, row_of, rows_of):
 def test_the_callers_configuration_is_left_alone(session, config):
     before = config.model_dump_json()
     create_execution(session, config)
-    assert config.model_dump(exclude={"workflow"}) == ExecutionConfiguration.model_validate_json(before).model_dump(
-        exclude={"workflow"}
-    )
+    assert config.model_dump(exclude={"workflow"}) == ExecutionConfiguration.model_validate_json(
+        before
+    ).model_dump(exclude={"workflow"})
 
 
 def test_the_same_code_is_one_workflow(session):
-    first = create_execution(session, workflow=Workflow(name="One", workflow_type="Testing"), description="first")
-    again = create_execution(session, workflow=Workflow(name="Other", workflow_type="Testing"), description="second")
+    first = create_execution(
+        session, workflow=Workflow(name="One", workflow_type="Testing"), description="first"
+    )
+    again = create_execution(
+        session, workflow=Workflow(name="Other", workflow_type="Testing"), description="second"
+    )
     assert first.workflow_rid == again.workflow_rid
 
 
@@ -275,7 +279,9 @@ def test_states_are_reconciled(session, execute, row_of, local, remote, expected
     again = resume_execution(session, exe.execution_rid)
     assert again.status == expected
     assert row_of("Execution", exe.execution_rid)["Status"] == expected
-    assert again.error == ("elsewhere" if local != remote and expected == remote and remote != "Uploaded" else None)
+    assert again.error == (
+        "elsewhere" if local != remote and expected == remote and remote != "Uploaded" else None
+    )
 
 
 def test_what_the_catalog_missed_is_sent_first(session, execute, row_of):

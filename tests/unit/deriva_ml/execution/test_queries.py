@@ -20,7 +20,9 @@ def own(session):
     """A workflow that no other test uses."""
     import uuid
 
-    return workflows.add(session, Workflow(name="own", workflow_type="Analysis", url=f"https://x/{uuid.uuid4()}"))
+    return workflows.add(
+        session, Workflow(name="own", workflow_type="Analysis", url=f"https://x/{uuid.uuid4()}")
+    )
 
 
 def test_records_say_what_the_catalog_says(session, execute):
@@ -114,7 +116,9 @@ def test_listing_costs_the_same_for_many(execute, counted):
     for number in (1, 12):
         with execute() as exe:
             for place in range(number):
-                exe.asset_file_path("Image", f"list-{number}-{place}.png").write_bytes(b"%d %d" % (number, place))
+                exe.asset_file_path("Image", f"list-{number}-{place}.png").write_bytes(
+                    b"%d %d" % (number, place)
+                )
         exe.commit_output_assets()
         with counted() as seen:
             found = exe.list_assets("Output")

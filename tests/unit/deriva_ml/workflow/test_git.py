@@ -10,7 +10,14 @@ from deriva_ml.workflow.workflow import Workflow
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch):
-    for name in ("ALLOW_DIRTY", "STRICT", "DRY_RUN", "WORKFLOW_URL", "WORKFLOW_CHECKSUM", "DIRTY_CHECK_IGNORE"):
+    for name in (
+        "ALLOW_DIRTY",
+        "STRICT",
+        "DRY_RUN",
+        "WORKFLOW_URL",
+        "WORKFLOW_CHECKSUM",
+        "DIRTY_CHECK_IGNORE",
+    ):
         monkeypatch.delenv(f"DERIVA_ML_{name}", raising=False)
     monkeypatch.delenv("DERIVA_MCP_IN_DOCKER", raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -18,7 +25,9 @@ def _plain(monkeypatch):
 
 def run(folder, *arguments):
     identity = ["-c", "user.name=Tester", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -125,7 +134,13 @@ def test_a_repository_without_commits(tmp_path, caplog):
 
 def test_outputs_of_a_notebook_do_not_matter(tmp_path):
     def notebook(outputs, count):
-        cell = {"cell_type": "code", "source": ["1"], "outputs": outputs, "execution_count": count, "metadata": {}}
+        cell = {
+            "cell_type": "code",
+            "source": ["1"],
+            "outputs": outputs,
+            "execution_count": count,
+            "metadata": {},
+        }
         return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
     sums = []

@@ -45,7 +45,12 @@ def test_what_is_given_is_not_captured():
 
 def test_text_without_a_file_is_skipped():
     space = {}
-    exec(compile("from deriva_ml.workflow.source import find_source; found = find_source()", "<block>", "exec"), space)
+    exec(
+        compile(
+            "from deriva_ml.workflow.source import find_source; found = find_source()", "<block>", "exec"
+        ),
+        space,
+    )
     assert space["found"].path == Path(__file__).resolve()
 
 
@@ -85,8 +90,12 @@ def test_a_configuration_keeps_its_workflow():
 
 def test_a_workflow_is_registered_once(ml_session, unique):
     url = unique()
-    first = workflow.add(ml_session, Workflow(name="a", workflow_type=["Training", "Testing"], url=url, checksum="c" + url))
-    again = workflow.add(ml_session, Workflow(name="b", workflow_type="Analysis", url=unique(), checksum="c" + url))
+    first = workflow.add(
+        ml_session, Workflow(name="a", workflow_type=["Training", "Testing"], url=url, checksum="c" + url)
+    )
+    again = workflow.add(
+        ml_session, Workflow(name="b", workflow_type="Analysis", url=unique(), checksum="c" + url)
+    )
     assert first == again
     found = workflow.lookup(ml_session, first)
     assert (found.name, found.url, sorted(found.workflow_type)) == ("a", url, ["Testing", "Training"])

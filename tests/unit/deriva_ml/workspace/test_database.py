@@ -8,7 +8,10 @@ import pytest
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.workspace.database import Database
 
-STEPS = ["CREATE TABLE notes (text TEXT)", "ALTER TABLE notes ADD COLUMN place TEXT; CREATE INDEX by_place ON notes (place)"]
+STEPS = [
+    "CREATE TABLE notes (text TEXT)",
+    "ALTER TABLE notes ADD COLUMN place TEXT; CREATE INDEX by_place ON notes (place)",
+]
 
 
 def add(database, text):
@@ -57,7 +60,7 @@ def test_a_failing_block_leaves_nothing(tmp_path):
 
 def test_errors_are_ours(tmp_path):
     database = Database(tmp_path / "b.db", STEPS)
-    with pytest.raises(DerivaMLException, match="b.db"):
+    with pytest.raises(DerivaMLException, match=r"b\.db"):
         database.fetch("SELECT nothing FROM nowhere")
     (tmp_path / "file").write_text("")
     with pytest.raises(DerivaMLConfigurationError, match="working_dir="):

@@ -31,7 +31,9 @@ def add(workspace, rid="1-A", **fields):
 def test_names_are_made_safe(tmp_path):
     assert paths.safe_name("host:80/x y") == "host_80_x_y"
     assert paths.safe_name("..") == "_.."
-    assert paths.database_path(tmp_path, "h:1", "2") == tmp_path / "catalogs" / "h_1__2" / "working" / "main.db"
+    assert (
+        paths.database_path(tmp_path, "h:1", "2") == tmp_path / "catalogs" / "h_1__2" / "working" / "main.db"
+    )
     assert paths.staged_file(tmp_path, "1-A", "Image", "a.png") == (
         tmp_path / "deriva-ml" / "execution" / "1-A" / "assets" / "Image" / "a.png"
     )
@@ -54,7 +56,9 @@ def test_the_store_is_where_the_contract_says(workspace):
     add(workspace)
     file = workspace.root / "catalogs" / "data.example.org_8080__7" / "working" / "main.db"
     connection = sqlite3.connect(file)
-    assert connection.execute(f"SELECT rid, status FROM {EXECUTIONS_TABLE}").fetchall() == [("1-A", "Created")]
+    assert connection.execute(f"SELECT rid, status FROM {EXECUTIONS_TABLE}").fetchall() == [
+        ("1-A", "Created")
+    ]
     connection.close()
 
 
@@ -62,7 +66,9 @@ def test_update_knows_its_columns(workspace):
     add(workspace)
     assert workspace.executions.update("1-A", status=ExecutionStatus.Running, start_time=now())
     assert workspace.executions.get("1-A").start_time.tzinfo is not None
-    assert not workspace.executions.update("1-A", expected=ExecutionStatus.Created, status=ExecutionStatus.Aborted)
+    assert not workspace.executions.update(
+        "1-A", expected=ExecutionStatus.Created, status=ExecutionStatus.Aborted
+    )
     assert not workspace.executions.update("1-Z", error="x")
     with pytest.raises(KeyError):
         workspace.executions.update("1-A", colour="red")
@@ -77,7 +83,10 @@ def test_executions_are_found(workspace):
     found = workspace.executions.find
     assert [state.rid for state in found()] == ["1-A", "1-B"]
     assert [state.rid for state in found(status=ExecutionStatus.Failed)] == ["1-B"]
-    assert [state.rid for state in found(status=[ExecutionStatus.Failed, ExecutionStatus.Created])] == ["1-A", "1-B"]
+    assert [state.rid for state in found(status=[ExecutionStatus.Failed, ExecutionStatus.Created])] == [
+        "1-A",
+        "1-B",
+    ]
     assert [state.rid for state in found(workflow_rid="1-W")] == ["1-A"]
     assert found(since=now() + timedelta(hours=1)) == []
     assert len(found(since=now() - timedelta(hours=1))) == 2
@@ -97,7 +106,9 @@ def test_remove_takes_everything_along(workspace):
     add(workspace)
     workspace.manifest_of("1-A").add_asset("T/a", AssetEntry("T", "s"))
     workspace.executions.add_inputs("1-A", [InputAsset("/a", "1-X", "T", True, "[]", "{}")])
-    workspace.features.stage("1-A", feature_table="s.F", feature_name="f", target_table="T", records={"k": "{}"})
+    workspace.features.stage(
+        "1-A", feature_table="s.F", feature_name="f", target_table="T", records={"k": "{}"}
+    )
     assert workspace.executions.remove("1-A")
     assert not workspace.executions.remove("1-A")
     assert workspace.manifest_of("1-A").assets == {}
@@ -110,7 +121,9 @@ def test_remove_takes_everything_along(workspace):
 
 def test_the_manifest_and_its_mirror_agree(workspace):
     manifest = workspace.manifest_of("1-A")
-    manifest.add_asset("T/a.png", AssetEntry("T", "s", ["x"], {"Day": date(2026, 1, 15), "At": Path("/a")}, "d"))
+    manifest.add_asset(
+        "T/a.png", AssetEntry("T", "s", ["x"], {"Day": date(2026, 1, 15), "At": Path("/a")}, "d")
+    )
     mirror = workspace.root / "deriva-ml" / "execution" / "1-A" / "asset-manifest.json"
     assert json.loads(mirror.read_text()) == {
         "execution_rid": "1-A",

@@ -17,7 +17,12 @@ def make(catalog=None, schema=None, table=None, column=None, fkey=None, bindings
         {"name": name, "type": {"typename": type_}, "nullok": SYSTEM_NULLOK[name]}
         for name, type_ in SYSTEM_TYPES.items()
     ]
-    value = {"name": "v", "type": {"typename": "text"}, "acls": column or {}, "acl_bindings": column_bindings or {}}
+    value = {
+        "name": "v",
+        "type": {"typename": "text"},
+        "acls": column or {},
+        "acl_bindings": column_bindings or {},
+    }
     reference = {
         "foreign_key_columns": [{"column_name": "v"}],
         "referenced_columns": [{"column_name": "RID"}],
@@ -55,7 +60,9 @@ def test_any_role_of_the_caller_counts(role):
     assert Rights(make(catalog={"select": [role]}), ME).catalog("select") is True
 
 
-@pytest.mark.parametrize(("held", "right"), [(held, right) for right, lists in SUFFICING.items() for held in lists])
+@pytest.mark.parametrize(
+    ("held", "right"), [(held, right) for right, lists in SUFFICING.items() for held in lists]
+)
 def test_stronger_lists_suffice(held, right):
     assert Rights(make(catalog={held: ["me"]}), ME).catalog(right) is True
 
@@ -69,7 +76,9 @@ def test_unset_lists_inherit_and_empty_ones_do_not():
 
 
 def test_owners_of_a_parent_are_not_shut_out():
-    rights, table, column = decide(make(schema={"owner": ["team"]}, table={"select": []}, column={"select": []}))
+    rights, table, column = decide(
+        make(schema={"owner": ["team"]}, table={"select": []}, column={"select": []})
+    )
     assert rights.table(table, "select") is True
     assert rights.column(table, column, "select") is True
 
@@ -80,7 +89,9 @@ def test_a_schema_that_is_hidden_hides_its_tables():
 
 
 def test_the_anonymous_only_look():
-    rights, table, _ = decide(make(catalog={name: ["*"] for name in ("select", "insert", "owner")}), ANONYMOUS)
+    rights, table, _ = decide(
+        make(catalog={name: ["*"] for name in ("select", "insert", "owner")}), ANONYMOUS
+    )
     assert rights.table(table, "select") is True
     assert rights.table(table, "enumerate") is True
     assert rights.table(table, "insert") is False
@@ -91,7 +102,12 @@ def test_system_columns_are_the_services():
     rights, table, _ = decide(make(catalog={"owner": ["me"]}))
     columns = table.column_by_name
     assert [name for name in columns if rights.column(table, columns[name], "update")] == ["RCT", "v"]
-    assert [name for name in columns if rights.column(table, columns[name], "insert")] == ["RID", "RCT", "RCB", "v"]
+    assert [name for name in columns if rights.column(table, columns[name], "insert")] == [
+        "RID",
+        "RCT",
+        "RCB",
+        "v",
+    ]
 
 
 def test_bindings_leave_the_decision_to_the_row():
@@ -105,13 +121,17 @@ def test_bindings_leave_the_decision_to_the_row():
 
 @pytest.mark.parametrize("off", [False, {**GUARD, "scope_acl": ["somebody"]}])
 def test_bindings_of_a_table_can_be_switched_off_on_a_column(off):
-    model = make({"enumerate": ["me"]}, column={"update": []}, bindings={"g": GUARD}, column_bindings={"g": off})
+    model = make(
+        {"enumerate": ["me"]}, column={"update": []}, bindings={"g": GUARD}, column_bindings={"g": off}
+    )
     rights, table, column = decide(model)
     assert rights.column(table, column, "update") is False
 
 
 def test_bindings_out_of_scope_do_not_count():
-    rights, table, _ = decide(make({"enumerate": ["me"]}, bindings={"g": {**GUARD, "scope_acl": ["somebody"]}}))
+    rights, table, _ = decide(
+        make({"enumerate": ["me"]}, bindings={"g": {**GUARD, "scope_acl": ["somebody"]}})
+    )
     assert rights.table(table, "update") is False
 
 

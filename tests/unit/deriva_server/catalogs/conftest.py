@@ -31,7 +31,8 @@ def table_document():
             for column, type_ in SYSTEM_TYPES.items()
         ]
         given = [
-            column if isinstance(column, dict) else {"name": column, "type": {"typename": "text"}} for column in columns
+            column if isinstance(column, dict) else {"name": column, "type": {"typename": "text"}}
+            for column in columns
         ]
         keys = [{"unique_columns": key} for key in (["RID"], *keys)]
         return {"table_name": name, "column_definitions": system + given, "keys": keys, **more}

@@ -26,7 +26,12 @@ def rows(reading, schema, table, *columns):
     found = reading.model.schemas[schema].tables[table]
     source = reading.source(found)
     return [
-        tuple(row) for row in reading.connection.raw.execute(source.select().with_only_columns(*(source.c[found.column_by_name[name].storage] for name in columns)))
+        tuple(row)
+        for row in reading.connection.raw.execute(
+            source.select().with_only_columns(
+                *(source.c[found.column_by_name[name].storage] for name in columns)
+            )
+        )
     ]
 
 
@@ -42,7 +47,11 @@ def table(transaction, name="T"):
 
 def test_rids_are_shared_with_the_model_and_never_repeat(filled, client):
     with filled.read(client) as reading:
-        known = {reading.model.schemas["s"].rid, table(reading).rid, *(column.rid for column in table(reading).columns)}
+        known = {
+            reading.model.schemas["s"].rid,
+            table(reading).rid,
+            *(column.rid for column in table(reading).columns),
+        }
     assert min(map(decode_id, known)) >= FIRST_RID
     with filled.write(client) as writing:
         first = insert(writing, table(writing), x="a")
@@ -127,8 +136,9 @@ def test_snapshots_show_what_was(filled, client):
             assert reading.snaptime == reading.as_of == moment
         with filled.read(client, as_of=moment + 1) as reading:
             assert reading.as_of == moment
-    with pytest.raises(Conflict, match=f'revision "{encode_id(5)}".*is prior to any known revision'), filled.read(
-        client, as_of=5
+    with (
+        pytest.raises(Conflict, match=f'revision "{encode_id(5)}".*is prior to any known revision'),
+        filled.read(client, as_of=5),
     ):
         pass
 
@@ -141,7 +151,16 @@ def test_rows_touched_by_foreign_keys_are_new_versions(catalog, client, extend, 
     }
     extend(
         catalog,
-        {"schemas": {"s": {"tables": {"T": table_document("T"), "U": table_document("U", "t", foreign_keys=[reference])}}}},
+        {
+            "schemas": {
+                "s": {
+                    "tables": {
+                        "T": table_document("T"),
+                        "U": table_document("U", "t", foreign_keys=[reference]),
+                    }
+                }
+            }
+        },
     )
     with catalog.write(client) as writing:
         rid = insert(writing, table(writing))

@@ -18,7 +18,12 @@ def test_the_stored_model_is_the_model(catalog, client, extend, table_document):
                             "T",
                             {"name": "RowId", "type": {"typename": "int4"}, "default": 0, "nullok": False},
                             {"name": "rowid", "type": {"typename": "text"}, "annotations": {"x": [1]}},
-                            {"name": "ROWID", "type": {"typename": "jsonb"}, "default": False, "comment": "c"},
+                            {
+                                "name": "ROWID",
+                                "type": {"typename": "jsonb"},
+                                "default": False,
+                                "comment": "c",
+                            },
                             comment="a table",
                             acl_bindings={"g": {"types": ["update"], "projection": ["RCB"]}},
                         ),

@@ -43,7 +43,9 @@ def test_owner_must_include_the_creator(registry, client):
         assert reading.model.acls["select"] == []
 
 
-@pytest.mark.parametrize("document", [{"owner": [5]}, {"annotations": []}, {"id": ""}, {"id": []}, {"name": 5}])
+@pytest.mark.parametrize(
+    "document", [{"owner": [5]}, {"annotations": []}, {"id": ""}, {"id": []}, {"name": 5}]
+)
 def test_malformed_documents_leave_nothing(registry, client, document, tmp_path):
     with pytest.raises(BadRequest):
         registry.create_catalog(client, document)

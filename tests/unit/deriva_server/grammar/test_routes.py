@@ -57,7 +57,7 @@ FKEY = ForeignKeyRoute("S", "T", ("a", "b"), QName(("S2", "T2")), ("x", "y"))
     ],
 )
 def test_model_routes_end_with_or_without_a_slash(path, resource):
-    base = "/ermrest/catalog/7@2-4" if path else "/ermrest/catalog/7@2-4"
+    base = "/ermrest/catalog/7@2-4"
     target = f"{base}/{path}" if path else base
     assert parse_target(target).route == CatalogRoute("7", "2-4", resource)
     assert parse_target(target + "/").route == CatalogRoute("7", "2-4", resource)

@@ -10,7 +10,8 @@ from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES
 from deriva_server.names import encode_id
 
 SYSTEM = [
-    {"name": name, "type": {"typename": type_}, "nullok": SYSTEM_NULLOK[name]} for name, type_ in SYSTEM_TYPES.items()
+    {"name": name, "type": {"typename": type_}, "nullok": SYSTEM_NULLOK[name]}
+    for name, type_ in SYSTEM_TYPES.items()
 ]
 
 
@@ -26,7 +27,10 @@ def table_document():
         return {
             "table_name": name,
             "column_definitions": SYSTEM
-            + [column if isinstance(column, dict) else {"name": column, "type": {"typename": "text"}} for column in columns],
+            + [
+                column if isinstance(column, dict) else {"name": column, "type": {"typename": "text"}}
+                for column in columns
+            ],
             "keys": [{"unique_columns": key} for key in (["RID"], *keys)],
             "foreign_keys": list(foreign_keys),
             **more,
@@ -50,7 +54,9 @@ def reference():
 @pytest.fixture
 def build(new_rid):
     def make(body, model=None):
-        return Bulk(model or Model({}, {}, {"owner": ["me"]}), new_rid, lambda _model, element: element).add(body)
+        return Bulk(model or Model({}, {}, {"owner": ["me"]}), new_rid, lambda _model, element: element).add(
+            body
+        )
 
     return make
 

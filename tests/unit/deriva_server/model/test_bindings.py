@@ -24,7 +24,10 @@ def table(model, name):
         GUARD,
         FAR,
         {"types": ["select"], "projection": "RID"},
-        {"types": ["owner"], "projection": [{"or": [{"filter": "z"}, {"and": [{"filter": [None, "a"]}]}]}, "z"]},
+        {
+            "types": ["owner"],
+            "projection": [{"or": [{"filter": "z"}, {"and": [{"filter": [None, "a"]}]}]}, "z"],
+        },
         {"types": ["select"], "projection": ["z"], "scope_acl": ["x"], "comment": "why"},
     ],
 )

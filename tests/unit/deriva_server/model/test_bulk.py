@@ -26,7 +26,16 @@ def test_foreign_keys_as_members_of_their_own(build, model, reference):
 
 @pytest.mark.parametrize(
     "body",
-    [None, 5, {}, {"schemas": []}, ["x"], [{"nothing": 1}], {"schemas": {"a": {"schema_name": "b"}}}, [{"table_name": 3}]],
+    [
+        None,
+        5,
+        {},
+        {"schemas": []},
+        ["x"],
+        [{"nothing": 1}],
+        {"schemas": {"a": {"schema_name": "b"}}},
+        [{"table_name": 3}],
+    ],
 )
 def test_other_shapes_are_bad_requests(build, body):
     with pytest.raises(BadRequest):
@@ -70,11 +79,14 @@ def test_defaults_are_kept_as_given(build, table_document):
         "l": ("jsonb", []),
     }
     columns = [
-        {"name": name, "type": {"typename": type_}, "default": value} for name, (type_, value) in defaults.items()
+        {"name": name, "type": {"typename": type_}, "default": value}
+        for name, (type_, value) in defaults.items()
     ]
     model = build({"schemas": {"s": {"tables": {"T": table_document("T", columns)}}}})
     made = model.schemas["s"].tables["T"].column_by_name
-    assert {name: made[name].default for name in defaults} == {name: value for name, (_, value) in defaults.items()}
+    assert {name: made[name].default for name in defaults} == {
+        name: value for name, (_, value) in defaults.items()
+    }
 
 
 def test_defaults_must_suit_their_type(build, table_document):

@@ -9,7 +9,9 @@ def table(model, name, schema="s"):
 
 
 def test_unchanged_tables_are_shared(model):
-    new = changes.add_column(model, table(model, "B"), parse.column({"name": "n", "type": {"typename": "int4"}}, str))
+    new = changes.add_column(
+        model, table(model, "B"), parse.column({"name": "n", "type": {"typename": "int4"}}, str)
+    )
     assert table(new, "A") is table(model, "A")
     assert [column.name for column in table(new, "B").columns][-1] == "n"
     assert "n" not in table(model, "B").column_by_name
@@ -39,7 +41,9 @@ def test_move_table_keeps_keys_and_references(model, build):
 
 
 def test_rename_of_a_table_that_refers_to_itself(build, table_document, reference):
-    model = build([{"schema_name": "s"}, table_document("T", ["up"], [], [reference("up", "s", "T")], schema_name="s")])
+    model = build(
+        [{"schema_name": "s"}, table_document("T", ["up"], [], [reference("up", "s", "T")], schema_name="s")]
+    )
     new = changes.alter_table(model, table(model, "T"), "U", None, {})
     assert table(new, "U").foreign_keys[0].referenced_table == "U"
 
@@ -47,13 +51,19 @@ def test_rename_of_a_table_that_refers_to_itself(build, table_document, referenc
 def test_rename_column_is_followed_by_keys_and_references(model):
     a = table(model, "A")
     new = changes.alter_column(
-        model, a, a.column_by_name["RID"], parse.column({"name": "Q", "type": {"typename": "text"}}, lambda: a.columns[0].rid)
+        model,
+        a,
+        a.column_by_name["RID"],
+        parse.column({"name": "Q", "type": {"typename": "text"}}, lambda: a.columns[0].rid),
     )
     assert [key.columns for key in table(new, "A").keys] == [("Q",), ("x", "y")]
     assert table(new, "B").foreign_keys[0].referenced_columns == ("Q",)
     b = table(new, "B")
     renamed = changes.alter_column(
-        new, b, b.column_by_name["a"], parse.column({"name": "aa", "type": {"typename": "text"}}, lambda: b.column_by_name["a"].rid)
+        new,
+        b,
+        b.column_by_name["a"],
+        parse.column({"name": "aa", "type": {"typename": "text"}}, lambda: b.column_by_name["a"].rid),
     )
     assert table(renamed, "B").foreign_keys[0].columns == ("aa",)
 
@@ -78,7 +88,9 @@ def test_drop_column_takes_its_keys_and_references_along(model):
         lambda m: changes.drop_column(m, table(m, "A"), table(m, "A").column_by_name["RMT"]),
         lambda m: changes.drop_key(m, table(m, "A"), table(m, "A").keys[0]),
         lambda m: changes.add_key(m, table(m, "A"), {"unique_columns": ["y", "x"]}, str),
-        lambda m: changes.add_key(m, table(m, "A"), {"unique_columns": ["y"], "names": [["s", "B_z_key"]]}, str),
+        lambda m: changes.add_key(
+            m, table(m, "A"), {"unique_columns": ["y"], "names": [["s", "B_z_key"]]}, str
+        ),
     ],
 )
 def test_changes_that_do_not_fit_conflict(model, change):

@@ -58,7 +58,9 @@ def test_unusable_types_conflict(name):
         type_from_document({"typename": name})
 
 
-@pytest.mark.parametrize("document", [None, "text", [], {}, {"typename": 5}, {"is_array": True, "typename": "text[]"}])
+@pytest.mark.parametrize(
+    "document", [None, "text", [], {}, {"typename": 5}, {"is_array": True, "typename": "text[]"}]
+)
 def test_malformed_documents_are_bad_requests(document):
     with pytest.raises(BadRequest):
         type_from_document(document)

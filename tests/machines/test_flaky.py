@@ -1,0 +1,77 @@
+"""Requests that are lost, answered 503, or whose answers are lost: nothing is lost with them, nothing doubled."""
+
+import random
+import warnings
+from contextlib import contextmanager
+
+import pytest
+import requests
+from tests.machines.conftest import outcome, recover, renamed, run
+
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.session import Session
+
+
+@contextmanager
+def flaky(seed, share):
+    """Let some requests fail: before they are sent, after they were answered, or with status 503."""
+    chance, send = random.Random(seed), requests.Session.send
+
+    def sending(self, request, **options):
+        fate = chance.random()
+        if fate < share / 3:
+            raise requests.ConnectionError("lost on the way")
+        if fate < 2 * share / 3:
+            answer = requests.Response()
+            answer.status_code, answer.reason, answer.request, answer.url = 503, "Busy", request, request.url
+            answer._content = b"busy"
+            return answer
+        answer = send(self, request, **options)
+        if fate < share:
+            raise requests.ConnectionError("answer lost on the way")
+        return answer
+
+    requests.Session.send = sending
+    try:
+        yield
+    finally:
+        requests.Session.send = send
+
+
+def endured(lab, folder, label, seed, share):
+    session = Session.open(*lab, working_dir=folder / "work")
+    with flaky(seed, share):
+        attempts = 0
+        for function in [run, *[recover] * 60]:
+            attempts += 1
+            try:
+                function(session, label)
+                break
+            except DerivaMLException:
+                continue
+    recover(session, label)
+    return renamed(outcome(session, label), label), attempts
+
+
+@pytest.fixture(scope="module")
+def expected(lab, tmp_path_factory):
+    session = Session.open(*lab, working_dir=tmp_path_factory.mktemp("calm"))
+    run(session, "calm0000")
+    return renamed(outcome(session, "calm0000"), "calm0000")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_some_requests_fail(lab, expected, tmp_path, seed, monkeypatch):
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.001")
+    found, attempts = endured(lab, tmp_path, f"flaky{seed:03}", seed, 0.12)
+    assert found == expected
+    assert attempts > 1
+
+
+@pytest.mark.soak
+def test_many_requests_fail(lab, expected, tmp_path, monkeypatch):
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.001")
+    warnings.simplefilter("ignore")
+    for seed in range(100, 125):
+        found, _ = endured(lab, tmp_path / str(seed), f"flaky{seed:03}", seed, 0.2)
+        assert found == expected, seed

@@ -1,0 +1,35 @@
+from deriva_ml.dataset import dataset as datasets
+from deriva_ml.ermrest import rows
+from deriva_ml.execution.audit import audit_provenance
+from deriva_ml.schema.terms import UNKNOWN_EXECUTION
+
+
+def test_datasets_without_a_known_maker_are_found(session, execute, rows_of):
+    with execute() as exe:
+        good = exe.create_dataset(description="good")
+    exe.commit_output_assets()
+    [unknown] = rows_of("Execution", Description=UNKNOWN_EXECUTION)
+    degraded = datasets.create(session, execution_rid=unknown["RID"], description="degraded")
+    bad = datasets.create(session, description="bad")
+    report = audit_provenance(session)
+    assert bad.dataset_rid in {found.dataset_rid for found in report.violations}
+    assert degraded.dataset_rid in {found.dataset_rid for found in report.known_degraded}
+    assert good.dataset_rid not in report.summary()
+    assert not report.is_clean
+    assert f"Dataset {bad.dataset_rid} 0.1.0: no producer recorded" in report.summary()
+    rows.update(
+        session.connection,
+        session.table("Dataset"),
+        [{"RID": bad.dataset_rid, "Deleted": True}],
+        columns=["Deleted"],
+    )
+    assert bad.dataset_rid not in audit_provenance(session).summary()
+
+
+def test_a_run_that_makes_a_dataset_of_nothing_known_is_marked(execute, rows_of, caplog):
+    with execute() as exe:
+        exe.create_dataset(dataset_types="Complete")
+    assert rows_of("File_Execution", Execution=exe.execution_rid) == []
+    exe.commit_output_assets()
+    assert len(rows_of("File_Execution", Execution=exe.execution_rid)) == 1
+    assert "origin is marked as unknown" in caplog.text
