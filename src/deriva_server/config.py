@@ -26,8 +26,6 @@ class ServerConfig:
         Requests that `serve` answers at the same time.
     max_body_bytes : int
         Largest body accepted over HTTP; larger objects come in chunks.
-    query_seconds : float
-        How long one query may run.
     session_seconds : int
         Life of a session as told to clients.
 
@@ -39,16 +37,13 @@ class ServerConfig:
 
     threads: int = 8
     max_body_bytes: int = 128 << 20
-    query_seconds: float = 15.0
     session_seconds: int = 1800
 
     def __post_init__(self) -> None:
-        for name, kind in _kinds().items():
-            value: Any = getattr(self, name)
-            if kind is float and type(value) is int:
-                object.__setattr__(self, name, value := float(value))
-            if type(value) is not kind or value <= 0:
-                raise DeploymentError(f"Setting {name} must be a positive {kind.__name__}, not {value!r}.")
+        for name in _names():
+            value = getattr(self, name)
+            if type(value) is not int or value <= 0:
+                raise DeploymentError(f"Setting {name} must be a positive whole number, not {value!r}.")
 
     @classmethod
     def load(cls, folder: Path, environment: Mapping[str, str] | None = None) -> ServerConfig:
@@ -68,26 +63,22 @@ class ServerConfig:
         """
         values = _from_file(folder / FILE)
         environment = os.environ if environment is None else environment
-        kinds = _kinds()
-        for name, kind in kinds.items():
-            text = environment.get(PREFIX + name.upper())
+        for name in _names():
+            variable = PREFIX + name.upper()
+            text = environment.get(variable)
             if text is not None:
                 try:
-                    values[name] = kind(text)
+                    values[name] = int(text)
                 except ValueError:
-                    raise DeploymentError(
-                        f"{PREFIX}{name.upper()} must be a {kind.__name__}, not {text!r}."
-                    ) from None
-        if unknown := sorted(values.keys() - kinds.keys()):
-            raise DeploymentError(
-                f"{folder / FILE} has no setting {unknown[0]!r}; it knows {', '.join(kinds)}."
-            )
+                    raise DeploymentError(f"{variable} must be a whole number, not {text!r}.") from None
+        if unknown := sorted(values.keys() - set(_names())):
+            known = ", ".join(_names())
+            raise DeploymentError(f"{folder / FILE} has no setting {unknown[0]!r}; it knows {known}.")
         return cls(**values)
 
 
-def _kinds() -> dict[str, type[int] | type[float]]:
-    """Type of every setting."""
-    return {field.name: float if field.type == "float" else int for field in dataclasses.fields(ServerConfig)}
+def _names() -> list[str]:
+    return [field.name for field in dataclasses.fields(ServerConfig)]
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class _Tally:
         key = name_of(table)
         columns = list(table.columns)
         seen = self._seen.setdefault(key, set())
-        header = len(csv_line(columns, {column.name: column.name for column in columns}))
+        header = sum(len(column.name.encode()) + 1 for column in columns)
         empty = {
             "row_count": 0,
             "is_asset": key in self._assets,
@@ -81,7 +81,7 @@ class _Tally:
                 continue
             seen.add(row["RID"])
             entry["row_count"] += 1
-            entry["csv_bytes"] += len(csv_line(columns, row))
+            entry["csv_bytes"] += len(csv_line(columns, row).encode()) + 1
             if key in self._assets and is_stored(row["URL"]):
                 entry["asset_bytes"] += row["Length"] or 0
 

@@ -156,10 +156,10 @@ def test_network_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_settings(tmp_path: Path) -> None:
-    (tmp_path / "server.toml").write_text("threads = 2\nquery_seconds = 3\n")
+    (tmp_path / "server.toml").write_text("threads = 2\nsession_seconds = 3\n")
     found = ServerConfig.load(tmp_path, {"DERIVA_SERVER_THREADS": "5"})
-    assert (found.threads, found.query_seconds) == (5, 3.0)
-    with pytest.raises(DeploymentError, match="THREADS must be a int"):
+    assert (found.threads, found.session_seconds) == (5, 3)
+    with pytest.raises(DeploymentError, match="THREADS must be a whole number"):
         ServerConfig.load(tmp_path, {"DERIVA_SERVER_THREADS": "many"})
     for text, message in (
         ("colour = 1", "colour"),
