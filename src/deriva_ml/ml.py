@@ -18,7 +18,7 @@ from deriva_ml.asset import define as asset_tables
 from deriva_ml.connection import DerivaMLConfig, read_context
 from deriva_ml.dataset import dataset as datasets
 from deriva_ml.dataset import download as bags
-from deriva_ml.dataset import registry
+from deriva_ml.dataset import estimate, registry
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
 from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
@@ -418,6 +418,8 @@ class DerivaML:
     list_dataset_element_types = _forward(registry.list_element_types)
     add_dataset_element_type = _forward(registry.add_element_type)
     download_dataset_bag = _forward(bags.download)
+    estimate_bag_size = _forward(estimate.estimate_bag_size)
+    bag_info = _forward(estimate.bag_info)
 
     def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
         """Download a version of a dataset to the cache, so that later downloads find it there."""

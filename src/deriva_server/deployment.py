@@ -31,7 +31,8 @@ from deriva_server.mounts import network_file_system
 FORMAT = 1
 """Format number that this release writes."""
 
-OLDEST_SQLITE = (3, 38, 0)
+OLDEST_SQLITE = (3, 39, 0)
+"""Oldest SQLite with everything the service uses (full outer joins, RETURNING, dropped columns)."""
 
 DOCUMENT = "deployment.json"
 
@@ -97,7 +98,7 @@ class Deployment:
             return cls.open(place)
         if place.exists() and not place.is_dir():
             raise DeploymentError(f"{place} is a file. Choose a folder for the deployment.")
-        _check_sqlite()
+        check_sqlite()
         _check_mount(place)
         with _new_folders(place):
             _check_empty(place)
@@ -137,7 +138,7 @@ class Deployment:
                 f"The deployment in {place} has format {document['format']}, this release knows formats up to {FORMAT}. "
                 "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
             )
-        _check_sqlite()
+        check_sqlite()
         _check_mount(place)
         _check_writable(place)
         if document["format"] < FORMAT:
@@ -152,11 +153,18 @@ def _resolved(folder: str | Path) -> Path:
         raise DeploymentError(f"{str(folder)!r} cannot be the folder of a deployment: {error}.") from error
 
 
-def _check_sqlite() -> None:
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        oldest = ".".join(map(str, OLDEST_SQLITE))
+def check_sqlite(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> None:
+    """Refuse an SQLite library that is too old.
+
+    Raises
+    ------
+    DeploymentError
+        Naming both versions and the way out.
+    """
+    if version < OLDEST_SQLITE:
+        found, oldest = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
         raise DeploymentError(
-            f"This Python uses SQLite {sqlite3.sqlite_version}; {oldest} or newer is needed. "
+            f"This Python uses SQLite {found}; {oldest} or newer is needed. "
             "Use a newer Python, or install a newer SQLite library."
         )
 

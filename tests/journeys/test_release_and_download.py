@@ -265,6 +265,64 @@ def test_element_types_are_added_once(ml: DerivaML) -> None:
     assert {"Dataset", "File", "Image", "Subject"} <= set(known)
 
 
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], Any]], bool]]:
+    """Run something, interrupted instead of its n-th request; whether it was."""
+    plain = connect.Connection._request
+
+    def attempt(number: int, work: Callable[[], Any]) -> bool:
+        left = [number]
+
+        def broken(self: Any, *args: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return plain(self, *args, **options)
+
+        monkeypatch.setattr(connect.Connection, "_request", broken)
+        try:
+            work()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            monkeypatch.setattr(connect.Connection, "_request", plain)
+        return False
+
+    yield attempt
+
+
+def test_interrupted_creation_shows_nothing_half_made(
+    ml: DerivaML, interrupted: Callable[[int, Callable[[], Any]], bool]
+) -> None:
+    number = 0
+    while interrupted(number, lambda: Dataset.create_dataset(ml, dataset_types=["Complete"], description="half")):
+        number += 1
+        for dataset in ml.find_datasets():
+            if dataset.description == "half":
+                assert str(dataset.current_version) == "0.1.0"
+                assert dataset.dataset_types == ["Complete"]
+    assert number > 5
+
+
+def test_interrupted_changes_are_healed_by_the_same_calls(
+    make: Callable[..., Any], images: list[str], interrupted: Callable[[int, Callable[[], Any]], bool]
+) -> None:
+    number, again = 0, True
+    while again:
+        dataset = make()
+        again = interrupted(number, lambda dataset=dataset: dataset.add_dataset_members({"Image": images[:2]}))
+        if again:
+            dataset.add_dataset_members({"Image": images[:2]})
+        assert dataset.current_version.is_devrelease
+        if interrupted(number, lambda dataset=dataset: dataset.release(VersionPart.minor, "Healed")):
+            dataset.release(VersionPart.minor, "Healed")
+        assert str(dataset.current_version) == "0.2.0"
+        assert len(dataset.list_dataset_members(version="0.2.0")["Image"]) == 2
+        assert dataset.list_dataset_members(version="0.1.0")["Image"] == []
+        number += 1
+    assert number > 4
+
+
 # --- bags -------------------------------------------------------------------------------------------------------------
 
 

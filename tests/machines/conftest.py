@@ -102,6 +102,9 @@ def recover(session: Session, label: str) -> None:
     if exe.status is ExecutionStatus.Running:
         work(session, exe, label)
         exe.update_status(ExecutionStatus.Pending_Upload)
+    if exe.status is ExecutionStatus.Uploaded:
+        # It may have died between the registration of the late file and its writing.
+        more(exe, label)
     exe.commit_output_assets()
     more(exe, label)
     exe.commit_output_assets()

@@ -25,6 +25,9 @@ Values = set[tuple[Any, ...]]
 Sink = Callable[["Table", Iterable[Row]], None]
 """Takes rows; the same row may be given more than once."""
 
+_BATCH = 700
+"""Values in one question; about what fits into one URL, so that a reader need not merge many answers."""
+
 OUTSIDE = frozenset({"public", "www", "WWW"})
 """Schemas that no walk enters."""
 
@@ -267,11 +270,15 @@ class Walk:
         return self.reader.rows(table, where=where, columns=self.columns(table))
 
     def _select(self, name: TableName, columns: Columns, values: Values) -> Iterator[Row]:
-        where = {column: {value[place] for value in values} for place, column in enumerate(columns)}
-        rows = self._read(name, where)
-        if len(columns) == 1:
-            return rows
-        return (row for row in rows if tuple(row[column] for column in columns) in values)
+        """Rows where some columns have one of many combinations of values, a manageable number at a time."""
+        ordered = sorted(values, key=repr)
+        for start in range(0, len(ordered), _BATCH):
+            batch = ordered[start : start + _BATCH]
+            where = {column: {value[place] for value in batch} for place, column in enumerate(columns)}
+            wanted = set(batch)
+            for row in self._read(name, where):
+                if len(columns) == 1 or tuple(row[column] for column in columns) in wanted:
+                    yield row
 
     # --- the graph under the policy -----------------------------------------------------------------------------
 

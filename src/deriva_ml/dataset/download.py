@@ -206,6 +206,8 @@ def _make(session: Session, resolved: Resolved, folder: Path) -> None:
         info={"External-Identifier": f"{spec.rid}@{resolved.snapshot}", "Contact-Name": "deriva-ml"},
     )
     note_state(root, staging / STATE)
+    # Whatever is in the way is no bag, or this would not have been called.
+    shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     summary = {"version": str(spec.version), "snapshot": resolved.snapshot}

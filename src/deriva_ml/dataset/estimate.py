@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag import layout, seal
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
 
-NOT_CACHED, METADATA_ONLY, MATERIALIZED, HOLEY = (
-    "not_cached",
-    "cached_metadata_only",
-    "cached_materialized",
-    "cached_holey",
-)
+
+class CacheStatus(StrEnum):
+    """What of a bag is in the cache."""
+
+    not_cached = "not_cached"
+    cached_metadata_only = "cached_metadata_only"
+    cached_materialized = "cached_materialized"
+    cached_holey = "cached_holey"
+    cached_incomplete = "cached_holey"
 
 
 def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
@@ -120,18 +124,18 @@ def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
     folder = bag_dir(session, resolve(session, spec))
-    status = NOT_CACHED
+    status = CacheStatus.not_cached
     if seal.is_sealed(folder):
         missing, listed = seal.missing(folder), seal.read_fetch(folder)
-        status = HOLEY if missing else MATERIALIZED
+        status = CacheStatus.cached_holey if missing else CacheStatus.cached_materialized
         if missing and len(missing) == len(listed):
-            status = METADATA_ONLY
+            status = CacheStatus.cached_metadata_only
     entries = session.workspace.bags.find(MLTable.dataset.value, spec.rid)
     kept = [entry for entry in entries if (session.cache_dir / "bags" / entry.checksum / folder.name / layout.DATA).is_dir()]
     return {
         **estimate_bag_size(session, spec),
-        "status": status,
-        "cache_path": None if status == NOT_CACHED else str(folder),
+        "status": status.value,
+        "cache_path": None if status is CacheStatus.not_cached else str(folder),
         "versions_cached": sorted({str(entry.summary.get("version")) for entry in kept}),
     }
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.asset import Asset
 from deriva_ml.asset.files import AssetFilePath, as_metadata
+from deriva_ml.asset.filespec import FileSpec
 from deriva_ml.dataset import dataset as datasets_room
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.dataset.download import download
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.execution import commit, create, execution_record, features, inputs, nested
+from deriva_ml.execution import commit, create, execution_record, features, files, inputs, nested
 from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.outputs import OutputFile
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
@@ -268,6 +269,28 @@ class Execution(Run):
             description=description,
         )
         self._session.workspace.executions.update(self.execution_rid, has_output=True)
+        return made
+
+    def add_files(
+        self,
+        files_: Iterable[FileSpec],
+        dataset_types: str | Iterable[str] | None = None,
+        description: str = "",
+        chunk_size: int = 500,
+        *,
+        root_name: str | None = None,
+    ) -> Dataset:
+        """Register files where they are, as datasets that mirror their folders; see `deriva_ml.execution.files`."""
+        made = files.add_files(
+            self._session,
+            files_,
+            self.execution_rid,
+            dataset_types,
+            description,
+            chunk_size,
+            root_name=root_name,
+        )
+        self._session.workspace.executions.update(self.execution_rid, has_input=True)
         return made
 
     def table_path(self, table: str) -> Path:

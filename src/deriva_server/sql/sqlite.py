@@ -11,20 +11,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deriva_server.deployment import check_sqlite
 from deriva_server.errors import (
     BadRequest,
     Busy,
     Conflict,
-    DeploymentError,
     ServiceError,
     StorageFull,
     TimeLimit,
 )
 from deriva_server.model.elements import Type
 from deriva_server.sql.dialect import INTERNAL
-
-OLDEST = (3, 38, 0)
-"""Oldest SQLite with everything the service uses (RETURNING, dropped columns, JSON built in)."""
 
 BUSY_SECONDS = 60
 """How long a writer waits for other processes before it gives up."""
@@ -49,21 +46,6 @@ def register_function(name: str, arity: int, function: Callable[..., Any]) -> No
     _FUNCTIONS[name, arity] = function
 
 
-def check_version(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> None:
-    """Refuse an SQLite that is too old.
-
-    Raises
-    ------
-    DeploymentError
-        Naming both versions and the way out.
-    """
-    if version < OLDEST:
-        raise DeploymentError(
-            f"This Python comes with SQLite {'.'.join(map(str, version))}, but at least "
-            f"{'.'.join(map(str, OLDEST))} is needed. Use a newer Python build, or one from conda or uv."
-        )
-
-
 class SqliteDialect:
     """SQLite behind the `Dialect` protocol."""
 
@@ -71,7 +53,7 @@ class SqliteDialect:
 
     def engine(self, path: Path) -> sa.Engine:
         """An engine on the file `path`, without a pool."""
-        check_version()
+        check_sqlite()
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
             poolclass=sa.NullPool,

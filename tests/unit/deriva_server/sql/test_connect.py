@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from deriva_server import deployment
 from deriva_server.errors import Busy, Conflict, DeploymentError, TimeLimit
 from deriva_server.sql import connect, sqlite
 from deriva_server.sql.connect import Database
@@ -104,9 +105,9 @@ def test_statements_past_the_limit_are_interrupted(database):
 
 
 def test_old_sqlite_is_refused():
-    with pytest.raises(DeploymentError, match=r"3\.37\.2.*3\.38\.0"):
-        sqlite.check_version((3, 37, 2))
-    sqlite.check_version(sqlite3.sqlite_version_info)
+    with pytest.raises(DeploymentError, match=r"3\.37\.2.*3\.39\.0"):
+        deployment.check_sqlite((3, 37, 2))
+    deployment.check_sqlite(sqlite3.sqlite_version_info)
 
 
 def child(database, x):

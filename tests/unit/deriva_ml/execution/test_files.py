@@ -1,0 +1,62 @@
+import pytest
+
+from deriva_ml.asset.filespec import FileSpec
+from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm, DerivaMLTableTypeError
+from deriva_ml.execution.execution import create_execution
+from deriva_ml.execution.files import add_files, list_files
+from deriva_ml.specs import LocalFile
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "raw data"
+    for name in ("a/one.txt", "a/b/two.txt", "c/d/three.txt"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return root
+
+
+def test_folders_become_nested_datasets(session, execute, tree, rows_of):
+    with execute() as exe:
+        root = exe.add_files(
+            FileSpec.create_filespecs(tree, "raw"), dataset_types="Complete", description="d"
+        )
+    assert (root.description, root.is_source_root) == ("raw data", True)
+    assert set(root.dataset_types) == {"File", "Directory", "Complete"}
+    below = {child.source_directory: child for child in root.list_dataset_children(recurse=True)}
+    assert set(below) == {"a", "a/b", "c", "c/d"}
+    assert [row["Filename"] for row in below["a/b"].list_dataset_members()["File"]] == ["two.txt"]
+    assert "File" not in below["c"].list_dataset_members() or not below["c"].list_dataset_members()["File"]
+    assert [found.dataset_rid for found in exe.list_input_datasets()] == [root.dataset_rid]
+    mine = [
+        found for found in list_files(session, "File") if str(tree.name).replace(" ", "%20") in found["URL"]
+    ]
+    assert len(mine) == 3
+    assert all(found["File_Types"] == ["File"] for found in mine)
+    with execute() as again:
+        again.add_files(FileSpec.create_filespecs(tree, "raw"), root_name="named")
+    assert len([found for found in list_files(session) if tree.name.replace(" ", "%20") in found["URL"]]) == 3
+
+
+def test_bad_files_are_refused(session, execute, tree, image_rid):
+    with execute() as exe:
+        with pytest.raises(DerivaMLException, match="at least one"):
+            exe.add_files([])
+        with pytest.raises(DerivaMLInvalidTerm):
+            exe.add_files(FileSpec.create_filespecs(tree, "raw", ["Nonsense"]))
+        with pytest.raises(DerivaMLInvalidTerm):
+            exe.add_files(FileSpec.create_filespecs(tree, "raw"), dataset_types="Nonsense")
+    with pytest.raises(DerivaMLTableTypeError):
+        add_files(session, FileSpec.create_filespecs(tree, "raw"), image_rid)
+
+
+def test_declared_local_files_are_inputs(session, workflow, tree):
+    path = tree / "a" / "one.txt"
+    with create_execution(session, workflow=workflow, assets=[LocalFile(path=path)]) as exe:
+        [found] = exe.asset_paths["File"]
+        assert found.read_text() == "a/one.txt"
+    [asset] = exe.list_assets("Input")
+    assert (asset.filename, asset.md5 and asset.length) == ("one.txt", 9)
+    with create_execution(session, workflow=workflow, assets=[str(asset.asset_rid)]) as other:
+        assert other.asset_paths["File"][0].read_text() == "a/one.txt"
