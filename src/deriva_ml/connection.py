@@ -9,19 +9,20 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.logs import is_hydra_initialized
 from deriva_ml.names import ML_SCHEMA, ConnectionMode
+from deriva_ml.specs import Checked
 from deriva_ml.workspace.paths import safe_name
 
 _GIVEN_UP = frozenset({"check_auth", "zen_meta"})
 """Keys that older configurations carry and that mean nothing any more."""
 
 
-class DerivaMLConfig(BaseModel):
+class DerivaMLConfig(Checked):
     """Everything that `DerivaML` takes, see there for the meaning of each part.
 
     Examples

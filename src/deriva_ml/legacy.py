@@ -69,6 +69,12 @@ _FORMER: dict[str, tuple[str, Callable[[Any], Any]]] = {
 """Former name to present name and what it gives."""
 
 
+_GONE = {
+    "add_features": "values are written by a run: exe.add_features(records) in an execution",
+}
+"""Former name to what to do instead, where nothing can stand in for it."""
+
+
 def attribute(ml: Any, name: str) -> Any:
     """Value of an attribute that older code expects.
 
@@ -79,6 +85,8 @@ def attribute(ml: Any, name: str) -> Any:
     """
     if name in _PRESENT:
         return _PRESENT[name](ml)
+    if name in _GONE:
+        raise AttributeError(f"ml.{name} does not exist any more; {_GONE[name]}.")
     if name not in _FORMER:
         raise AttributeError(f"{type(ml).__name__!r} object has no attribute {name!r}")
     present, give = _FORMER[name]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from deriva_ml.errors import DerivaMLConfigurationError
+
 ROOT = "deriva_ml"
 
 
@@ -50,9 +52,19 @@ def configure_logging(
     -------
     logging.Logger
         The logger of this library.
+
+    Raises
+    ------
+    DerivaMLConfigurationError
+        If a level is none.
     """
-    for name in ("deriva", "bdbag"):
-        logging.getLogger(name).setLevel(deriva_level)
     logger = get_logger()
-    logger.setLevel(level)
+    try:
+        logger.setLevel(level)
+        for name in ("deriva", "bdbag"):
+            logging.getLogger(name).setLevel(deriva_level)
+    except (ValueError, TypeError):
+        raise DerivaMLConfigurationError(
+            f"Logging levels {level!r} and {deriva_level!r} must be names such as 'INFO', or numbers."
+        ) from None
     return logger

@@ -132,7 +132,7 @@ class DerivaML:
             cache_dir=cache_dir,
             credential=credential,
             domain_schemas={domain_schemas} if isinstance(domain_schemas, str) else domain_schemas,
-            mode=ConnectionMode(mode),
+            mode=mode,
             ml_schema=ml_schema,
             given_default_schema=default_schema,
             given_project_name=project_name,

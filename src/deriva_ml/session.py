@@ -316,7 +316,7 @@ class Session:
         cache_dir: Path | str | None = None,
         credential: dict[str, Any] | None = None,
         domain_schemas: Collection[str] | None = None,
-        mode: ConnectionMode = ConnectionMode.online,
+        mode: ConnectionMode | str = ConnectionMode.online,
         **options: Any,
     ) -> Self:
         """Connect to a catalog.
@@ -331,7 +331,7 @@ class Session:
             ``<working_dir>/cache`` if not given.
         credential : dict, optional
         domain_schemas : collection of str, optional
-        mode : ConnectionMode
+        mode : ConnectionMode or str
         options
             Further fields of the class.
 
@@ -340,17 +340,21 @@ class Session:
         DerivaMLConnectionError, DerivaMLCatalogNotFound
             If there is no such service, folder or catalog.
         DerivaMLConfigurationError
-            If the working directory cannot be written.
+            If the working directory cannot be written, or there is no such mode.
         """
-        mode = ConnectionMode(mode)
+        try:
+            wanted = ConnectionMode(mode)
+        except ValueError:
+            known = ", ".join(repr(member.value) for member in ConnectionMode)
+            raise DerivaMLConfigurationError(f"mode {mode!r} is unknown; there are: {known}.") from None
         connection = connect(hostname, catalog_id, credential=credential, check=False)
         place = Path(working_dir or paths.default_working_dir(connection.authority, connection.catalog_id))
         root = place.expanduser().absolute()
         cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
         workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
         schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS
-        session = cls(connection, workspace, root, cache, given_domain_schemas=schemas, mode=mode, **options)
-        if mode is ConnectionMode.online:
+        session = cls(connection, workspace, root, cache, given_domain_schemas=schemas, mode=wanted, **options)
+        if wanted is ConnectionMode.online:
             # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
             document = connection.schema_document()
             session._model = session._wrap(connection.model(document))

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationError,
     field_serializer,
     field_validator,
     model_validator,
@@ -26,7 +27,60 @@ def _plain(value: Any) -> Any:
     return dict(value.items()) if hasattr(value, "items") and not isinstance(value, dict) else value
 
 
-class DatasetSpec(BaseModel):
+class Checked(BaseModel):
+    """A model whose wrong values give one short error of this library, which names what is wrong.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        When an object is made of values that do not fit.
+
+    Examples
+    --------
+    >>> class Point(Checked):
+    ...     x: int
+    >>> Point(x="far")
+    Traceback (most recent call last):
+    deriva_ml.errors.DerivaMLValidationError: Point cannot be made: x (given 'far'): Input should be a valid integer, \
+unable to parse string as an integer.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _complaint(type(self), error) from None
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As in pydantic, with errors of this library."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise _complaint(cls, error) from None
+
+
+def _complaint(model: type[BaseModel], error: ValidationError) -> DerivaMLValidationError:
+    """What is wrong, without the parts of pydantic's message that say nothing to the caller."""
+    said = []
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        if not item["loc"] and isinstance(inner, DerivaMLValidationError):
+            return inner
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            fields = ", ".join(field.alias or name for name, field in model.model_fields.items())
+            said.append(f"there is no {place!r}" + (f"; it has {fields}" if len(item["loc"]) == 1 else ""))
+        elif item["type"] == "missing":
+            said.append(f"{place} is missing")
+        else:
+            given = repr(item["input"])
+            shown = given if len(given) <= 60 else f"{given[:57]}..."
+            said.append(f"{place} (given {shown}): {item['msg'].removeprefix('Value error, ').rstrip('.')}")
+    return DerivaMLValidationError(f"{model.__name__} cannot be made: {'; '.join(dict.fromkeys(said))}.")
+
+
+class DatasetSpec(Checked):
     """One dataset that a run reads.
 
     Parameters
@@ -55,7 +109,7 @@ class DatasetSpec(BaseModel):
     '1-ABC'
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     rid: RID
     version: DatasetVersion | None = None
@@ -98,7 +152,7 @@ class DatasetSpec(BaseModel):
         return cls(rid=rid, version=DatasetVersion(version) if at else None)
 
 
-class AssetSpec(BaseModel):
+class AssetSpec(Checked):
     """One asset that a run reads; with `cache` its bytes are kept by MD5 and shared by all runs on this machine."""
 
     model_config = ConfigDict(extra="forbid")
@@ -117,7 +171,7 @@ class AssetSpec(BaseModel):
         return value
 
 
-class LocalFile(BaseModel):
+class LocalFile(Checked):
     """A file on this disk that a run reads; it is registered by checksum, its bytes stay where they are."""
 
     model_config = ConfigDict(extra="forbid")
@@ -131,7 +185,7 @@ class LocalFile(BaseModel):
         return _plain(value)
 
 
-class WorkflowSpec(BaseModel):
+class WorkflowSpec(Checked):
     """The code that runs, as it will be (or is) recorded in the Workflow table.
 
     Parameters
@@ -186,7 +240,7 @@ def _asset_item(value: Any) -> Any:
     return value
 
 
-class ExecutionConfiguration(BaseModel):
+class ExecutionConfiguration(Checked):
     """Everything a run declares before it starts.
 
     Parameters
@@ -211,7 +265,7 @@ class ExecutionConfiguration(BaseModel):
     ['2-GHI']
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     datasets: list[DatasetSpec] = Field(default_factory=list)
     assets: list[Annotated[AssetSpec | LocalFile, Field(union_mode="left_to_right")]] = Field(default_factory=list)
@@ -240,6 +294,10 @@ class ExecutionConfiguration(BaseModel):
             If the file is missing or is no configuration.
         """
         try:
-            return ExecutionConfiguration.model_validate(json.loads(Path(path).read_text()))
+            stored = json.loads(Path(path).read_text())
+            if isinstance(stored, dict):
+                # Files of other releases hold fields that mean nothing here.
+                stored = {name: stored[name] for name in ExecutionConfiguration.model_fields if name in stored}
+            return ExecutionConfiguration.model_validate(stored)
         except (OSError, ValueError) as error:
             raise DerivaMLValidationError(f"{path} is not an execution configuration: {error}") from error

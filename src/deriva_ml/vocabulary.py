@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
@@ -154,8 +155,15 @@ def lookup_term(session: Session, table: TableName, term_name: str) -> Vocabular
     found = session.model.require_vocabulary(table)
     term = _find(session, found, str(term_name))
     if term is None:
-        raise DerivaMLInvalidTerm(found.name, str(term_name))
+        raise DerivaMLInvalidTerm(found.name, str(term_name), _unknown(session, found, str(term_name)))
     return _handle(session, found, term)
+
+
+def _unknown(session: Session, table: Table, name: str) -> str:
+    terms = _known(session, table)
+    near = get_close_matches(name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)])
+    hint = f" Similar terms: {', '.join(near)}." if near else ""
+    return f"{name!r} is not a term of vocabulary {table.name!r}; add it with ml.add_term({table.name!r}, …).{hint}"
 
 
 def require_terms(session: Session, table: TableName, names: Iterable[str]) -> list[str]:
@@ -197,6 +205,10 @@ def add_term(
     """
     found = session.model.require_vocabulary(table)
     session.require_writable("add a term")
+    if not isinstance(term_name, str) or not term_name.strip():
+        raise DerivaMLValidationError(f"{term_name!r} cannot be the name of a term of {found.name!r}; give some text.")
+    if not isinstance(description, str):
+        raise DerivaMLValidationError(f"Term {term_name!r} of {found.name!r} needs a description, as text.")
     known = _known(session, found).get(term_name)
     if known is None:
         row = {"Name": term_name, "Description": description, "Synonyms": list(synonyms or ())}

@@ -17,7 +17,8 @@
     ├── RangeNotSatisfiable                  416
     ├── NotSupported                         501
     ├── Busy                                 503  try again: the store is locked or unreachable
-    └── StorageFull (OSError)                507
+    ├── StorageFull (OSError)                507
+    └── StorageUnusable (OSError)            500  a database cannot be opened, read or written
     DeploymentError                               a folder that cannot be served (raised before any request)
 """
 
@@ -142,6 +143,13 @@ class StorageFull(ServiceError, OSError):
 
     status = 507
     sentence = "There is no room left on the storage."
+
+
+class StorageUnusable(ServiceError, OSError):
+    """A database of the service cannot be opened, read or written; waiting does not help."""
+
+    status = 500
+    sentence = "The storage of the service cannot be used."
 
 
 class DeploymentError(Exception):

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from deriva_ml.checksums import md5_of
 from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.specs import Checked
 
 FILE = "File"
 FileTypes = list[str] | Callable[[Path], Iterable[str]] | None
 
 
-class FileSpec(BaseModel):
+class FileSpec(Checked):
     """One file to register.
 
     Parameters

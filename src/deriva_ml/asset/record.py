@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from deriva_ml.model.fields import field_name, field_of
+from deriva_ml.specs import Checked
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, TableName
 
 
-class AssetRecord(BaseModel):
+class AssetRecord(Checked):
     """Values of the metadata columns of one asset; `asset_record_class` gives the class for an asset table.
 
     Attributes

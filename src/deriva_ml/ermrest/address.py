@@ -54,6 +54,10 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
     """
     if isinstance(hostname, os.PathLike):
         return _folder(os.fspath(hostname), Path(hostname))
+    if not isinstance(hostname, str):
+        raise DerivaMLConfigurationError(
+            f"{hostname!r} is no hostname; give a folder (./demo) or the name of a server as text."
+        )
     host = hostname.strip()
     if not host:
         raise DerivaMLConfigurationError(
@@ -61,7 +65,10 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
         )
     scheme = host.partition(":")[0].lower()
     if scheme in ("http", "https") and "//" in host:
-        parts = urlsplit(host)
+        try:
+            parts = urlsplit(host)
+        except ValueError as error:
+            raise DerivaMLConfigurationError(f"{host!r} is no address of a server: {error}.") from None
         if not parts.netloc or parts.path.strip("/"):
             raise DerivaMLConfigurationError(
                 f"{host!r} must be just {scheme}://HOST or {scheme}://HOST:PORT."
@@ -69,6 +76,10 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
         return Address(host, None, scheme, parts.netloc)
     if scheme == "file":
         return _folder(host, _path_of_file_url(host))
+    if "://" in host:
+        raise DerivaMLConfigurationError(
+            f"{host!r} cannot be reached by {scheme}; give https://HOST, http://HOST or file:FOLDER."
+        )
     separators = [os.sep] + ([os.altsep] if os.altsep else [])
     if host[0] in ".~" or any(mark in host for mark in separators):
         return _folder(host, Path(host))
@@ -80,7 +91,10 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
 
 
 def _folder(host: str, path: Path) -> Address:
-    return Address(host, path.expanduser().absolute())
+    try:
+        return Address(host, path.expanduser().absolute())
+    except RuntimeError as error:
+        raise DerivaMLConfigurationError(f"{host!r} is no folder: there is no such user's home.") from error
 
 
 def _path_of_file_url(url: str) -> Path:

@@ -126,6 +126,9 @@ class _Patient:
 class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
     """A live catalog."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._catalog_id} on {self._server}>"
+
     @property
     def deriva_server(self) -> Server:
         """The server that this catalog is on."""

@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 import requests
@@ -20,6 +21,8 @@ from deriva_ml.ermrest.failures import FOREIGN, translate
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLReadOnlyError,
@@ -203,8 +206,13 @@ class Connection:
 
     def _fail(self, error: Exception, verb: str, path: str, doing: str | None) -> NoReturn:
         short = path if len(path) < 200 else f"{path[:197]}..."
-        ours = translate(error, doing or f"{verb.upper()} {short} of {self.name}")
-        if isinstance(ours, DerivaMLNotFoundError) and path.strip("/") in ("", "schema", "acl", "annotation"):
+        opening = path.strip("/") in ("", "schema", "acl", "annotation")
+        ours = translate(error, doing or (f"Opening {self.name}" if opening else f"{verb.upper()} {short} of {self.name}"))
+        if isinstance(ours, DerivaMLConnectionError):
+            raise _with_folder(ours, self.site.address) from error
+        if self.is_snapshot and opening and isinstance(ours, (DerivaMLConflictError, DerivaMLValidationError)):
+            raise DerivaMLCatalogNotFound(f"There is no {self.name}: {ours}") from error
+        if isinstance(ours, DerivaMLNotFoundError) and opening:
             raise DerivaMLCatalogNotFound(
                 f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
             ) from error
@@ -247,7 +255,18 @@ class Connection:
         return self.site.url(path)
 
 
+def _with_folder(error: DerivaMLException, address: Address) -> DerivaMLException:
+    """Of a host that cannot be reached, say that a folder of that name would need a path separator."""
+    if address.folder is None and Path(address.host).is_dir():
+        return DerivaMLConnectionError(
+            f"{error} {address.host!r} is a folder here; to open that, say './{address.host}'."
+        )
+    return error
+
+
 def _split(catalog_id: str | int) -> tuple[str, str | None]:
+    if not isinstance(catalog_id, str | int) or isinstance(catalog_id, bool):
+        raise DerivaMLConfigurationError(f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G.")
     text = str(catalog_id).strip()
     bare, at, snapshot = text.partition("@")
     if not bare or "@" in snapshot or (at and not snapshot):
@@ -310,7 +329,7 @@ def create_catalog(
     try:
         made = site.server().create_ermrest_catalog(**properties)
     except FOREIGN as error:
-        raise translate(error, f"Creating a catalog on {hostname}") from error
+        raise _with_folder(translate(error, f"Creating a catalog on {hostname}"), site.address) from error
     return Connection(site, made.catalog_id)
 
 

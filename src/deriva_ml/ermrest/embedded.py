@@ -40,6 +40,8 @@ def open_server(folder: Path, create: bool = False) -> LocalServer:
         return LocalServer.open(folder, create=create)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
+    except ServiceError as error:
+        raise DerivaMLConnectionError(f"The deployment {folder} cannot be used: {error.detail or error}") from error
     except OSError as error:
         raise DerivaMLConnectionError(f"The deployment {folder} cannot be opened: {error}.") from error
 

@@ -74,9 +74,8 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
         return _of_status(response.status_code, detail_of(response), doing)
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
-    return DerivaMLConnectionError(
-        f"{doing} failed: {_shortest(error)}. Check the host name and the network."
-    )
+    reason = re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", _shortest(error)).rstrip(".")
+    return DerivaMLConnectionError(f"{doing} failed: {reason}. Check the host name and the network.")
 
 
 def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:

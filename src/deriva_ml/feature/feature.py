@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.define import shown_columns
-from deriva_ml.errors import DerivaMLException, DerivaMLFeatureNotFound, DerivaMLTableTypeError
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLFeatureNotFound,
+    DerivaMLTableTypeError,
+    DerivaMLValidationError,
+)
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
@@ -109,6 +114,8 @@ def create_feature(
     ------
     DerivaMLTableTypeError
         If one of `terms` is no vocabulary, or one of `assets` no asset table.
+    DerivaMLValidationError
+        If the name is empty, or `terms`, `assets` or `metadata` is no list.
     DerivaMLException
         If the feature exists.
     """
@@ -116,6 +123,11 @@ def create_feature(
     target = model.name_to_table(target_table)
     if any(found.name == feature_name for found in model.find_features(target)):
         raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
+    if not isinstance(feature_name, str) or not feature_name.strip():
+        raise DerivaMLValidationError(f"{feature_name!r} cannot be the name of a feature; give some text.")
+    for name, given in (("terms", terms), ("assets", assets), ("metadata", metadata)):
+        if isinstance(given, str):
+            raise DerivaMLValidationError(f"{name} must be a list, as in {name}=[{given!r}].")
     nullable = frozenset(optional or ())
     payload = [_reference(model, table, nullable, "asset") for table in assets or ()]
     payload += [_reference(model, table, nullable, "vocabulary") for table in terms or ()]

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.fields import field_name, field_of
 from deriva_ml.names import SYSTEM_COLUMNS
+from deriva_ml.specs import Checked
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, FeatureTable, Table
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 EXECUTION, FEATURE_NAME = "Execution", "Feature_Name"
 
 
-class FeatureRecord(BaseModel):
+class FeatureRecord(Checked):
     """One value of a feature for one row; `Feature.feature_record_class` gives the class for a given feature.
 
     Parameters

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.model import tags
 from deriva_ml.model.types import BuiltinTypes, type_document
 
@@ -40,6 +41,10 @@ def element_name(*parts: str) -> str:
 
 def document_of(definition: Any) -> Document:
     """ERMrest document of a definition; documents pass through."""
+    if not hasattr(definition, "to_dict") and not isinstance(definition, Mapping):
+        raise DerivaMLValidationError(
+            f"{definition!r} defines nothing; give a TableDefinition, ColumnDefinition or the like, or its document."
+        )
     made: Document = definition.to_dict() if hasattr(definition, "to_dict") else dict(definition)
     return made
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 if TYPE_CHECKING:
     from deriva_ml.model.protocols import Column
@@ -18,6 +18,31 @@ def _as_text(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 """Text; dates and times are accepted and written in ISO 8601."""
+
+
+
+
+def _iso_date(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a date in ISO 8601, as in 2026-01-15") from None
+    return value
+
+
+def _iso_time(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a time in ISO 8601, as in 2026-01-15T14:30:00") from None
+    return value
+
+
+_TIMES = {
+    "date": Annotated[Text, AfterValidator(_iso_date)],
+    "timestamp": Annotated[Text, AfterValidator(_iso_time)],
+    "timestamptz": Annotated[Text, AfterValidator(_iso_time)],
+}
 
 
 def python_type(typename: str) -> Any:
@@ -34,7 +59,7 @@ def python_type(typename: str) -> Any:
         return float
     if typename in ("json", "jsonb"):
         return Any
-    return bool if typename == "boolean" else Text
+    return bool if typename == "boolean" else _TIMES.get(typename, Text)
 
 
 def field_of(column: Column, kind: Any = None) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from deriva_ml.errors import (
@@ -142,6 +143,9 @@ class CatalogModel:
             raise AttributeError(name)
         return getattr(self.wrapped, name)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of schemas {', '.join(self.search_order())}>"
+
     @property
     def schemas(self) -> dict[str, Schema]:
         """Schemas by name."""
@@ -172,6 +176,8 @@ class CatalogModel:
         DerivaMLValidationError
             If a bare name is in several domain schemas and not in the default one.
         """
+        if not isinstance(table, str | tuple) and not hasattr(table, "schema"):
+            raise DerivaMLValidationError(f"{table!r} is no table; give its name, (schema, name) or a Table.")
         if not isinstance(table, str | tuple):
             return self._by_name(table.schema.name, table.name)
         if isinstance(table, tuple):
@@ -198,7 +204,9 @@ class CatalogModel:
 
     def _similar(self, name: str) -> str:
         names = {table.name for table in self.tables()}
-        near = sorted(known for known in names if known.lower() == name.lower() or known.startswith(name[:4]))
+        near = get_close_matches(name, names) or sorted(
+            known for known in names if name and known.lower().startswith(name.lower()[:4])
+        )
         return f" Similar names: {', '.join(near[:5])}." if near else ""
 
     def tables(self) -> Iterator[Table]:
@@ -277,7 +285,10 @@ class CatalogModel:
         """
         found = self.name_to_table(table)
         if not self.is_vocabulary(found):
-            raise DerivaMLTableTypeError("vocabulary", found.name)
+            known = ", ".join(sorted(table.name for table in self.find_vocabularies()))
+            raise DerivaMLTableTypeError(
+                "vocabulary", found.name, f"{found.name!r} is not a vocabulary; there are: {known}."
+            )
         return found
 
     def reference_to(self, table: TableName, name: str | None = None, nullok: bool = False) -> Reference:

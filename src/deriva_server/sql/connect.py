@@ -16,7 +16,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from deriva_server.errors import Busy
+from deriva_server.errors import Busy, StorageUnusable
 from deriva_server.sql.dialect import Dialect
 from deriva_server.sql.sqlite import BUSY_SECONDS, SqliteDialect
 
@@ -185,6 +185,8 @@ class Database:
             known = self.dialect.translate(error)
             if known is None:
                 raise
+            if isinstance(known, StorageUnusable):
+                raise StorageUnusable(f"{self.path}: {known.detail}") from error
             raise known from error
 
     def _before_fork(self) -> None:

@@ -18,6 +18,7 @@ from deriva_server.errors import (
     Conflict,
     ServiceError,
     StorageFull,
+    StorageUnusable,
     TimeLimit,
 )
 from deriva_server.model.elements import Type
@@ -94,6 +95,10 @@ class SqliteDialect:
             return TimeLimit()
         if "full" in text or "disk I/O error" in text:
             return StorageFull(text)
+        if "readonly" in text or "unable to open" in text:
+            return StorageUnusable(f"{text}. Check the owner and permissions of the file and its folder.")
+        if "not a database" in text or "image is malformed" in text:
+            return StorageUnusable(f"{text}. The file is damaged; restore it from a backup.")
         if isinstance(error.orig, sqlite3.IntegrityError):
             return Conflict(text)
         if isinstance(error.orig, (sqlite3.DataError, OverflowError)) or "too big" in text:

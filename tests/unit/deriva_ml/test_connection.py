@@ -8,10 +8,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from deriva_ml.connection import CONTEXT_NAME, DerivaMLConfig, read_context
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.names import ConnectionMode
 
 
@@ -55,7 +54,7 @@ def test_keys_of_older_configurations_are_dropped() -> None:
     assert (
         DerivaMLConfig.model_validate({"hostname": "h", "check_auth": True, "zen_meta": {}}).hostname == "h"
     )
-    with pytest.raises(ValidationError, match="hostnam"):
+    with pytest.raises(DerivaMLValidationError, match="hostnam"):
         DerivaMLConfig.model_validate({"hostname": "h", "hostnam": "h"})
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset.define import create_asset, create_asset_table
@@ -21,6 +20,7 @@ from deriva_ml.errors import (
     DerivaMLNotFoundError,
     DerivaMLRidsNotFound,
     DerivaMLTableTypeError,
+    DerivaMLValidationError,
 )
 from deriva_ml.model.define import ColumnDefinition, ForeignKeyDefinition
 from deriva_ml.model.graph import Table
@@ -94,7 +94,7 @@ def test_references_of_an_asset_table(ml_session: Session, images: Table, fresh:
         "Workflow_Type": "Workflow_Type",
     }.items() <= targets.items()
     record = asset_record_class(ml_session.model, table)
-    with pytest.raises(ValidationError, match="Picture"):
+    with pytest.raises(DerivaMLValidationError, match="Picture"):
         record(Workflow_Type="Training")
 
 
@@ -102,7 +102,7 @@ def test_the_record_class_of_an_asset_table(ml_session: Session, images: Table) 
     record = assets.asset_record_class(ml_session, "Picture")
     assert record.__name__ == "PictureAssetRecord"
     assert record(Width=3).model_dump() == {"Width": 3}
-    with pytest.raises(ValidationError):
+    with pytest.raises(DerivaMLValidationError):
         record(Height=3)
     with pytest.raises(DerivaMLTableTypeError):
         assets.asset_record_class(ml_session, "Workflow")

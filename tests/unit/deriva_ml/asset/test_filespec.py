@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from deriva_ml.asset.filespec import FileSpec
 from deriva_ml.errors import DerivaMLValidationError
@@ -47,7 +46,7 @@ def test_both_kinds_of_names_are_accepted(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_registered(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="not a file on this disk"):
+    with pytest.raises(DerivaMLValidationError, match="not a file on this disk"):
         FileSpec(URL="https://example.org/x", MD5="0", Length=1)
     with pytest.raises(DerivaMLValidationError, match="no file or folder"):
         list(FileSpec.create_filespecs(tmp_path / "nothing", ""))

@@ -6,9 +6,13 @@ import datetime
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from deriva_ml.errors import DerivaMLException, DerivaMLFeatureNotFound, DerivaMLTableNotFound
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLFeatureNotFound,
+    DerivaMLTableNotFound,
+    DerivaMLValidationError,
+)
 from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import FeatureRecord
 from deriva_ml.model.graph import CatalogModel
@@ -68,7 +72,7 @@ def test_the_record_class(model: CatalogModel) -> None:
 )
 def test_wrong_values_are_refused(model: CatalogModel, values: dict[str, object], complaint: str) -> None:
     record_class = lookup_feature(model, "Image", "Label").feature_record_class()
-    with pytest.raises(ValidationError, match=complaint):
+    with pytest.raises(DerivaMLValidationError, match=complaint):
         record_class(**values)
 
 
