@@ -353,7 +353,9 @@ class Session:
         cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
         workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
         schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS
-        session = cls(connection, workspace, root, cache, given_domain_schemas=schemas, mode=wanted, **options)
+        session = cls(
+            connection, workspace, root, cache, given_domain_schemas=schemas, mode=wanted, **options
+        )
         if wanted is ConnectionMode.online:
             # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
             document = connection.schema_document()

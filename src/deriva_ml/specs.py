@@ -268,7 +268,9 @@ class ExecutionConfiguration(Checked):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     datasets: list[DatasetSpec] = Field(default_factory=list)
-    assets: list[Annotated[AssetSpec | LocalFile, Field(union_mode="left_to_right")]] = Field(default_factory=list)
+    assets: list[Annotated[AssetSpec | LocalFile, Field(union_mode="left_to_right")]] = Field(
+        default_factory=list
+    )
     workflow: WorkflowSpec | None = None
     description: str = ""
     argv: list[str] = Field(default_factory=lambda: list(sys.argv))
@@ -297,7 +299,9 @@ class ExecutionConfiguration(Checked):
             stored = json.loads(Path(path).read_text())
             if isinstance(stored, dict):
                 # Files of other releases hold fields that mean nothing here.
-                stored = {name: stored[name] for name in ExecutionConfiguration.model_fields if name in stored}
+                stored = {
+                    name: stored[name] for name in ExecutionConfiguration.model_fields if name in stored
+                }
             return ExecutionConfiguration.model_validate(stored)
         except (OSError, ValueError) as error:
             raise DerivaMLValidationError(f"{path} is not an execution configuration: {error}") from error

@@ -161,7 +161,9 @@ def lookup_term(session: Session, table: TableName, term_name: str) -> Vocabular
 
 def _unknown(session: Session, table: Table, name: str) -> str:
     terms = _known(session, table)
-    near = get_close_matches(name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)])
+    near = get_close_matches(
+        name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)]
+    )
     hint = f" Similar terms: {', '.join(near)}." if near else ""
     return f"{name!r} is not a term of vocabulary {table.name!r}; add it with ml.add_term({table.name!r}, …).{hint}"
 
@@ -206,7 +208,9 @@ def add_term(
     found = session.model.require_vocabulary(table)
     session.require_writable("add a term")
     if not isinstance(term_name, str) or not term_name.strip():
-        raise DerivaMLValidationError(f"{term_name!r} cannot be the name of a term of {found.name!r}; give some text.")
+        raise DerivaMLValidationError(
+            f"{term_name!r} cannot be the name of a term of {found.name!r}; give some text."
+        )
     if not isinstance(description, str):
         raise DerivaMLValidationError(f"Term {term_name!r} of {found.name!r} needs a description, as text.")
     known = _known(session, found).get(term_name)

@@ -153,14 +153,15 @@ def _resolved(folder: str | Path) -> Path:
         raise DeploymentError(f"{str(folder)!r} cannot be the folder of a deployment: {error}.") from error
 
 
-def check_sqlite(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> None:
-    """Refuse an SQLite library that is too old.
+def check_sqlite(version: tuple[int, ...] | None = None) -> None:
+    """Refuse an SQLite library that is too old; `version` is the one in use unless given.
 
     Raises
     ------
     DeploymentError
         Naming both versions and the way out.
     """
+    version = version or sqlite3.sqlite_version_info
     if version < OLDEST_SQLITE:
         found, oldest = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
         raise DeploymentError(

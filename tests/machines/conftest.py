@@ -65,7 +65,8 @@ def work(session: Session, exe: Execution, label: str) -> None:
             "Image", f"{label}-{number}.png", description=f"image {number}", Note=f"n{number}"
         )
         path.write_text(f"{label} {number}")
-    exe.update_status(ExecutionStatus.Running, "half way")
+    if exe.status is ExecutionStatus.Running:
+        exe.update_status(ExecutionStatus.Running, "half way")
     kind = features.lookup_feature(session.model, "Target", "Label").feature_record_class()
     exe.add_features([kind(Target=rid, Grade="Mild") for rid in targets])
     mask = features.lookup_feature(session.model, "Target", "Mask").feature_record_class()
@@ -102,6 +103,8 @@ def recover(session: Session, label: str) -> None:
     if exe.status is ExecutionStatus.Running:
         work(session, exe, label)
         exe.update_status(ExecutionStatus.Pending_Upload)
+    if exe.status is ExecutionStatus.Failed:
+        work(session, exe, label)
     if exe.status is ExecutionStatus.Uploaded:
         # It may have died between the registration of the late file and its writing.
         more(exe, label)

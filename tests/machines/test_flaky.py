@@ -50,14 +50,19 @@ def endured(lab, folder, label, seed, share):
             except DerivaMLException:
                 continue
     recover(session, label)
-    return renamed(outcome(session, label), label), attempts
+    return _without_messages(renamed(outcome(session, label), label)), attempts
 
 
 @pytest.fixture(scope="module")
 def expected(lab, tmp_path_factory):
     session = Session.open(*lab, working_dir=tmp_path_factory.mktemp("calm"))
     run(session, "calm0000")
-    return renamed(outcome(session, "calm0000"), "calm0000")
+    return _without_messages(renamed(outcome(session, "calm0000"), "calm0000"))
+
+
+def _without_messages(found):
+    """A run that failed half way never said that it was half way."""
+    return {**found, "executions": [status for status, _ in found["executions"]]}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -83,13 +83,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, rest = _choose(words)
     if command is None:
         return _no_command(words)
+    try:
+        return _called(command, rest)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _called(command: Command, words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=f"deriva-ml {command.name}", description=command.help.capitalize() + "."
     )
     module = importlib.import_module(command.module)
     getattr(module, f"{command.function}_arguments")(parser)
-    arguments = parser.parse_args(rest)
-    return _run(getattr(module, command.function), arguments)
+    return _run(getattr(module, command.function), parser.parse_args(words))
 
 
 def _no_command(words: Sequence[str]) -> int:
@@ -125,9 +132,6 @@ def _run(function: object, arguments: argparse.Namespace) -> int:
     except DerivaMLException as error:
         print(f"deriva-ml: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of our output went away; that is no failure.
         sys.stderr.close()

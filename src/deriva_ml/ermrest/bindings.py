@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,12 +28,16 @@ from deriva.core.utils.core_utils import (
     TimeoutHTTPAdapter,
 )
 from requests.adapters import BaseAdapter
+from requests.utils import rewind_body
 from urllib3.util.retry import Retry
 
 from deriva_ml import settings
 
 _LONGEST_PAUSE = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+BROKEN_OFF = (requests.exceptions.ChunkedEncodingError, requests.ConnectionError)
+"""What requests raises when the connection is lost while an answer is read."""
 
 
 def session_config(transport: BaseAdapter | None = None) -> dict[str, Any]:
@@ -53,7 +58,35 @@ def credential_of(host: str) -> dict[str, Any] | None:
     return found
 
 
-def _adapter(config: dict[str, Any]) -> BaseAdapter:
+def pause(attempt: int) -> None:
+    """Wait before repetition number `attempt`, counted from 0."""
+    time.sleep(min(settings.retry_backoff() * 2**attempt, _LONGEST_PAUSE))
+
+
+class _PatientAdapter(TimeoutHTTPAdapter):  # type: ignore[misc]
+    """Also repeats what may be repeated when the connection is lost in the middle of the answer."""
+
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, stream: bool = False, **options: Any
+    ) -> requests.Response:
+        """Send a request; unless it is streamed, the answer has been read."""
+        for attempt in range(settings.retry_attempts() + 1):
+            answer: requests.Response = super().send(request, stream=stream, **options)
+            if stream or request.method not in _REPEATABLE:
+                break
+            try:
+                _ = answer.content
+                break
+            except BROKEN_OFF:
+                if attempt == settings.retry_attempts():
+                    raise
+            pause(attempt)
+            if request._body_position is not None:  # type: ignore[attr-defined]
+                rewind_body(request)
+        return answer
+
+
+def _adapter(config: dict[str, Any], host: str | None) -> BaseAdapter:
     if config.get("transport") is not None:
         transport: BaseAdapter = config["transport"]
         return transport
@@ -66,7 +99,11 @@ def _adapter(config: dict[str, Any]) -> BaseAdapter:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
-    adapter: BaseAdapter = TimeoutHTTPAdapter(timeout=config["timeout"], max_retries=retry, pool_maxsize=32)
+    timeout = tuple(config["timeout"])
+    if host in _LOOPBACK:
+        # Nothing slows the way to this machine; what does not answer speaks another protocol.
+        timeout = (min(timeout[0], _LONGEST_PAUSE), timeout[1])
+    adapter: BaseAdapter = _PatientAdapter(timeout=timeout, max_retries=retry, pool_maxsize=32)
     return adapter
 
 
@@ -98,10 +135,11 @@ class _Patient:
 
     def _configured(self, session: requests.Session) -> requests.Session:
         config = self.session_config
-        adapter = _adapter(config)
+        host = urlsplit(self._base_server_uri).hostname
+        adapter = _adapter(config, host)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        if config.get("transport") is not None or urlsplit(self._base_server_uri).hostname in _LOOPBACK:
+        if config.get("transport") is not None or host in _LOOPBACK:
             # Proxies and stored passwords of the environment are meant for the network.
             session.trust_env = False
         return session

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +15,16 @@ from requests.adapters import BaseAdapter
 
 from deriva_ml import settings
 from deriva_ml.ermrest.address import Address, read_address
-from deriva_ml.ermrest.bindings import Catalog, Server, Snapshot, Store, credential_of, session_config
+from deriva_ml.ermrest.bindings import (
+    BROKEN_OFF,
+    Catalog,
+    Server,
+    Snapshot,
+    Store,
+    credential_of,
+    pause,
+    session_config,
+)
 from deriva_ml.ermrest.failures import FOREIGN, translate
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
@@ -68,6 +76,11 @@ class Site:
     def is_embedded(self) -> bool:
         """Whether the server runs in this process."""
         return self.transport is not None
+
+    @property
+    def is_https_to_this_machine(self) -> bool:
+        """Whether the server is taken for one with certificates, on the machine of this process."""
+        return self.scheme == "https" and not self.is_embedded and is_loopback(self.url("/"))
 
     def server(self) -> Server:
         """deriva-py's binding of the service."""
@@ -170,10 +183,19 @@ class Connection:
         return self._request("get", path, doing, headers=headers or {})
 
     def post(
-        self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
+        self,
+        path: str,
+        *,
+        json: Any = None,
+        doing: str | None = None,
+        repeatable: bool = False,
+        **options: Any,
     ) -> requests.Response:
-        """POST a JSON body to a path below the catalog's URL; errors as for `get`."""
-        return self._request("post", path, doing, json=json, **options)
+        """POST a JSON body to a path below the catalog's URL; errors as for `get`.
+
+        `repeatable` says that sending it twice does no harm, so that it is sent again when the connection was lost.
+        """
+        return self._request("post", path, doing, repeatable, json=json, **options)
 
     def put(
         self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
@@ -185,12 +207,13 @@ class Connection:
         """DELETE a path below the catalog's URL; errors as for `get`."""
         return self._request("delete", path, doing)
 
-    def _request(self, verb: str, path: str, doing: str | None, **options: Any) -> requests.Response:
+    def _request(
+        self, verb: str, path: str, doing: str | None, repeatable: bool = False, **options: Any
+    ) -> requests.Response:
         if verb != "get" and self.is_snapshot:
             raise DerivaMLReadOnlyError(
                 f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed."
             )
-        pause = settings.retry_backoff()
         for attempt in range(settings.retry_attempts() + 1):
             try:
                 answer: requests.Response = getattr(self.catalog, verb)(path, **options)
@@ -198,23 +221,34 @@ class Connection:
             except FOREIGN as error:
                 # 503 says that nothing was done; the session repeats it for other methods by itself.
                 busy = getattr(getattr(error, "response", None), "status_code", 0) == 503
-                if busy and (verb == "post" or self.is_embedded) and attempt < settings.retry_attempts():
-                    time.sleep(min(pause * 2**attempt, 2.0))
-                    continue
-                self._fail(error, verb, path, doing)
+                again = busy and (verb == "post" or self.is_embedded)
+                again = again or (repeatable and isinstance(error, BROKEN_OFF))
+                if not again or attempt == settings.retry_attempts():
+                    self._fail(error, verb, path, doing)
+            pause(attempt)
         raise AssertionError("unreachable")
 
     def _fail(self, error: Exception, verb: str, path: str, doing: str | None) -> NoReturn:
         short = path if len(path) < 200 else f"{path[:197]}..."
         opening = path.strip("/") in ("", "schema", "acl", "annotation")
-        ours = translate(error, doing or (f"Opening {self.name}" if opening else f"{verb.upper()} {short} of {self.name}"))
+        ours = translate(
+            error, doing or (f"Opening {self.name}" if opening else f"{verb.upper()} {short} of {self.name}")
+        )
         if isinstance(ours, DerivaMLConnectionError):
             raise _with_folder(ours, self.site.address) from error
-        if self.is_snapshot and opening and isinstance(ours, (DerivaMLConflictError, DerivaMLValidationError)):
+        if (
+            self.is_snapshot
+            and opening
+            and isinstance(ours, (DerivaMLConflictError, DerivaMLValidationError))
+        ):
             raise DerivaMLCatalogNotFound(f"There is no {self.name}: {ours}") from error
         if isinstance(ours, DerivaMLNotFoundError) and opening:
             raise DerivaMLCatalogNotFound(
                 f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
+            ) from error
+        if isinstance(ours, DerivaMLConnectionError) and self.site.is_https_to_this_machine:
+            raise DerivaMLConnectionError(
+                f"{ours} `deriva-ml serve` speaks plain http: its hostname is http://{self.authority}."
             ) from error
         raise ours from error
 
@@ -266,7 +300,9 @@ def _with_folder(error: DerivaMLException, address: Address) -> DerivaMLExceptio
 
 def _split(catalog_id: str | int) -> tuple[str, str | None]:
     if not isinstance(catalog_id, str | int) or isinstance(catalog_id, bool):
-        raise DerivaMLConfigurationError(f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G.")
+        raise DerivaMLConfigurationError(
+            f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G."
+        )
     text = str(catalog_id).strip()
     bare, at, snapshot = text.partition("@")
     if not bare or "@" in snapshot or (at and not snapshot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from http.client import responses as reasons
 from pathlib import Path
@@ -20,6 +21,9 @@ from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.http.message import FilePart, Request
+
+_PIECE = 1 << 20
+_IN_MEMORY = 16 << 20
 
 
 def open_server(folder: Path, create: bool = False) -> LocalServer:
@@ -41,7 +45,9 @@ def open_server(folder: Path, create: bool = False) -> LocalServer:
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     except ServiceError as error:
-        raise DerivaMLConnectionError(f"The deployment {folder} cannot be used: {error.detail or error}") from error
+        raise DerivaMLConnectionError(
+            f"The deployment {folder} cannot be used: {error.detail or error}"
+        ) from error
     except OSError as error:
         raise DerivaMLConnectionError(f"The deployment {folder} cannot be opened: {error}.") from error
 
@@ -77,9 +83,13 @@ class LocalTransport(BaseAdapter):
         """Answer a request."""
         body, length, local_file = _body_of(request)
         headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
-        answer = self.server().handle(
-            Request(request.method or "GET", _target(request), headers, body, length, local_file=local_file)
-        )
+        try:
+            answer = self.server().handle(
+                Request(request.method or "GET", _target(request), headers, body, length, local_file=local_file)
+            )
+        finally:
+            if isinstance(body, tempfile.SpooledTemporaryFile):
+                body.close()
         response = requests.Response()
         response.status_code = answer.status
         response.reason = reasons.get(answer.status, "")
@@ -130,12 +140,21 @@ def _body_of(request: requests.PreparedRequest) -> tuple[BinaryIO, int | None, P
     declared = request.headers.get("Content-Length")
     if declared is None:
         # requests sends what it cannot measure (and empty files) in chunks; a server sees their sum.
-        data = body.read() if hasattr(body, "read") else b"".join(body)
-        return io.BytesIO(data), len(data), None
+        return (*_spooled(iter(lambda: body.read(_PIECE), b"") if hasattr(body, "read") else body), None)
     length = int(declared)
     if hasattr(body, "read"):
         return body, length, _whole_file(body, length)
-    return io.BytesIO(b"".join(body)), length, None
+    return _spooled(body)[0], length, None
+
+
+def _spooled(pieces: Iterable[bytes]) -> tuple[BinaryIO, int]:
+    """Pieces as one stream, on disk when they are many, and their length."""
+    spool: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the caller
+    for piece in pieces:
+        spool.write(piece)
+    length = spool.tell()
+    spool.seek(0)
+    return spool, length
 
 
 def _whole_file(body: Any, length: int) -> Path | None:

@@ -18,6 +18,7 @@ import requests
 
 from deriva_ml import settings
 from deriva_ml.checksums import md5_and_sha256
+from deriva_ml.ermrest.bindings import BROKEN_OFF, pause
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
 from deriva_ml.errors import (
@@ -295,7 +296,7 @@ def fetch(
     length : int, optional
         Expected number of bytes.
     progress : callable, optional
-        Called with numbers of bytes that arrived.
+        Called with numbers of bytes that arrived; a negative one takes back what was lost with a connection.
 
     Raises
     ------
@@ -366,24 +367,38 @@ def _open(connection: Connection, url: str) -> requests.Response:
 
 
 def _receive(connection: Connection, url: str, partial: Path, progress: Progress | None) -> str:
-    with contextlib.closing(_open(connection, url)) as answer:
-        part = getattr(answer.raw, "part", None)
-        if part is not None and part.start == 0 and part.length == part.path.stat().st_size:
-            clone(part.path, partial)
-            found, _, size = md5_and_sha256(partial)
+    """Fetch into `partial`, from the beginning again when the connection is lost on the way; returns the MD5."""
+    for attempt in range(settings.retry_attempts() + 1):
+        with contextlib.closing(_open(connection, url)) as answer:
+            try:
+                return _store(answer, url, partial, progress)
+            except BROKEN_OFF:
+                if attempt == settings.retry_attempts():
+                    raise
+        if progress is not None:
+            progress(-partial.stat().st_size)
+        pause(attempt)
+    raise AssertionError("unreachable")
+
+
+def _store(answer: requests.Response, url: str, partial: Path, progress: Progress | None) -> str:
+    part = getattr(answer.raw, "part", None)
+    if part is not None and part.start == 0 and part.length == part.path.stat().st_size:
+        clone(part.path, partial)
+        found, _, size = md5_and_sha256(partial)
+        if progress is not None:
+            progress(size)
+        return found
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with partial.open("wb") as file:
+        for piece in answer.iter_content(_PIECE):
+            file.write(piece)
+            md5.update(piece)
+            sha256.update(piece)
             if progress is not None:
-                progress(size)
-            return found
-        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        with partial.open("wb") as file:
-            for piece in answer.iter_content(_PIECE):
-                file.write(piece)
-                md5.update(piece)
-                sha256.update(piece)
-                if progress is not None:
-                    progress(len(piece))
-        _check_digests(answer, url, md5.digest(), sha256.digest())
-        return md5.hexdigest()
+                progress(len(piece))
+    _check_digests(answer, url, md5.digest(), sha256.digest())
+    return md5.hexdigest()
 
 
 def _check_digests(answer: requests.Response, url: str, md5: bytes, sha256: bytes) -> None:

@@ -255,7 +255,7 @@ def commit_many(
         try:
             lifecycle.resume(session, rid)
             report = commit(session, rid, clean_folder=clean_folder)
-        except DerivaMLException as error:
+        except (DerivaMLException, OSError) as error:
             total.total_failed += 1
             total.errors.append(f"execution {rid}: {error}")
             continue

@@ -92,7 +92,7 @@ def update_status(
     target = ExecutionStatus(target)
     state = required_state(session, execution_rid)
     if target != state.status:
-        extra = _times_of(target)
+        extra = _times_of(session, state, target)
         transition(
             session, execution_rid, target, message=message, error=error or _reason(target, message), **extra
         )
@@ -112,8 +112,12 @@ def _reason(target: ExecutionStatus, message: str | None) -> str | None:
     return message if target in _WITH_ERROR else None
 
 
-def _times_of(target: ExecutionStatus) -> dict[str, Any]:
-    return {"start_time": now()} if target is ExecutionStatus.Running else {}
+def _times_of(session: Session, state: ExecutionState, target: ExecutionStatus) -> dict[str, Any]:
+    if target is ExecutionStatus.Running:
+        return {"start_time": now(), **this_process()}
+    if state.status is ExecutionStatus.Running and target is not ExecutionStatus.Pending_Upload:
+        return _stopped_clock(session, state.rid)
+    return {}
 
 
 def start(session: Session, execution_rid: str) -> None:

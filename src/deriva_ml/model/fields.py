@@ -20,8 +20,6 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """Text; dates and times are accepted and written in ISO 8601."""
 
 
-
-
 def _iso_date(value: str) -> str:
     try:
         date.fromisoformat(value)

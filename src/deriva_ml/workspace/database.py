@@ -54,13 +54,15 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: durable on leaving the block, undone when the block raises."""
         with self._opened() as connection, self._translated():
-            connection.execute("BEGIN IMMEDIATE")
+            # An interruption may arrive right after BEGIN, and COMMIT may fail: neither may leave a transaction open.
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""

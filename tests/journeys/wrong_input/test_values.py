@@ -1,0 +1,384 @@
+"""Whatever value a user gets wrong gives one error of our own, which names the thing and the way out, and leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deriva_ml import ExecutionConfiguration
+from deriva_ml.dataset.aux_classes import DatasetSpec
+from deriva_ml.errors import (
+    DerivaMLCycleError,
+    DerivaMLDatasetNotFound,
+    DerivaMLException,
+    DerivaMLFeatureNotFound,
+    DerivaMLInvalidTerm,
+    DerivaMLNotFoundError,
+    DerivaMLRidsNotFound,
+    DerivaMLSchemaError,
+    DerivaMLTableNotFound,
+    DerivaMLTableTypeError,
+    DerivaMLValidationError,
+    InvalidTransitionError,
+)
+from deriva_ml.model.define import ColumnDefinition, TableDefinition
+
+# What is in the catalog ----------------------------------------------------------------------------------------------
+
+Case = tuple[Callable[[Any], Any], type[Exception], list[str]]
+
+TABLES: dict[str, Case] = {
+    "unknown-table": (
+        lambda lab: lab.ml.get_table_as_dict("Documnt"),
+        DerivaMLTableNotFound,
+        ["'Documnt'", "Document"],
+    ),
+    "asset-of-unknown-table": (lambda lab: lab.output("Nope"), DerivaMLTableNotFound, ["'Nope'"]),
+    "asset-of-plain-table": (
+        lambda lab: lab.output("Subject"),
+        DerivaMLTableTypeError,
+        ["'Subject'", "list_asset_tables"],
+    ),
+    "asset-of-vocabulary": (lambda lab: lab.output("Mood"), DerivaMLTableTypeError, ["'Mood'"]),
+    "asset-of-nothing": (lambda lab: lab.output(None), DerivaMLValidationError, ["None is no table"]),
+    "assets-of-plain-table": (
+        lambda lab: list(lab.ml.list_assets("Subject")),
+        DerivaMLTableTypeError,
+        ["'Subject'"],
+    ),
+    "term-typo": (
+        lambda lab: lab.ml.lookup_term("Mood", "Hapy"),
+        DerivaMLInvalidTerm,
+        ["'Hapy'", "Happy", "add_term"],
+    ),
+    "term-of-plain-table": (
+        lambda lab: lab.ml.add_term("Subject", "x", "y"),
+        DerivaMLTableTypeError,
+        ["'Subject'", "Mood"],
+    ),
+    "term-of-unknown-table": (lambda lab: lab.ml.lookup_term("Nope", "x"), DerivaMLTableNotFound, ["'Nope'"]),
+    "term-without-name": (
+        lambda lab: lab.ml.add_term("Mood", "", "y"),
+        DerivaMLValidationError,
+        ["''", "'Mood'"],
+    ),
+    "term-of-none": (lambda lab: lab.ml.add_term("Mood", None, "y"), DerivaMLValidationError, ["None"]),
+    "term-without-text": (
+        lambda lab: lab.ml.add_term("Mood", "Calm", None),
+        DerivaMLValidationError,
+        ["'Calm'"],
+    ),
+    "vocabulary-twice": (
+        lambda lab: lab.ml.create_vocabulary("Mood", "y"),
+        DerivaMLException,
+        ["'Mood'", "already"],
+    ),
+    "asset-table-twice": (
+        lambda lab: lab.ml.create_asset("Document"),
+        DerivaMLException,
+        ["'Document'", "already exists"],
+    ),
+    "asset-table-of-unknown": (
+        lambda lab: lab.ml.create_asset("Page", referenced_tables=["Nope"]),
+        DerivaMLTableNotFound,
+        ["'Nope'"],
+    ),
+    "asset-table-elsewhere": (
+        lambda lab: lab.ml.create_asset("Page", schema="no"),
+        DerivaMLSchemaError,
+        ["'no'"],
+    ),
+    "table-of-text": (
+        lambda lab: lab.ml.create_table("Page"),
+        DerivaMLValidationError,
+        ["'Page'", "TableDefinition"],
+    ),
+    "table-of-unknown-type": (
+        lambda lab: lab.ml.create_table(TableDefinition("Page", [ColumnDefinition("N", "texxt")])),
+        DerivaMLException,
+        ["texxt"],
+    ),
+    "element-type": (lambda lab: lab.ml.add_dataset_element_type("Nope"), DerivaMLTableNotFound, ["'Nope'"]),
+    "feature-typo": (
+        lambda lab: lab.ml.lookup_feature("Document", "Labl"),
+        DerivaMLFeatureNotFound,
+        ["Labl", "Label, Score"],
+    ),
+    "feature-values": (
+        lambda lab: list(lab.ml.feature_values("Document", "Labl")),
+        DerivaMLFeatureNotFound,
+        ["Labl"],
+    ),
+    "feature-of-no-vocabulary": (
+        lambda lab: lab.ml.create_feature("Document", "Kind", terms=["Subject"]),
+        DerivaMLTableTypeError,
+        ["'Subject'", "vocabulary"],
+    ),
+    "feature-of-unknown": (
+        lambda lab: lab.ml.create_feature("Document", "Kind", terms=["Nope"]),
+        DerivaMLTableNotFound,
+        ["'Nope'"],
+    ),
+    "feature-of-no-asset": (
+        lambda lab: lab.ml.create_feature("Document", "Kind", assets=["Mood"]),
+        DerivaMLTableTypeError,
+        ["'Mood'", "asset"],
+    ),
+    "feature-terms-as-text": (
+        lambda lab: lab.ml.create_feature("Document", "Kind", terms="Mood"),
+        DerivaMLValidationError,
+        ["terms=['Mood']"],
+    ),
+    "feature-without-name": (
+        lambda lab: lab.ml.create_feature("Document", "", terms=["Mood"]),
+        DerivaMLValidationError,
+        ["''"],
+    ),
+    "feature-twice": (
+        lambda lab: lab.ml.create_feature("Document", "Label", terms=["Mood"]),
+        DerivaMLException,
+        ["already exists"],
+    ),
+    "workflow-type": (
+        lambda lab: lab.ml.create_workflow("X", "Analyzis"),
+        DerivaMLInvalidTerm,
+        ["'Analyzis'", "Analysis"],
+    ),
+}
+
+RIDS: dict[str, Case] = {
+    "unknown": (lambda lab: lab.ml.resolve_rid("9-ZZZ"), DerivaMLRidsNotFound, ["'9-ZZZ'"]),
+    "malformed": (lambda lab: lab.ml.resolve_rid("a/b"), DerivaMLException, ["'a/b'"]),
+    "execution": (
+        lambda lab: lab.ml.lookup_execution("9-ZZZ"),
+        DerivaMLNotFoundError,
+        ["'9-ZZZ'", "find_executions"],
+    ),
+    "resume": (
+        lambda lab: lab.ml.resume_execution("9-ZZZ"),
+        DerivaMLException,
+        ["'9-ZZZ'", "list_executions"],
+    ),
+    "workflow": (
+        lambda lab: lab.ml.lookup_workflow("9-ZZZ"),
+        DerivaMLNotFoundError,
+        ["'9-ZZZ'", "find_workflows"],
+    ),
+    "asset": (lambda lab: lab.ml.lookup_asset("9-ZZZ"), DerivaMLRidsNotFound, ["'9-ZZZ'"]),
+    "asset-kind": (
+        lambda lab: lab.ml.lookup_asset(lab.workflow_rid),
+        DerivaMLTableTypeError,
+        ["'Workflow'", "not an asset"],
+    ),
+    "dataset": (lambda lab: lab.ml.lookup_dataset("9-ZZZ"), DerivaMLDatasetNotFound, ["'9-ZZZ'"]),
+    "dataset-kind": (
+        lambda lab: lab.ml.lookup_dataset(lab.workflow_rid),
+        DerivaMLTableTypeError,
+        ["Workflow"],
+    ),
+    "lineage": (lambda lab: lab.ml.lookup_lineage("9-ZZZ"), DerivaMLRidsNotFound, ["'9-ZZZ'"]),
+    "lineage-of-text": (lambda lab: lab.ml.lookup_lineage("my csv"), DerivaMLException, ["'my csv'"]),
+    "input": (lambda lab: lab.exe.download_asset("9-ZZZ", "dl"), DerivaMLRidsNotFound, ["'9-ZZZ'"]),
+    "input-kind": (
+        lambda lab: lab.exe.download_asset(lab.workflow_rid, "dl"),
+        DerivaMLTableTypeError,
+        ["'Workflow'"],
+    ),
+    "bag": (
+        lambda lab: lab.exe.download_dataset_bag(DatasetSpec(rid="9-ZZZ")),
+        DerivaMLDatasetNotFound,
+        ["'9-ZZZ'"],
+    ),
+    "bag-kind": (
+        lambda lab: lab.exe.download_dataset_bag(DatasetSpec(rid=lab.workflow_rid)),
+        DerivaMLTableTypeError,
+        ["Workflow", "not a dataset"],
+    ),
+    "bag-version": (
+        lambda lab: lab.ml.download_dataset_bag(DatasetSpec(rid=lab.dataset.dataset_rid, version="9.9.9")),
+        DerivaMLException,
+        ["no version 9.9.9", "0.1.0"],
+    ),
+    "members-version": (
+        lambda lab: lab.dataset.list_dataset_members(version="9.9.9"),
+        DerivaMLException,
+        ["no version 9.9.9"],
+    ),
+    "members": (lambda lab: lab.dataset.add_dataset_members(["9-ZZZ"]), DerivaMLRidsNotFound, ["9-ZZZ"]),
+    "members-kind": (
+        lambda lab: lab.dataset.add_dataset_members([lab.workflow_rid]),
+        DerivaMLTableTypeError,
+        ["'Workflow'", "add_dataset_element_type"],
+    ),
+    "members-text": (
+        lambda lab: lab.dataset.add_dataset_members("9-ZZZ"),
+        DerivaMLValidationError,
+        ["list of RIDs"],
+    ),
+    "members-itself": (
+        lambda lab: lab.dataset.add_dataset_members([lab.dataset.dataset_rid]),
+        DerivaMLCycleError,
+        ["cycle"],
+    ),
+    "dataset-type": (
+        lambda lab: lab.exe.create_dataset(description="x", dataset_types=["Trainng"]),
+        DerivaMLInvalidTerm,
+        ["'Trainng'", "Training"],
+    ),
+    "spec-rid": (lambda lab: DatasetSpec(rid="not a rid"), DerivaMLValidationError, ["rid", "'not a rid'"]),
+    "spec-version": (
+        lambda lab: DatasetSpec(rid="1-ABC", version="one"),
+        DerivaMLValidationError,
+        ["version", "'one'"],
+    ),
+    "spec-field": (
+        lambda lab: DatasetSpec(rid="1-ABC", vers="1.0.0"),
+        DerivaMLValidationError,
+        ["'vers'", "version"],
+    ),
+}
+
+RUNS: dict[str, Case] = {
+    "no-workflow": (
+        lambda lab: lab.ml.create_execution(ExecutionConfiguration(description="x")),
+        DerivaMLException,
+        ["create_workflow", "workflow="],
+    ),
+    "workflow-text": (
+        lambda lab: ExecutionConfiguration(workflow="W"),
+        DerivaMLValidationError,
+        ["workflow", "'W'"],
+    ),
+    "config-field": (
+        lambda lab: ExecutionConfiguration(dataset=["1-A"]),
+        DerivaMLValidationError,
+        ["'dataset'", "datasets"],
+    ),
+    "config-asset": (
+        lambda lab: ExecutionConfiguration(assets=[3]),
+        DerivaMLValidationError,
+        ["assets", "3"],
+    ),
+    "dataset": (lambda lab: lab.configure(datasets=["9-ZZZ"]), DerivaMLDatasetNotFound, ["'9-ZZZ'"]),
+    "dataset-kind": (
+        lambda lab: lab.configure(datasets=[lab.workflow_rid]),
+        DerivaMLTableTypeError,
+        ["Workflow"],
+    ),
+    "asset": (lambda lab: lab.configure(assets=["9-ZZZ"]), DerivaMLRidsNotFound, ["9-ZZZ"]),
+    "asset-kind": (
+        lambda lab: lab.configure(assets=[lab.workflow_rid]),
+        DerivaMLTableTypeError,
+        ["'Workflow'"],
+    ),
+    "dataset-version": (
+        lambda lab: lab.configure(datasets=[DatasetSpec(rid=lab.dataset.dataset_rid, version="9.9.9")]),
+        DerivaMLException,
+        ["no version 9.9.9"],
+    ),
+    "status": (
+        lambda lab: lab.exe.update_status("Uploaded", "x"),
+        InvalidTransitionError,
+        ["Running", "Uploaded"],
+    ),
+    "missing-file": (
+        lambda lab: lab.output(name="nofile.txt", copy_file=True),
+        DerivaMLValidationError,
+        ["nofile.txt", "does not exist"],
+    ),
+    "folder": (lambda lab: lab.output(name=lab.files), DerivaMLValidationError, ["is a folder"]),
+    "no-name": (lambda lab: lab.output(name=""), DerivaMLValidationError, []),
+    "same-name": (
+        lambda lab: lab.output(name=lab.files / "other" / "real.txt"),
+        DerivaMLValidationError,
+        ["Document/real.txt", "rename_file="],
+    ),
+    "asset-type": (
+        lambda lab: lab.output(asset_types=["Documnt"]),
+        DerivaMLInvalidTerm,
+        ["'Documnt'", "'Asset_Type'", "Document"],
+    ),
+    "column": (
+        lambda lab: lab.output(metadata={"Dya": "2026-01-15"}),
+        DerivaMLValidationError,
+        ["'Dya'", "Day, Pages"],
+    ),
+    "keyword": (lambda lab: lab.output(Dya="2026-01-15"), DerivaMLValidationError, ["'Dya'"]),
+    "system-column": (lambda lab: lab.output(metadata={"RID": "1-A"}), DerivaMLValidationError, ["'RID'"]),
+    "date": (
+        lambda lab: lab.output(metadata={"Day": "yesterday"}),
+        DerivaMLValidationError,
+        ["Day", "2026-01-15"],
+    ),
+    "number": (
+        lambda lab: lab.output(metadata={"Pages": "many"}),
+        DerivaMLValidationError,
+        ["Pages", "'many'"],
+    ),
+    "no-features": (lambda lab: lab.exe.add_features([]), ValueError, ["at least one"]),
+    "mixed-features": (
+        lambda lab: lab.exe.add_features(
+            [lab.label(Document="1-A", Mood="Sad"), lab.score(Document="1-A", Value=1)]
+        ),
+        DerivaMLValidationError,
+        ["Document:Label", "Document:Score"],
+    ),
+    "no-record": (
+        lambda lab: lab.exe.add_features([{"Document": "1-A"}]),
+        DerivaMLValidationError,
+        ["feature_record_class"],
+    ),
+    "feature-term": (
+        lambda lab: lab.exe.add_features([lab.label(Document="1-A", Mood="Hapy")]),
+        DerivaMLInvalidTerm,
+        ["'Hapy'", "Happy"],
+    ),
+    "feature-row": (
+        lambda lab: lab.exe.add_features([lab.label(Document=lab.workflow_rid, Mood="Sad")]),
+        DerivaMLValidationError,
+        ["Document", "Nothing was staged"],
+    ),
+    "record-field": (
+        lambda lab: lab.label(Documnt="1-A", Mood="Sad"),
+        DerivaMLValidationError,
+        ["'Documnt'", "Document"],
+    ),
+    "record-value": (
+        lambda lab: lab.score(Document="1-A", Value="high"),
+        DerivaMLValidationError,
+        ["Value", "'high'"],
+    ),
+    "record-none": (
+        lambda lab: lab.label(Document="1-A", Mood=None),
+        DerivaMLValidationError,
+        ["Mood", "None"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in TABLES.items()])
+@pytest.mark.usefixtures("nothing_changes")
+def test_wrong_tables_terms_and_features(lab: Any, says: Any, case: Case) -> None:
+    _refused(lab, says, case)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in RIDS.items()])
+@pytest.mark.usefixtures("nothing_changes")
+def test_wrong_rids_and_versions(lab: Any, says: Any, case: Case) -> None:
+    _refused(lab, says, case)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in RUNS.items()])
+@pytest.mark.usefixtures("nothing_changes")
+def test_wrong_input_of_a_run(lab: Any, says: Any, case: Case) -> None:
+    _refused(lab, says, case)
+
+
+def _refused(lab: Any, says: Any, case: Case) -> None:
+    call, error, words = case
+    with pytest.raises(error) as caught:
+        call(lab)
+    if issubclass(error, DerivaMLException):
+        says(caught.value, *words)
