@@ -20,13 +20,15 @@ from deriva_ml.model.define import ForeignKeyDefinition as ForeignKeyDefinition
 from deriva_ml.model.define import KeyDefinition as KeyDefinition
 from deriva_ml.model.define import TableDefinition as TableDefinition
 from deriva_ml.model.types import BuiltinTypes as BuiltinTypes
+from deriva_ml.names import RID as RID
 from deriva_ml.names import ConnectionMode as ConnectionMode
 from deriva_ml.names import ExecAssetType as ExecAssetType
 from deriva_ml.names import ExecMetadataType as ExecMetadataType
 from deriva_ml.names import MLAsset as MLAsset
 from deriva_ml.names import MLVocab as MLVocab
-from deriva_ml.names import RID as RID
 from deriva_ml.names import UploadState as UploadState
+from deriva_ml.records import CachedAsset as CachedAsset
+from deriva_ml.records import CachedBag as CachedBag
 from deriva_ml.records import DatasetReference as DatasetReference
 from deriva_ml.records import FeatureReference as FeatureReference
 from deriva_ml.records import FileUploadState as FileUploadState
@@ -38,5 +40,3 @@ from deriva_ml.specs import DatasetSpec as DatasetSpec
 from deriva_ml.specs import ExecutionConfiguration as ExecutionConfiguration
 from deriva_ml.version import __version__ as __version__
 from deriva_ml.workflow.workflow import Workflow as Workflow
-from deriva_ml.records import CachedAsset as CachedAsset
-from deriva_ml.records import CachedBag as CachedBag

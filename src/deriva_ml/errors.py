@@ -144,7 +144,9 @@ class DerivaMLInvalidTerm(DerivaMLNotFoundError):
     """
 
     def __init__(self, vocabulary: str, term: str, msg: str | None = None) -> None:
-        super().__init__(msg or f"{term!r} is not a term of vocabulary {vocabulary!r}; add it with ml.add_term().")
+        super().__init__(
+            msg or f"{term!r} is not a term of vocabulary {vocabulary!r}; add it with ml.add_term()."
+        )
         self.vocabulary = vocabulary
         self.term = term
 
@@ -203,7 +205,9 @@ class DerivaMLMaterializeLimitExceeded(DerivaMLValidationError):
     """
 
     def __init__(self, actual_count: int, limit: int) -> None:
-        super().__init__(f"{actual_count} rows exceed the limit of {limit}; raise materialize_limit or narrow the query.")
+        super().__init__(
+            f"{actual_count} rows exceed the limit of {limit}; raise materialize_limit or narrow the query."
+        )
         self.actual_count = actual_count
         self.limit = limit
 
@@ -270,7 +274,9 @@ class DerivaMLDirtyWorkflowError(DerivaMLWorkflowError):
         self.path = path
         self.dirty_paths = list(dirty_paths or ())
         shown = ", ".join(self.dirty_paths[:3]) + (", …" if len(self.dirty_paths) > 3 else "")
-        super().__init__(f"{path} has uncommitted changes{': ' + shown if shown else ''}. Commit them before running.")
+        super().__init__(
+            f"{path} has uncommitted changes{': ' + shown if shown else ''}. Commit them before running."
+        )
 
 
 class DerivaMLUploadError(DerivaMLExecutionError):
@@ -309,7 +315,9 @@ class DerivaMLDenormalizeDownstreamLeaf(DerivaMLDenormalizeError):
     """`row_per` lies upstream of another requested table."""
 
     def __init__(self, row_per: str, downstream_tables: Sequence[str]) -> None:
-        super().__init__(f"{row_per!r} has several rows of {', '.join(downstream_tables)} each; use one of them as row_per.")
+        super().__init__(
+            f"{row_per!r} has several rows of {', '.join(downstream_tables)} each; use one of them as row_per."
+        )
         self.row_per = row_per
         self.downstream_tables = list(downstream_tables)
 
@@ -318,7 +326,11 @@ class DerivaMLDenormalizeAmbiguousPath(DerivaMLDenormalizeError):
     """Several foreign-key paths join two tables."""
 
     def __init__(
-        self, from_table: str, to_table: str, paths: Sequence[Sequence[str]], suggested_intermediates: Sequence[str] = ()
+        self,
+        from_table: str,
+        to_table: str,
+        paths: Sequence[Sequence[str]],
+        suggested_intermediates: Sequence[str] = (),
     ) -> None:
         super().__init__(
             f"{len(paths)} paths join {from_table!r} and {to_table!r}; name a table on the wanted one in via=."

@@ -88,4 +88,8 @@ def stored_time(number: int) -> str:
 
 def is_identifier(name: object) -> bool:
     """Whether `name` may name a schema, table, column or constraint."""
-    return isinstance(name, str) and 0 < len(name.encode("utf-8", "surrogatepass")) <= NAME_BYTES and "\0" not in name
+    return (
+        isinstance(name, str)
+        and 0 < len(name.encode("utf-8", "surrogatepass")) <= NAME_BYTES
+        and "\0" not in name
+    )

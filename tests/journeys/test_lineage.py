@@ -183,7 +183,9 @@ def test_cycle_in_the_record(ml: DerivaML, run: Callable[..., Any]) -> None:
     assert "depends on itself" in tree(found)
 
 
-def test_members_added_later_do_not_count(ml: DerivaML, run: Callable[..., Any], story: dict[str, str]) -> None:
+def test_members_added_later_do_not_count(
+    ml: DerivaML, run: Callable[..., Any], story: dict[str, str]
+) -> None:
     later, _ = run("Later", write("Image", "later.png"))
     ml.lookup_dataset(story["dataset"]).add_dataset_members({"Image": [asset(ml, "Image", "later.png")]})
     assert later not in ml.lookup_lineage(story["predictions"]).model_dump_json()

@@ -51,7 +51,9 @@ def make_catalog(folder: Path) -> DerivaML:
     catalog = create_ml_catalog(str(folder / "lab"), "lab")
     catalog.getCatalogModel().create_schema({"schema_name": "lab"})
     ml = DerivaML(str(folder / "lab"), catalog.catalog_id, working_dir=folder / "work")
-    ml.create_table(TableDefinition(name="Subject", columns=[ColumnDefinition(name="Name", type=BuiltinTypes.text)]))
+    ml.create_table(
+        TableDefinition(name="Subject", columns=[ColumnDefinition(name="Name", type=BuiltinTypes.text)])
+    )
     ml.create_vocabulary("Digit_Class", "Which digit")
     for digit in "01":
         ml.add_term("Digit_Class", digit, f"the digit {digit}")
@@ -78,7 +80,9 @@ def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     def label(exe: Any) -> None:
         record = ml.feature_record_class("Image", "Digit")
         images = sorted(ml.get_table_as_dict("Image"), key=lambda row: row["Filename"])
-        exe.add_features([record(Image=row["RID"], Digit_Class="10"[n % 3 > 0]) for n, row in enumerate(images)])
+        exe.add_features(
+            [record(Image=row["RID"], Digit_Class="10"[n % 3 > 0]) for n, row in enumerate(images)]
+        )
 
     run(ml, "Ingest", ingest)
     run(ml, "Label", label)
@@ -124,7 +128,9 @@ def values(source: Any, **options: Any) -> list[dict[str, Any]]:
 
 
 def test_life_of_a_dataset(ml: DerivaML, images: list[str]) -> None:
-    rid, dataset = run(ml, "Curate", lambda exe: exe.create_dataset(dataset_types=["Complete"], description="All"))
+    rid, dataset = run(
+        ml, "Curate", lambda exe: exe.create_dataset(dataset_types=["Complete"], description="All")
+    )
     assert str(dataset.current_version) == "0.1.0"
     assert dataset.execution_rid == rid
     dataset.add_dataset_members(images[:3])
@@ -139,7 +145,9 @@ def test_life_of_a_dataset(ml: DerivaML, images: list[str]) -> None:
     assert [entry.description for entry in history[1:]] == ["Five images", "Four images"]
     assert {entry.execution_rid for entry in history} == {rid}
     assert all(entry.snapshot for entry in history)
-    counts = [len(dataset.list_dataset_members(version=each)["Image"]) for each in ("0.1.0", "0.2.0", "1.0.0")]
+    counts = [
+        len(dataset.list_dataset_members(version=each)["Image"]) for each in ("0.1.0", "0.2.0", "1.0.0")
+    ]
     assert counts == [0, 5, 4]
     assert dataset.list_members("Image") == images[1:5]
 
@@ -232,10 +240,14 @@ def test_two_people_change_a_dataset_at_once(
         dataset.release(VersionPart.minor, "Mine")
 
 
-def test_differences_see_changes_and_deletions(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
+def test_differences_see_changes_and_deletions(
+    ml: DerivaML, make: Callable[..., Any], images: list[str]
+) -> None:
     dataset = make(images[:3])
     assert not dataset.is_dirty()
-    ml.catalog.put("/attributegroup/lab:Image/RID;Description", json=[{"RID": images[0], "Description": "blurred"}])
+    ml.catalog.put(
+        "/attributegroup/lab:Image/RID;Description", json=[{"RID": images[0], "Description": "blurred"}]
+    )
     assert dataset.release_diff() == {"Image": 1}
     dataset.delete_dataset_members(images[1:2])
     dataset.release(VersionPart.minor, "One less")
@@ -295,7 +307,9 @@ def test_interrupted_creation_shows_nothing_half_made(
     ml: DerivaML, interrupted: Callable[[int, Callable[[], Any]], bool]
 ) -> None:
     number = 0
-    while interrupted(number, lambda: Dataset.create_dataset(ml, dataset_types=["Complete"], description="half")):
+    while interrupted(
+        number, lambda: Dataset.create_dataset(ml, dataset_types=["Complete"], description="half")
+    ):
         number += 1
         for dataset in ml.find_datasets():
             if dataset.description == "half":
@@ -310,7 +324,9 @@ def test_interrupted_changes_are_healed_by_the_same_calls(
     number, again = 0, True
     while again:
         dataset = make()
-        again = interrupted(number, lambda dataset=dataset: dataset.add_dataset_members({"Image": images[:2]}))
+        again = interrupted(
+            number, lambda dataset=dataset: dataset.add_dataset_members({"Image": images[:2]})
+        )
         if again:
             dataset.add_dataset_members({"Image": images[:2]})
         assert dataset.current_version.is_devrelease
@@ -326,7 +342,9 @@ def test_interrupted_changes_are_healed_by_the_same_calls(
 # --- bags -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_bag_has_rows_files_features_and_metrics(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
+def test_a_bag_has_rows_files_features_and_metrics(
+    ml: DerivaML, make: Callable[..., Any], images: list[str]
+) -> None:
     dataset = make(images[:6])
     bag = dataset.download_dataset_bag(version="0.2.0")
     members = bag.list_dataset_members()["Image"]
@@ -374,7 +392,9 @@ def test_a_cached_bag_needs_no_walk(make: Callable[..., Any], images: list[str],
     assert not list(without.get_table_as_dict("Subject"))
 
 
-def test_requests_do_not_grow_with_rows(make: Callable[..., Any], images: list[str], requests: list[str]) -> None:
+def test_requests_do_not_grow_with_rows(
+    make: Callable[..., Any], images: list[str], requests: list[str]
+) -> None:
     counts = []
     for number in (2, 20):
         dataset = make(images[:number])
@@ -388,12 +408,16 @@ def test_what_was_released_stays(ml: DerivaML, make: Callable[..., Any], images:
     dataset = make(images[10:14])
     first = dataset.download_dataset_bag(version="0.2.0")
     kept = {path.relative_to(first.path): path.read_bytes() for path in (first.path / "data").rglob("*.csv")}
-    ml.catalog.put("/attributegroup/lab:Image/RID;Description", json=[{"RID": images[10], "Description": "changed"}])
+    ml.catalog.put(
+        "/attributegroup/lab:Image/RID;Description", json=[{"RID": images[10], "Description": "changed"}]
+    )
     dataset.delete_dataset_members(images[11:12])
     dataset.release(VersionPart.minor, "Changed")
     shutil.rmtree(first.path.parent)
     again = dataset.download_dataset_bag(version="0.2.0")
-    assert {path.relative_to(again.path): path.read_bytes() for path in (again.path / "data").rglob("*.csv")} == kept
+    assert {
+        path.relative_to(again.path): path.read_bytes() for path in (again.path / "data").rglob("*.csv")
+    } == kept
     newer = dataset.download_dataset_bag(version="0.3.0")
     assert len(newer.list_dataset_members()["Image"]) == 3
 
@@ -470,7 +494,10 @@ def test_bags_open_anywhere(make: Callable[..., Any], images: list[str], tmp_pat
     opened = DatasetBag(moved)
     assert opened.list_dataset_members() == bag.list_dataset_members()
     assert values(opened) == values(bag)
-    assert opened.file("Image", images[0]) == moved / "data/assets/Image" / images[0] / bag.file("Image", images[0]).name
+    assert (
+        opened.file("Image", images[0])
+        == moved / "data/assets/Image" / images[0] / bag.file("Image", images[0]).name
+    )
     again = pickle.loads(pickle.dumps(bag))
     assert again.list_dataset_members() == bag.list_dataset_members()
     with pytest.raises(DerivaMLDataError, match="is not a bag"):
@@ -562,7 +589,15 @@ print(DerivaML(host, catalog_id, working_dir=working_dir).download_dataset_bag(r
 
 def test_two_processes_share_one_download(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
     dataset = make(images[:8])
-    command = [sys.executable, "-c", DOWNLOAD, ml.host_name, ml.catalog_id, str(ml.working_dir), dataset.dataset_rid]
+    command = [
+        sys.executable,
+        "-c",
+        DOWNLOAD,
+        ml.host_name,
+        ml.catalog_id,
+        str(ml.working_dir),
+        dataset.dataset_rid,
+    ]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (process.communicate(timeout=120)[0].strip() for process in started)
     assert [process.returncode for process in started] == [0, 0]
@@ -584,7 +619,9 @@ def test_files_in_folders_by_type_and_label(
     placed = bag.restructure_assets(tmp_path / "out", targets=["Digit"])
     assert len(placed) == IMAGES
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in placed.values())
-    assert {name.rsplit("/", 1)[0] for name in found} == {f"{part}/{d}" for part in ("training", "testing") for d in "01"}
+    assert {name.rsplit("/", 1)[0] for name in found} == {
+        f"{part}/{d}" for part in ("training", "testing") for d in "01"
+    }
     assert sum(name.startswith("testing/") for name in found) == IMAGES // 4
     source_path, target = next(iter(placed.items()))
     assert target.is_symlink()
@@ -608,7 +645,9 @@ def test_same_named_files_do_not_replace_each_other(ml: DerivaML, tmp_path: Path
     rows = []
     for n in range(3):
         path = tmp_path / f"{n}" / "same.txt"
-        url = objects.put(ml._session.connection, path, f"/hatrac/Image/{md5_of(path)}.same.txt", md5=md5_of(path))
+        url = objects.put(
+            ml._session.connection, path, f"/hatrac/Image/{md5_of(path)}.same.txt", md5=md5_of(path)
+        )
         rows.append({"URL": url, "Filename": "same.txt", "Length": path.stat().st_size, "MD5": md5_of(path)})
     subject = next(iter(ml.get_table_as_dict("Subject")))["RID"]
     made = ml.catalog.post("/entity/lab:Image", json=[{**row, "Subject": subject} for row in rows]).json()
@@ -663,7 +702,9 @@ def test_stratified_split(ml: DerivaML, make: Callable[..., Any], images: list[s
     (linked,) = ml.lookup_execution(rid).list_input_datasets()
     assert linked == source
     config = next(
-        asset for asset in ml.list_execution_assets(rid, asset_role="Output") if asset.filename == "split_config.json"
+        asset
+        for asset in ml.list_execution_assets(rid, asset_role="Output")
+        if asset.filename == "split_config.json"
     )
     document = json.loads(config.download(ml.working_dir / "config").read_text())
     assert (document["source_version"], document["seed"], document["test_size"]) == ("0.2.0", 42, 0.25)
@@ -671,10 +712,14 @@ def test_stratified_split(ml: DerivaML, make: Callable[..., Any], images: list[s
     assert ml.lookup_dataset(again.training.rid).list_members("Image") == drawn[0]
 
 
-def test_members_of_nested_datasets_are_drawn_once(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
+def test_members_of_nested_datasets_are_drawn_once(
+    ml: DerivaML, make: Callable[..., Any], images: list[str]
+) -> None:
     first, second, outer = make(images[:6]), make(images[3:9]), make(images[8:10])
     outer.add_dataset_members([first.dataset_rid, second.dataset_rid])
-    _, result = run(ml, "Split", lambda exe: split_dataset(ml, outer.dataset_rid, exe, test_size=3, val_size=2))
+    _, result = run(
+        ml, "Split", lambda exe: split_dataset(ml, outer.dataset_rid, exe, test_size=3, val_size=2)
+    )
     parts = [result.training, result.testing, result.validation]
     drawn = [rid for part in parts for rid in ml.lookup_dataset(part.rid).list_members("Image")]
     assert sorted(drawn) == images[:10]
@@ -687,7 +732,10 @@ def test_selection_function(ml: DerivaML, make: Callable[..., Any], images: list
 
     def by_name(df: Any, partition_sizes: dict[str, int], seed: int) -> dict[str, Any]:
         order = df["Image.Filename"].argsort()
-        return {"Training": order[: partition_sizes["Training"]], "Testing": order[partition_sizes["Training"] :]}
+        return {
+            "Training": order[: partition_sizes["Training"]],
+            "Testing": order[partition_sizes["Training"] :],
+        }
 
     result = run(
         ml,
@@ -717,7 +765,10 @@ def test_subsample(ml: DerivaML, make: Callable[..., Any], images: list[str]) ->
         ({"test_size": 0}, "test_size"),
         ({"test_size": 99}, "cannot be split"),
         ({"stratify_by_column": "Image.RID"}, "need include_tables"),
-        ({"stratify_by_column": "Image.Nonsense", "include_tables": ["Image"]}, r"no column 'Image\.Nonsense'"),
+        (
+            {"stratify_by_column": "Image.Nonsense", "include_tables": ["Image"]},
+            r"no column 'Image\.Nonsense'",
+        ),
         ({"element_table": "Subject"}, "has no members in Subject"),
         ({"partition_by": "nonsense"}, "partition_by"),
     ],
@@ -732,6 +783,8 @@ def test_impossible_splits(
 
 def test_a_spec_names_version_and_tables(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
     dataset = make(images[:2])
-    bag = ml.download_dataset_bag(DatasetSpec(rid=dataset.dataset_rid, version="0.2.0", exclude_tables={"Subject"}))
+    bag = ml.download_dataset_bag(
+        DatasetSpec(rid=dataset.dataset_rid, version="0.2.0", exclude_tables={"Subject"})
+    )
     assert "Subject" not in bag.list_tables()
     assert "Image" in bag.list_tables()

@@ -82,11 +82,17 @@ def build(
 
 
 def asset_files(
-    database: BagDatabase, table: Table, file_name: FileName, *, url_of: Callable[[str], str] = lambda url: url
+    database: BagDatabase,
+    table: Table,
+    file_name: FileName,
+    *,
+    url_of: Callable[[str], str] = lambda url: url,
 ) -> Iterator[BagFile]:
     """Files of the rows of an asset table, each in the folder of its RID."""
     for row in database.rows(table):
-        yield bag_file(table, row, layout.asset_file(table.name, row["RID"], file_name(row)), url_of(row["URL"]))
+        yield bag_file(
+            table, row, layout.asset_file(table.name, row["RID"], file_name(row)), url_of(row["URL"])
+        )
 
 
 def bag_file(table: Table, row: Row, path: str, url: str) -> BagFile:
@@ -115,7 +121,9 @@ def read_model(folder: Path, ml_schema: str) -> CatalogModel:
         document: Any = DocumentModel.from_file(path)
         return CatalogModel(document, ml_schema)
     except (OSError, ValueError, KeyError) as error:
-        raise DerivaMLDataError(f"{folder} is not a bag of catalog rows: cannot read {path.name}: {error}.") from error
+        raise DerivaMLDataError(
+            f"{folder} is not a bag of catalog rows: cannot read {path.name}: {error}."
+        ) from error
 
 
 def rebuild(folder: Path, database: Path, model: CatalogModel) -> None:

@@ -77,7 +77,9 @@ class BagDatabase:
         columns = list(table.columns)
         self._create(table, columns)
         names = [column.name for column in columns]
-        special = [(place, column) for place, column in enumerate(columns) if is_json(column) or is_boolean(column)]
+        special = [
+            (place, column) for place, column in enumerate(columns) if is_json(column) or is_boolean(column)
+        ]
 
         def values() -> Iterator[list[Any]]:
             for row in rows:
@@ -96,14 +98,19 @@ class BagDatabase:
             return
         self.tables[key] = table
         # No declared types: values keep the type they have in JSON.
-        declared = ", ".join(f"{quoted(column.name)}{' PRIMARY KEY' * (column.name == 'RID')}" for column in columns)
+        declared = ", ".join(
+            f"{quoted(column.name)}{' PRIMARY KEY' * (column.name == 'RID')}" for column in columns
+        )
         self._connection.execute(f"CREATE TABLE {table_name(*key)} ({declared}) WITHOUT ROWID")
 
     def add_files(self, files: Iterable[BagFile]) -> None:
         """Note which files hold the bytes of which rows."""
         self._connection.executemany(
             f"INSERT OR IGNORE INTO {FILES} VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((file.path, file.schema, file.name, file.rid, file.url, file.length, file.md5) for file in files),
+            (
+                (file.path, file.schema, file.name, file.rid, file.url, file.length, file.md5)
+                for file in files
+            ),
         )
 
     def rows(self, table: Table) -> Iterator[Row]:
@@ -113,7 +120,8 @@ class BagDatabase:
         query = f"SELECT * FROM {table_name(table.schema.name, table.name)} ORDER BY RID"
         for values in self._connection.execute(query):
             yield {
-                name: decode(column, value) for name, column, value in zip(names, columns, values, strict=True)
+                name: decode(column, value)
+                for name, column, value in zip(names, columns, values, strict=True)
             }
 
     def write_csv(self, table: Table, path: Path) -> int:

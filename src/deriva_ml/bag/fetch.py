@@ -108,7 +108,9 @@ def _copy(source: Path, target: Path) -> None:
 
 def note_state(folder: Path, state: Path) -> None:
     """Note size and time of every payload file, so that a change is noticed without reading them all."""
-    found = {place: _mark(folder / place) for place in seal.read_manifest(folder) if (folder / place).exists()}
+    found = {
+        place: _mark(folder / place) for place in seal.read_manifest(folder) if (folder / place).exists()
+    }
     partial = state.with_name(f"{state.name}.{os.getpid()}.part")
     partial.write_text(json.dumps(found), encoding="utf-8")
     partial.replace(state)

@@ -249,10 +249,12 @@ class Walk:
         """Remember which rows are there and what they refer to."""
         outward = [edge for edge in self.graph.edges[name] if not edge.inbound and self._is_open(edge.target)]
         wanted = [
-            (edge, self._wanted.setdefault(edge.target, {}).setdefault(edge.target_columns, set())) for edge in outward
+            (edge, self._wanted.setdefault(edge.target, {}).setdefault(edge.target_columns, set()))
+            for edge in outward
         ]
         taken = [
-            (columns, self._taken.setdefault(name, {}).setdefault(columns, set())) for columns in self._referred[name]
+            (columns, self._taken.setdefault(name, {}).setdefault(columns, set()))
+            for columns in self._referred[name]
         ]
         for row in rows:
             for edge, values in wanted:
@@ -286,7 +288,11 @@ class Walk:
         return name not in self.policy.excluded
 
     def _enters(self, edge: Edge, allowed: frozenset[TableName]) -> bool:
-        if edge.target not in allowed or edge.target in self.policy.whole or edge.source in self.policy.terminal:
+        if (
+            edge.target not in allowed
+            or edge.target in self.policy.whole
+            or edge.source in self.policy.terminal
+        ):
             return False
         return not (edge.inbound and (edge.target, edge.target_columns) in self.policy.barred)
 
@@ -307,7 +313,9 @@ class Walk:
 
     def _referred_columns(self) -> dict[TableName, list[Columns]]:
         return {
-            name: sorted({edge.source_columns for edge in edges if edge.inbound and name not in self.policy.whole})
+            name: sorted(
+                {edge.source_columns for edge in edges if edge.inbound and name not in self.policy.whole}
+            )
             for name, edges in self.graph.edges.items()
         }
 

@@ -90,7 +90,9 @@ class Arrangement:
 
     def __post_init__(self) -> None:
         if self.missing not in ("unknown", "skip", "error"):
-            raise DerivaMLValidationError(f"missing must be 'unknown', 'skip' or 'error', not {self.missing!r}.")
+            raise DerivaMLValidationError(
+                f"missing must be 'unknown', 'skip' or 'error', not {self.missing!r}."
+            )
         dotted = [name for name in self.targets if "." in name]
         if dotted:
             raise DerivaMLValidationError(
@@ -146,7 +148,8 @@ def _owners(bag: Files, table: Table, how: Arrangement) -> dict[str, list[str]]:
             if rid not in found or depth > found[rid][0]:
                 found[rid] = (depth, folders)
         stack += [
-            (child, folders + _type_folder(child, how), depth + 1) for child in dataset.list_dataset_children()
+            (child, folders + _type_folder(child, how), depth + 1)
+            for child in dataset.list_dataset_children()
         ]
     return {rid: folders for rid, (_, folders) in found.items()}
 

@@ -386,4 +386,6 @@ class DatasetBag(WideView):
             found = self.model.name_to_table(name)
             if keys and self.model.is_asset(found):
                 return found
-        raise DerivaMLException(f"Dataset {self.dataset_rid} has no members in an asset table; name asset_table=.")
+        raise DerivaMLException(
+            f"Dataset {self.dataset_rid} has no members in an asset table; name asset_table=."
+        )

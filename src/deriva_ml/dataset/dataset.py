@@ -54,7 +54,9 @@ class Dataset(WideView):
     ) -> None:
         super().__init__(dataset_rid)
         self._session, self._maker = session, maker
-        self._description = str((row or registry.lookup(session, dataset_rid, deleted=True))["Description"] or "")
+        self._description = str(
+            (row or registry.lookup(session, dataset_rid, deleted=True))["Description"] or ""
+        )
 
     def __repr__(self) -> str:
         return f"<Dataset {self.dataset_rid}: {self._description[:60]}>"
@@ -84,7 +86,9 @@ class Dataset(WideView):
     def _reader(self, version: Version = None) -> Reader:
         if version is None:
             return self._session.reader
-        entries = {entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])}
+        entries = {
+            entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])
+        }
         chosen = labels.choose(entries, DatasetVersion.coerce(version), self.dataset_rid)
         snapshot = entries[chosen].snapshot
         return self._session.at(snapshot).reader if snapshot else self._session.reader
@@ -131,7 +135,9 @@ class Dataset(WideView):
         if self._session.resolver is None:
             raise DerivaMLException("Executions can be listed only for a dataset that was looked up with ml.")
         table = self._session.ml_table("Dataset_Execution")
-        found = self._session.reader.rows(table, where={"Dataset": [self.dataset_rid]}, columns=["RID", "Execution"])
+        found = self._session.reader.rows(
+            table, where={"Dataset": [self.dataset_rid]}, columns=["RID", "Execution"]
+        )
         return [self._session.resolver.lookup_execution(row["Execution"]) for row in found]
 
     # --- changing -------------------------------------------------------------------------------------------------
@@ -321,7 +327,10 @@ class Dataset(WideView):
         return self.download_dataset_bag(version, materialize, **options).path
 
     def estimate_bag_size(
-        self, version: Version = None, exclude_tables: Iterable[str] | None = None, reachability_concurrency: int = 8
+        self,
+        version: Version = None,
+        exclude_tables: Iterable[str] | None = None,
+        reachability_concurrency: int = 8,
     ) -> dict[str, Any]:
         """Count rows and bytes of a version without downloading it; see `estimate.estimate_bag_size`."""
         excluded = None if exclude_tables is None else set(exclude_tables)
@@ -329,7 +338,9 @@ class Dataset(WideView):
         spec = DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
         return estimate.estimate_bag_size(self._session, spec)
 
-    def bag_info(self, version: Version = None, exclude_tables: Iterable[str] | None = None) -> dict[str, Any]:
+    def bag_info(
+        self, version: Version = None, exclude_tables: Iterable[str] | None = None
+    ) -> dict[str, Any]:
         """Size of a version, and whether it is in the cache; see `estimate.bag_info`."""
         excluded = None if exclude_tables is None else set(exclude_tables)
         label = download.version_label(version)
@@ -342,7 +353,9 @@ class Dataset(WideView):
     def get_chaise_url(self) -> str:
         """Address of the page of this dataset in the web interface."""
         place = self._session.connection
-        return place.url(f"/chaise/record/#{place.catalog_id}/{self._session.ml_schema}:Dataset/RID={self.dataset_rid}")
+        return place.url(
+            f"/chaise/record/#{place.catalog_id}/{self._session.ml_schema}:Dataset/RID={self.dataset_rid}"
+        )
 
     def to_markdown(self, show_children: bool = False, indent: int = 0) -> str:
         """One line of Markdown, with nested datasets below it if asked for."""
@@ -353,14 +366,13 @@ class Dataset(WideView):
         )
         if not show_children:
             return line
-        return "\n".join([line, *(child.to_markdown(True, indent + 1) for child in self.list_dataset_children())])
+        return "\n".join(
+            [line, *(child.to_markdown(True, indent + 1) for child in self.list_dataset_children())]
+        )
 
     def display_markdown(self, show_children: bool = False, indent: int = 0) -> None:
         """Show `to_markdown` in a notebook, or print it."""
         print(self.to_markdown(show_children, indent))
-
-
-
 
 
 def session_of(ml: Any) -> Session:
@@ -384,7 +396,11 @@ def create(
     """Make a dataset with its first release; parameters and errors as for `registry.create`."""
     session.require_writable("create a dataset")
     rid = registry.create(
-        session, execution_rid=execution_rid, dataset_types=dataset_types, description=description, version=version
+        session,
+        execution_rid=execution_rid,
+        dataset_types=dataset_types,
+        description=description,
+        version=version,
     )
     return Dataset(session, rid, maker=execution_rid)
 

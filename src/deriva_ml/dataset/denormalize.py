@@ -87,7 +87,9 @@ class Denormalizer:
         found = self.planner.plan(include_tables, row_per=row_per, via=via)
         if not ignore_unrelated_anchors:
             joined = {(table.schema.name, table.name) for table in found.joined}
-            strangers = [name for name in self.anchors if name not in joined and not self._is_related(name, found)]
+            strangers = [
+                name for name in self.anchors if name not in joined and not self._is_related(name, found)
+            ]
             if strangers:
                 raise DerivaMLDenormalizeUnrelatedAnchor(
                     [name for _, name in strangers], [table.name for table in found.tables]
@@ -138,7 +140,9 @@ class Denormalizer:
         DerivaMLDenormalizeError
             If it is not clear how the tables are joined.
         """
-        plan = self.plan(include_tables, row_per=row_per, via=via, ignore_unrelated_anchors=ignore_unrelated_anchors)
+        plan = self.plan(
+            include_tables, row_per=row_per, via=via, ignore_unrelated_anchors=ignore_unrelated_anchors
+        )
         scope = self._scope
         if selector is not None:
             picked = self._selected(plan, selector)
@@ -155,7 +159,9 @@ class Denormalizer:
             If pandas is not installed.
         """
         plan = self.plan(include_tables, row_per=options.get("row_per"), via=options.get("via"))
-        return frames.frame(self.as_dict(include_tables, **options), [column.label for column in plan.columns])
+        return frames.frame(
+            self.as_dict(include_tables, **options), [column.label for column in plan.columns]
+        )
 
     def columns(
         self, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
@@ -174,7 +180,9 @@ class Denormalizer:
         feature = Feature(self.model, features[0])
         table, reader = feature.feature_table, self.reader
         keys = (feature.target_column, EXECUTION, *feature.qualifier_columns)
-        rids = {tuple(row[key] for key in keys): row["RID"] for row in reader.rows(table, columns=["RID", *keys])}
+        rids = {
+            tuple(row[key] for key in keys): row["RID"] for row in reader.rows(table, columns=["RID", *keys])
+        }
         chosen = feature_values(reader, feature, selector)
         picked = {rids[tuple(record.to_row()[key] for key in keys)] for record in chosen}
         return {(table.schema.name, table.name): picked}
@@ -194,7 +202,9 @@ class WideView(DatasetView):
         """Rows of several tables joined into one wide table, as a pandas frame; see `Denormalizer.as_dict`."""
         return self._wide(options).as_dataframe(include_tables, **options)
 
-    def list_denormalized_columns(self, include_tables: Sequence[Any], **options: Any) -> list[tuple[str, str]]:
+    def list_denormalized_columns(
+        self, include_tables: Sequence[Any], **options: Any
+    ) -> list[tuple[str, str]]:
         """Labels and types of the columns of a wide table."""
         return self._wide(options).columns(include_tables, **options)
 
@@ -211,4 +221,6 @@ class WideView(DatasetView):
 
 def label_of(plan: Plan, table: Table, column: str) -> str | None:
     """Label of a column of a table in a wide table, None if it is not shown."""
-    return next((each.label for each in plan.columns if each.table is table and each.column.name == column), None)
+    return next(
+        (each.label for each in plan.columns if each.table is table and each.column.name == column), None
+    )

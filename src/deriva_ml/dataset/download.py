@@ -71,7 +71,12 @@ class Resolved:
     @property
     def spec_hash(self) -> str:
         """What identifies the content that was asked for, wherever the snapshot is."""
-        asked = [_LAYOUT, self.spec.rid, str(self.entry.dataset_version), sorted(self.spec.exclude_tables or ())]
+        asked = [
+            _LAYOUT,
+            self.spec.rid,
+            str(self.entry.dataset_version),
+            sorted(self.spec.exclude_tables or ()),
+        ]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -225,7 +230,9 @@ def _write_provenance(session: Session, resolved: Resolved, root: Path, anchors:
         "profile_identifier": layout.PROFILE,
         "producer": "deriva-ml",
         "built_at": datetime.now(UTC).isoformat(),
-        "anchors": [{"schema": session.ml_schema, "table": MLTable.dataset.value, "rid": rid} for rid in anchors],
+        "anchors": [
+            {"schema": session.ml_schema, "table": MLTable.dataset.value, "rid": rid} for rid in anchors
+        ],
         "policy": {"exclude_tables": sorted(resolved.spec.exclude_tables or ())},
         "extra": {
             "host": session.connection.authority,
@@ -246,7 +253,12 @@ def _fetch_entries(connection: Connection, reader: LocalReader) -> list[FetchEnt
     files = [BagFile(*values) for values in reader.connection.execute(query)]
     reader.close()
     return [
-        FetchEntry(connection.url(file.url) if file.url.startswith("/") else file.url, file.length, file.path, file.md5)
+        FetchEntry(
+            connection.url(file.url) if file.url.startswith("/") else file.url,
+            file.length,
+            file.path,
+            file.md5,
+        )
         for file in files
     ]
 

@@ -115,7 +115,9 @@ class Drawing:
         if self.needs_rows and not self.include_tables:
             raise DerivaMLValidationError("stratify_by_column and selection_fn need include_tables.")
         if self.partition_by not in (None, "element", "row"):
-            raise DerivaMLValidationError(f"partition_by must be 'element' or 'row', not {self.partition_by!r}.")
+            raise DerivaMLValidationError(
+                f"partition_by must be 'element' or 'row', not {self.partition_by!r}."
+            )
 
     def document(self) -> dict[str, Any]:
         """What is recorded of it."""
@@ -147,7 +149,9 @@ class Source:
         self.version = dataset.current_version
         reader = session.reader
         own = [dataset.dataset_rid, *children(reader, [dataset.dataset_rid], recurse=True)]
-        self.members = {name: keys for name, keys in member_keys(reader, own).items() if name != "Dataset" and keys}
+        self.members = {
+            name: keys for name, keys in member_keys(reader, own).items() if name != "Dataset" and keys
+        }
         self.element = self._element()
 
     def _element(self) -> Table:
@@ -155,7 +159,9 @@ class Source:
         if wanted is not None:
             table = self.session.table(wanted)
             if not self.members.get(table.name):
-                raise DerivaMLValidationError(f"Dataset {self.dataset.dataset_rid} has no members in {table.name}.")
+                raise DerivaMLValidationError(
+                    f"Dataset {self.dataset.dataset_rid} has no members in {table.name}."
+                )
             return table
         if len(self.members) != 1:
             found = ", ".join(sorted(self.members)) or "none"
@@ -170,7 +176,9 @@ class Source:
         if not self.drawing.needs_rows:
             rids = sorted(self.members[self.element.name])
             drawing = self.drawing
-            parts = partition.random_parts(len(rids), sizes(len(rids)), seed=drawing.seed, shuffle=drawing.shuffle)
+            parts = partition.random_parts(
+                len(rids), sizes(len(rids)), seed=drawing.seed, shuffle=drawing.shuffle
+            )
             return {name: [rids[index] for index in indices] for name, indices in parts.items()}
         return self._draw_by_rows(sizes)
 
@@ -182,7 +190,9 @@ class Source:
         element = wide.model.name_to_table((self.element.schema.name, self.element.name))
         rid_label = label_of(plan, element, "RID")
         if rid_label is None:
-            raise DerivaMLValidationError(f"include_tables {tables} must include the element table {element.name}.")
+            raise DerivaMLValidationError(
+                f"include_tables {tables} must include the element table {element.name}."
+            )
         found = wide.as_dict(
             tables,
             row_per=drawing.row_per,
@@ -201,7 +211,8 @@ class Source:
             rows = self._one_per_element(rows, rid_label)
         parts = self._select(rows, labels, sizes)
         return {
-            name: list(dict.fromkeys(rows[index][rid_label] for index in indices)) for name, indices in parts.items()
+            name: list(dict.fromkeys(rows[index][rid_label] for index in indices))
+            for name, indices in parts.items()
         }
 
     def _by_row(self, row_per: str) -> bool:
@@ -229,7 +240,9 @@ class Source:
                 )
         return [first[rid] for rid in sorted(first)]
 
-    def _select(self, rows: Sequence[Row], labels: Sequence[str], sizes: Sizes) -> Mapping[str, Sequence[int]]:
+    def _select(
+        self, rows: Sequence[Row], labels: Sequence[str], sizes: Sizes
+    ) -> Mapping[str, Sequence[int]]:
         drawing = self.drawing
         if drawing.selection_fn is not None:
             wanted = sizes(len(rows))

@@ -92,7 +92,8 @@ class _Tally:
     def report(self) -> dict[str, Any]:
         tables = dict(sorted(self._tables.items()))
         rows, assets, texts = (
-            sum(entry[name] for entry in tables.values()) for name in ("row_count", "asset_bytes", "csv_bytes")
+            sum(entry[name] for entry in tables.values())
+            for name in ("row_count", "asset_bytes", "csv_bytes")
         )
         return {
             "tables": tables,
@@ -131,7 +132,11 @@ def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
         if missing and len(missing) == len(listed):
             status = CacheStatus.cached_metadata_only
     entries = session.workspace.bags.find(MLTable.dataset.value, spec.rid)
-    kept = [entry for entry in entries if (session.cache_dir / "bags" / entry.checksum / folder.name / layout.DATA).is_dir()]
+    kept = [
+        entry
+        for entry in entries
+        if (session.cache_dir / "bags" / entry.checksum / folder.name / layout.DATA).is_dir()
+    ]
     return {
         **estimate_bag_size(session, spec),
         "status": status.value,

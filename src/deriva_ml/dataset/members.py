@@ -82,7 +82,12 @@ def insert_members(session: Session, dataset_rid: str, element: Element, rids: C
 
 
 def remove(
-    session: Session, dataset_rid: str, members: Members, *, description: str = "", execution_rid: str | None = None
+    session: Session,
+    dataset_rid: str,
+    members: Members,
+    *,
+    description: str = "",
+    execution_rid: str | None = None,
 ) -> None:
     """Take members out of a dataset; the rows themselves stay. Parameters and errors as for `add`."""
     by_element = [(element, rids) for element, rids in _by_element(session, members) if rids]
@@ -96,9 +101,13 @@ def remove(
 
 def _by_element(session: Session, members: Members) -> list[tuple[Element, list[str]]]:
     if isinstance(members, Mapping):
-        return [(session.model.dataset_element(name), list(dict.fromkeys(rids))) for name, rids in members.items()]
+        return [
+            (session.model.dataset_element(name), list(dict.fromkeys(rids))) for name, rids in members.items()
+        ]
     if isinstance(members, str):
-        raise DerivaMLValidationError(f"Members must be a list of RIDs or a mapping, not the text {members!r}.")
+        raise DerivaMLValidationError(
+            f"Members must be a list of RIDs or a mapping, not the text {members!r}."
+        )
     by_table: dict[tuple[str, str], list[str]] = {}
     for rid, place in resolve_rids(session.connection, session.model, members).items():
         by_table.setdefault((place.schema_name, place.table_name), []).append(rid)
@@ -172,7 +181,9 @@ def insert_types(session: Session, dataset_rid: str, types: Iterable[str]) -> No
 
 
 def _type_table(session: Session) -> tuple[Any, str, str]:
-    return session.model.find_association(session.ml_table(MLTable.dataset), session.ml_table(MLVocab.dataset_type))
+    return session.model.find_association(
+        session.ml_table(MLTable.dataset), session.ml_table(MLVocab.dataset_type)
+    )
 
 
 def _type_name(session: Session, name: Any) -> str:

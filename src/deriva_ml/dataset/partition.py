@@ -23,7 +23,9 @@ def count_of(size: float, total: int, name: str) -> int:
         If `size` is not positive, or comes to less than one item.
     """
     if isinstance(size, bool) or not size > 0:
-        raise DerivaMLValidationError(f"{name} must be a fraction between 0 and 1 or a count of at least 1, not {size!r}.")
+        raise DerivaMLValidationError(
+            f"{name} must be a fraction between 0 and 1 or a count of at least 1, not {size!r}."
+        )
     if size >= 1 and size != int(size):
         raise DerivaMLValidationError(f"{name}={size!r} is neither a fraction nor a whole count.")
     count = round(size * total) if size < 1 else int(size)
@@ -32,7 +34,9 @@ def count_of(size: float, total: int, name: str) -> int:
     return count
 
 
-def part_sizes(total: int, *, test_size: float, train_size: Size = None, val_size: Size = None) -> dict[str, int]:
+def part_sizes(
+    total: int, *, test_size: float, train_size: Size = None, val_size: Size = None
+) -> dict[str, int]:
     """Number of items of each part of a split.
 
     Parameters
@@ -72,7 +76,9 @@ def part_sizes(total: int, *, test_size: float, train_size: Size = None, val_siz
     return {**parts, "Testing": testing}
 
 
-def random_parts(total: int, sizes: Mapping[str, int], *, seed: int, shuffle: bool = True) -> dict[str, list[int]]:
+def random_parts(
+    total: int, sizes: Mapping[str, int], *, seed: int, shuffle: bool = True
+) -> dict[str, list[int]]:
     """Draw disjoint index lists of the given sizes, the same ones for the same seed.
 
     Parameters
@@ -97,7 +103,9 @@ def random_parts(total: int, sizes: Mapping[str, int], *, seed: int, shuffle: bo
     return parts
 
 
-def stratified_parts(labels: Sequence[Hashable], sizes: Mapping[str, int], *, seed: int) -> dict[str, list[int]]:
+def stratified_parts(
+    labels: Sequence[Hashable], sizes: Mapping[str, int], *, seed: int
+) -> dict[str, list[int]]:
     """Draw disjoint index lists in which every class has its share.
 
     Each part holds exactly as many indices as asked, and of every class the share that the class has in all of
@@ -141,7 +149,9 @@ def apportion(counts: Mapping[Hashable, int], size: int) -> dict[Hashable, int]:
     if not total:
         return dict.fromkeys(counts, 0)
     quota = {label: count * size // total for label, count in counts.items()}
-    by_remainder = sorted(counts, key=lambda label: (-(counts[label] * size % total), -counts[label], repr(label)))
+    by_remainder = sorted(
+        counts, key=lambda label: (-(counts[label] * size % total), -counts[label], repr(label))
+    )
     short = size - sum(quota.values())
     for label in by_remainder:
         if short == 0:
@@ -177,7 +187,9 @@ def class_labels(values: Sequence[Hashable], missing: str, column: str) -> tuple
         If labels are missing and `missing` is ``error``, or is not one of the three.
     """
     if missing not in ("error", "drop", "include"):
-        raise DerivaMLValidationError(f"stratify_missing must be 'error', 'drop' or 'include', not {missing!r}.")
+        raise DerivaMLValidationError(
+            f"stratify_missing must be 'error', 'drop' or 'include', not {missing!r}."
+        )
     absent = sum(value is None for value in values)
     if absent and missing == "error":
         raise DerivaMLValidationError(

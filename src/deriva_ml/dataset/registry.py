@@ -75,7 +75,9 @@ def create(
     connection = session.connection
     dataset, versions = session.ml_table(MLTable.dataset), session.ml_table(MLTable.dataset_version)
     rid, version_rid = lease(connection, 2)
-    rows.insert(connection, dataset, [{"RID": rid, "Description": description, "Deleted": True}], with_rids=True)
+    rows.insert(
+        connection, dataset, [{"RID": rid, "Description": description, "Deleted": True}], with_rids=True
+    )
     try:
         first = {
             "RID": version_rid,
@@ -146,7 +148,9 @@ def delete(session: Session, dataset_rid: str, *, recurse: bool = False) -> list
 def _alive(session: Session, rids: list[RID]) -> list[RID]:
     if not rids:
         return []
-    found = session.reader.rows(session.ml_table(MLTable.dataset), where={"RID": rids}, columns=["RID", "Deleted"])
+    found = session.reader.rows(
+        session.ml_table(MLTable.dataset), where={"RID": rids}, columns=["RID", "Deleted"]
+    )
     return [row["RID"] for row in found if not row["Deleted"]]
 
 
@@ -178,7 +182,9 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
     sort : bool or callable, optional
         True puts the newest first; a callable is a sort key over rows.
     """
-    found = [row for row in session.reader.rows(session.ml_table(MLTable.dataset)) if deleted or not row["Deleted"]]
+    found = [
+        row for row in session.reader.rows(session.ml_table(MLTable.dataset)) if deleted or not row["Deleted"]
+    ]
     if sort is True:
         return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
     return sorted(found, key=sort) if callable(sort) else found

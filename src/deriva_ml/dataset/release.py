@@ -40,7 +40,10 @@ def version_rows(session: Session, dataset_rid: str) -> dict[DatasetVersion, Row
         If it has no version.
     """
     table = session.ml_table(MLTable.dataset_version)
-    found = {DatasetVersion(row["Version"]): row for row in session.reader.rows(table, where={"Dataset": [dataset_rid]})}
+    found = {
+        DatasetVersion(row["Version"]): row
+        for row in session.reader.rows(table, where={"Dataset": [dataset_rid]})
+    }
     if not found:
         lookup_row(session.reader, dataset_rid)
         raise DerivaMLException(f"Dataset {dataset_rid} has no version; its creation was interrupted.")
@@ -147,7 +150,9 @@ def release(
 def _heal_pointer(session: Session, dataset_rid: str, version_rid: str) -> None:
     """Set the pointer to the current version, if an interruption left it at an older one."""
     if lookup_row(session.reader, dataset_rid)["Version"] != version_rid:
-        rows.update_one(session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=version_rid)
+        rows.update_one(
+            session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=version_rid
+        )
 
 
 def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mapping[str, str | None]) -> None:
@@ -179,7 +184,9 @@ def _require_live(session: Session, dataset_rid: str) -> None:
 # --- what changed -----------------------------------------------------------------------------------------------------
 
 
-def diff(session: Session, dataset_rid: str, before: DatasetVersion, after: DatasetVersion | None) -> dict[str, int]:
+def diff(
+    session: Session, dataset_rid: str, before: DatasetVersion, after: DatasetVersion | None
+) -> dict[str, int]:
     """Count the rows that were added, changed or removed between two versions.
 
     Parameters
@@ -200,7 +207,9 @@ def diff(session: Session, dataset_rid: str, before: DatasetVersion, after: Data
         If there is no such version; the message lists those there are.
     """
     found = version_rows(session, dataset_rid)
-    states = [_state(_reader_at(session, found, label, dataset_rid), dataset_rid) for label in (before, after)]
+    states = [
+        _state(_reader_at(session, found, label, dataset_rid), dataset_rid) for label in (before, after)
+    ]
     counts: dict[str, int] = {}
     for name in states[0].keys() | states[1].keys():
         old, new = states[0].get(name, {}), states[1].get(name, {})

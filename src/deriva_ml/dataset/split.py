@@ -177,7 +177,9 @@ def split_dataset(
     session = session_of(ml)
     source = Source(session, lookup(session, source_dataset_rid), drawing)
     parts = source.draw(
-        lambda total: partition.part_sizes(total, test_size=test_size, train_size=train_size, val_size=val_size)
+        lambda total: partition.part_sizes(
+            total, test_size=test_size, train_size=train_size, val_size=val_size
+        )
     )
     types = {"Training": training_types, "Validation": validation_types, "Testing": testing_types}
     asked = {"test_size": test_size, "train_size": train_size, "val_size": val_size}
@@ -193,7 +195,10 @@ def split_dataset(
             kinds = [name, "Split_Partition", *(types[name] or ())]
             made[name] = recorder.make(kinds, text, {source.element.name: rids})
         nested = {"Dataset": [info.rid for info in made.values()]}
-        text = split_description or f"Split of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        text = (
+            split_description
+            or f"Split of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        )
         whole = recorder.make(["Split"], text, nested)
     return SplitResult(
         source=source_dataset_rid,
@@ -285,9 +290,14 @@ def subsample(
     if not dry_run:
         recorder = _Recorder(session, source, execution)
         recorder.begin("subsample_config.json", {"size": size, "types": dataset_types})
-        text = description or f"Subsample of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        text = (
+            description
+            or f"Subsample of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        )
         made = recorder.make(["Subsample", *(dataset_types or ())], text, {source.element.name: rids})
-    return SubsampleResult(source_dataset_rid, made, drawing.strategy, source.element.name, drawing.seed, dry_run)
+    return SubsampleResult(
+        source_dataset_rid, made, drawing.strategy, source.element.name, drawing.seed, dry_run
+    )
 
 
 class _Recorder:
@@ -345,7 +355,9 @@ class _Recorder:
             name = f"{first.stem}_{number}{first.suffix}"
         return name
 
-    def make(self, types: Sequence[str], description: str, members: Mapping[str, Sequence[str]]) -> PartitionInfo:
+    def make(
+        self, types: Sequence[str], description: str, members: Mapping[str, Sequence[str]]
+    ) -> PartitionInfo:
         """Make one dataset whose first release has these members."""
         rid = registry.create(
             self.session,

@@ -61,7 +61,9 @@ def next_release(labels: Iterable[DatasetVersion], part: VersionPart) -> Dataset
     return (latest_release(labels) or DatasetVersion(0)).next_release(part)
 
 
-def choose(labels: Iterable[DatasetVersion], wanted: DatasetVersion | None, dataset_rid: str) -> DatasetVersion:
+def choose(
+    labels: Iterable[DatasetVersion], wanted: DatasetVersion | None, dataset_rid: str
+) -> DatasetVersion:
     """Return the version that was asked for.
 
     Parameters
@@ -86,5 +88,7 @@ def choose(labels: Iterable[DatasetVersion], wanted: DatasetVersion | None, data
         return chosen
     if wanted not in labels:
         listed = ", ".join(str(label) for label in labels) or "none"
-        raise DerivaMLException(f"Dataset {dataset_rid} has no version {wanted}. Available versions: {listed}.")
+        raise DerivaMLException(
+            f"Dataset {dataset_rid} has no version {wanted}. Available versions: {listed}."
+        )
     return wanted

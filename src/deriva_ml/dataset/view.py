@@ -100,7 +100,9 @@ def member_keys(reader: Reader, rids: Collection[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for element in reader.model.dataset_elements():
         rows = reader.rows(
-            element.association, where={element.dataset_column: list(rids)}, columns=["RID", element.element_column]
+            element.association,
+            where={element.dataset_column: list(rids)},
+            columns=["RID", element.element_column],
         )
         found[element.table.name] = list(dict.fromkeys(row[element.element_column] for row in rows))
     return found
@@ -152,7 +154,11 @@ class DatasetView:
         self.dataset_rid = dataset_rid
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DatasetView) and type(other) is type(self) and other.dataset_rid == self.dataset_rid
+        return (
+            isinstance(other, DatasetView)
+            and type(other) is type(self)
+            and other.dataset_rid == self.dataset_rid
+        )
 
     def __hash__(self) -> int:
         return hash(self.dataset_rid)
@@ -161,7 +167,9 @@ class DatasetView:
         """Where this dataset is read from; at a released version if one is given."""
         raise NotImplementedError
 
-    def _reached(self, feature: Feature, reader: Reader, version: DatasetVersion | str | None) -> Collection[str] | None:
+    def _reached(
+        self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
+    ) -> Collection[str] | None:
         """RIDs of the rows of a feature's target that belong to this dataset; None for all that the reader has."""
         raise NotImplementedError
 
@@ -187,7 +195,9 @@ class DatasetView:
         """
         entries = self.dataset_history()
         if not entries:
-            raise DerivaMLException(f"Dataset {self.dataset_rid} has no version; its creation was interrupted.")
+            raise DerivaMLException(
+                f"Dataset {self.dataset_rid} has no version; its creation was interrupted."
+            )
         return entries[-1].dataset_version
 
     @property

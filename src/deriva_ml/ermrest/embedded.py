@@ -85,7 +85,9 @@ class LocalTransport(BaseAdapter):
         headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
         try:
             answer = self.server().handle(
-                Request(request.method or "GET", _target(request), headers, body, length, local_file=local_file)
+                Request(
+                    request.method or "GET", _target(request), headers, body, length, local_file=local_file
+                )
             )
         finally:
             if isinstance(body, tempfile.SpooledTemporaryFile):

@@ -30,6 +30,8 @@ def lease(connection: Connection, count: int, *, chunk: int = CHUNK) -> list[str
     while len(rids) < count:
         wanted = [{"ID": str(uuid.uuid4())} for _ in range(min(chunk, count - len(rids)))]
         doing = f"Reserving {count} row ids in {connection.name}"
-        rows = connection.post("/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing, repeatable=True).json()
+        rows = connection.post(
+            "/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing, repeatable=True
+        ).json()
         rids += [row["RID"] for row in rows]
     return rids

@@ -61,7 +61,9 @@ class Edges:
         self.session = session
         self.model = session.model
         self._assets = [
-            (table, *self.model.asset_executions(table)) for table in self.model.find_assets() if self._is_linked(table)
+            (table, *self.model.asset_executions(table))
+            for table in self.model.find_assets()
+            if self._is_linked(table)
         ]
 
     def _is_linked(self, table: Table) -> bool:
@@ -86,12 +88,15 @@ class Edges:
                 continue
             read = [each for each in datasets if each.execution == rid]
             producers = [each.producer for each in read if each.producer]
-            producers += [producer for each in read for producer in members.get((each.dataset, each.until), ())]
+            producers += [
+                producer for each in read for producer in members.get((each.dataset, each.until), ())
+            ]
             producers += [maker for asset in assets.get(rid, ()) for maker in makers.get(asset.rid, ())[:1]]
             facts[rid] = Facts(
                 execution=executions[rid],
                 datasets=tuple(
-                    DatasetSummary(rid=each.dataset, description=each.description, version=each.version) for each in read
+                    DatasetSummary(rid=each.dataset, description=each.description, version=each.version)
+                    for each in read
                 ),
                 assets=tuple(assets.get(rid, ())),
                 neighbours=tuple(dict.fromkeys(producers)),
@@ -205,7 +210,9 @@ class Edges:
                     level.add(row["child"])
         return owners
 
-    def read_assets(self, rids: Collection[str]) -> tuple[dict[str, list[AssetSummary]], dict[str, list[str]]]:
+    def read_assets(
+        self, rids: Collection[str]
+    ) -> tuple[dict[str, list[AssetSummary]], dict[str, list[str]]]:
         """Assets that executions read, and the executions that wrote these assets, the first writer first."""
         read: dict[str, list[AssetSummary]] = defaultdict(list)
         makers: dict[str, list[str]] = defaultdict(list)
@@ -246,7 +253,9 @@ class Edges:
     ) -> list[Row]:
         return list(self._pieces(table, where, rest, kind))
 
-    def _pieces(self, table: str, where: Mapping[str, Collection[Any]], rest: str, kind: str) -> Iterator[Row]:
+    def _pieces(
+        self, table: str, where: Mapping[str, Collection[Any]], rest: str, kind: str
+    ) -> Iterator[Row]:
         for condition in filters({column: list(values) for column, values in where.items()}):
             yield from query(self.session.connection, f"/{kind}/{table}{condition}/{rest}")
 

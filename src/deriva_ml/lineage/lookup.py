@@ -29,7 +29,9 @@ class _Root:
     others: list[str] = field(default_factory=list)
 
 
-def lineage(session: Session, rid: str, *, depth: int | None = None, max_executions: int = 500) -> LineageResult:
+def lineage(
+    session: Session, rid: str, *, depth: int | None = None, max_executions: int = 500
+) -> LineageResult:
     """Walk from something back over the executions that made it and what these read.
 
     Only flow of data counts: an execution that merely started another one is not part of its lineage.

@@ -80,7 +80,9 @@ def _lines(node: LineageNode) -> Iterator[Line]:
             yield Line(lead, mark, item)
             continue
         where = "above" if item.execution.rid in shown else "below"
-        yield Line(lead, mark, _execution_text(item.execution) + (f" (see {where})" if item.already_shown else ""))
+        yield Line(
+            lead, mark, _execution_text(item.execution) + (f" (see {where})" if item.already_shown else "")
+        )
         if not item.already_shown:
             shown.add(item.execution.rid)
         below: list[LineageNode | str] = [*_inputs(item), *item.parents]

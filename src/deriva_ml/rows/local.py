@@ -81,7 +81,6 @@ class LocalReader:
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
         self._present: frozenset[str] | None = None
 
-
     @property
     def model(self) -> CatalogModel:
         """Model of the catalog at the moment the rows were taken."""
@@ -143,7 +142,9 @@ class LocalReader:
             return 0
         condition, parameters = self._condition({column.name: column for column in table.columns}, where)
         source = table_name(table.schema.name, table.name)
-        return int(self.connection.execute(f"SELECT count(*) FROM {source}{condition}", parameters).fetchone()[0])
+        return int(
+            self.connection.execute(f"SELECT count(*) FROM {source}{condition}", parameters).fetchone()[0]
+        )
 
     def file(self, table: Table, row: Row) -> Path | None:
         """Local path of the bytes of an asset row, None where they are not on this disk."""

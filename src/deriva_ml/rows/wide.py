@@ -21,7 +21,11 @@ _PIECE = 2_000
 
 
 def wide_rows(
-    reader: LocalReader, plan: Plan, *, anchors: Mapping[tuple[str, str], Collection[str]], scope: Scope | None = None
+    reader: LocalReader,
+    plan: Plan,
+    *,
+    anchors: Mapping[tuple[str, str], Collection[str]],
+    scope: Scope | None = None,
 ) -> Iterator[Row]:
     """Rows of a wide table.
 
@@ -47,7 +51,9 @@ def wide_rows(
             continue
         path = _path_to(plan, table)
         if path is not None:
-            yield from _select(reader, plan, table, plan.below(table), {**(scope or {}), key: anchors[key]}, path)
+            yield from _select(
+                reader, plan, table, plan.below(table), {**(scope or {}), key: anchors[key]}, path
+            )
 
 
 def _select(
@@ -115,5 +121,3 @@ def _key(table: Table) -> tuple[str, str]:
 
 def _source(table: Table) -> str:
     return table_name(table.schema.name, table.name)
-
-

@@ -189,7 +189,9 @@ class Planner:
         names = [table.name for table in tables]
         if asked is not None:
             if asked not in tables:
-                raise DerivaMLValidationError(f"row_per={asked.name!r} must be one of include_tables {names}.")
+                raise DerivaMLValidationError(
+                    f"row_per={asked.name!r} must be one of include_tables {names}."
+                )
             below = [other.name for other in tables if other is not asked and self._refers(other, asked)]
             if below and not all(self._refers(asked, self.resolve(name)) for name in below):
                 raise DerivaMLDenormalizeDownstreamLeaf(asked.name, below)
@@ -272,7 +274,11 @@ class Planner:
             for step in self._referring(place):
                 if step.target is target:
                     yield (*path, step)
-                if step.target is target or not self.model.associated(step.target) or not self._is_link(step.target):
+                if (
+                    step.target is target
+                    or not self.model.associated(step.target)
+                    or not self._is_link(step.target)
+                ):
                     continue
                 for onward in self._references(step.target):
                     if onward.target is place:
@@ -296,7 +302,9 @@ class Planner:
     def _is_link(self, table: Table) -> bool:
         """Whether an association may be crossed: not those that belong to datasets and executions as such."""
         own = {(self.model.ml_schema, "Dataset")}
-        return self.model.is_domain(table) and not any(_name(key.pk_table) in own for key in table.foreign_keys)
+        return self.model.is_domain(table) and not any(
+            _name(key.pk_table) in own for key in table.foreign_keys
+        )
 
     def _references(self, table: Table) -> Iterator[Step]:
         for key in table.foreign_keys:

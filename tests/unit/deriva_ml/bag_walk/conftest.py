@@ -11,7 +11,13 @@ from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.rows.local import LocalReader
 
-SYSTEM = {"RID": "ermrest_rid", "RCT": "ermrest_rct", "RMT": "ermrest_rmt", "RCB": "ermrest_rcb", "RMB": "ermrest_rmb"}
+SYSTEM = {
+    "RID": "ermrest_rid",
+    "RCT": "ermrest_rct",
+    "RMT": "ermrest_rmt",
+    "RCB": "ermrest_rcb",
+    "RMB": "ermrest_rmb",
+}
 
 Tables = Mapping[str, Mapping[str, str]]
 Rows = Mapping[str, list[dict[str, Any]]]
@@ -28,7 +34,9 @@ def model_of(tables: Tables) -> CatalogModel:
                 fkeys.append(
                     {
                         "names": [["s", f"{name}_{column}_fkey"]],
-                        "foreign_key_columns": [{"schema_name": "s", "table_name": name, "column_name": column}],
+                        "foreign_key_columns": [
+                            {"schema_name": "s", "table_name": name, "column_name": column}
+                        ],
                         "referenced_columns": [
                             {"schema_name": "s", "table_name": target, "column_name": there or "RID"}
                         ],

@@ -15,14 +15,23 @@ from deriva_ml.rows.reader import Reader
 
 from .conftest import model_of
 
-COLUMNS = {"Text": "text", "Flag": "boolean", "Count": "int8", "Size": "float8", "Tags": "text[]", "Doc": "jsonb"}
+COLUMNS = {
+    "Text": "text",
+    "Flag": "boolean",
+    "Count": "int8",
+    "Size": "float8",
+    "Tags": "text[]",
+    "Doc": "jsonb",
+}
 
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
 documents = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | texts, st.lists, max_leaves=5)
 rows_strategy = st.lists(
     st.fixed_dictionaries(
         {
-            "Text": st.none() | texts | st.sampled_from(["", "a,b", 'say "x"', "two\nlines", "\r\n", " ", "NULL", "é"]),
+            "Text": st.none()
+            | texts
+            | st.sampled_from(["", "a,b", 'say "x"', "two\nlines", "\r\n", " ", "NULL", "é"]),
             "Flag": st.none() | st.booleans(),
             "Count": st.none() | st.integers(-(2**63), 2**63 - 1),
             "Size": st.none() | st.floats(allow_nan=False, allow_infinity=False),
@@ -46,7 +55,10 @@ def test_rows_come_back_as_they_went_in(
 ) -> None:
     folder = tmp_path_factory.mktemp("bag")
     table = model.name_to_table("Thing")
-    expected = [{"RID": f"1-{n:04}", "RCT": None, "RMT": None, "RCB": None, "RMB": None, **row} for n, row in enumerate(rows)]
+    expected = [
+        {"RID": f"1-{n:04}", "RCT": None, "RMT": None, "RCB": None, "RMB": None, **row}
+        for n, row in enumerate(rows)
+    ]
     database = BagDatabase(folder / "direct.db")
     database.add(table, expected)
     database.add(table, expected)
@@ -64,7 +76,9 @@ def test_rows_come_back_as_they_went_in(
 def make(folder: Path, model: CatalogModel) -> LocalReader:
     database = BagDatabase(folder / "bag.db")
     table = model.name_to_table("Thing")
-    database.add(table, [{"RID": f"R{n}", "Text": "ab"[n % 2], "Flag": n > 1, "Count": n} for n in (3, 1, 2, 0)])
+    database.add(
+        table, [{"RID": f"R{n}", "Text": "ab"[n % 2], "Flag": n > 1, "Count": n} for n in (3, 1, 2, 0)]
+    )
     database.add_files([BagFile("data/x.txt", "s", "Thing", "R1", "/hatrac/x", 1, "")])
     database.close()
     return LocalReader(folder / "bag.db", model, folder)

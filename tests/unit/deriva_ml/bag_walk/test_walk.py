@@ -106,12 +106,18 @@ def test_every_row_is_given_with_all_columns(local: Make) -> None:
 def catalogs(draw: st.DrawFn) -> tuple[dict[str, dict[str, str]], dict[str, list[dict[str, Any]]]]:
     names = [f"T{n}" for n in range(draw(st.integers(2, 5)))]
     tables = {
-        name: {f"c{n}": f"> {draw(st.sampled_from(names))}" for n in range(draw(st.integers(0, 2)))} for name in names
+        name: {f"c{n}": f"> {draw(st.sampled_from(names))}" for n in range(draw(st.integers(0, 2)))}
+        for name in names
     }
     rids = {name: [f"{name}-{n}" for n in range(draw(st.integers(1, 3)))] for name in names}
     rows = {
         name: [
-            {"RID": rid, **{column: draw(st.sampled_from([None, *rids[kind[2:]]])) for column, kind in columns.items()}}
+            {
+                "RID": rid,
+                **{
+                    column: draw(st.sampled_from([None, *rids[kind[2:]]])) for column, kind in columns.items()
+                },
+            }
             for rid in rids[name]
         ]
         for name, columns in tables.items()

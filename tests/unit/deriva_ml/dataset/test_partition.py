@@ -46,7 +46,9 @@ def test_impossible_sizes(sizes: dict[str, float]) -> None:
 
 
 @given(totals, st.integers(), st.booleans(), st.data())
-def test_random_parts_are_disjoint_and_repeatable(total: int, seed: int, shuffle: bool, data: st.DataObject) -> None:
+def test_random_parts_are_disjoint_and_repeatable(
+    total: int, seed: int, shuffle: bool, data: st.DataObject
+) -> None:
     first = data.draw(st.integers(0, total))
     second = data.draw(st.integers(0, total - first))
     sizes = {"a": first, "b": second}

@@ -13,7 +13,10 @@ changes = st.lists(st.sampled_from(["change", "major", "minor", "patch"]), max_s
 
 def test_first_change_opens_a_dev_period() -> None:
     assert str(labels.next_dev([DatasetVersion(0, 1)])) == "0.1.0.post1.dev1"
-    assert str(labels.next_dev([DatasetVersion(0, 1), DatasetVersion("0.1.0.post1.dev9")])) == "0.1.0.post1.dev10"
+    assert (
+        str(labels.next_dev([DatasetVersion(0, 1), DatasetVersion("0.1.0.post1.dev9")]))
+        == "0.1.0.post1.dev10"
+    )
 
 
 def test_release_raises_the_last_release_not_the_dev_label() -> None:
@@ -29,7 +32,9 @@ def test_labels_only_rise(steps: list[str]) -> None:
     for step in steps:
         current = labels.latest(found)
         assert current is not None
-        following = labels.next_dev(found) if step == "change" else labels.next_release(found, VersionPart(step))
+        following = (
+            labels.next_dev(found) if step == "change" else labels.next_release(found, VersionPart(step))
+        )
         assert following > current
         assert following.is_devrelease == (step == "change")
         if current.is_devrelease:

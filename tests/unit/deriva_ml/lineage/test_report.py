@@ -17,7 +17,9 @@ from deriva_server.names import encode_id, to_microseconds
 
 
 def node(rid: str, *parents: LineageNode, **fields: object) -> LineageNode:
-    execution = ExecutionSummary(rid=rid, status="Uploaded", workflow=WorkflowSummary(rid="W", name="train.py"))
+    execution = ExecutionSummary(
+        rid=rid, status="Uploaded", workflow=WorkflowSummary(rid="W", name="train.py")
+    )
     return LineageNode(execution=execution, parents=list(parents), **fields)
 
 

@@ -71,7 +71,9 @@ def test_an_execution_is_not_its_own_parent() -> None:
     assert not found.cycle
 
 
-@pytest.mark.parametrize(("depth", "visited", "capped"), [(0, 1, True), (1, 2, True), (2, 3, False), (9, 3, False)])
+@pytest.mark.parametrize(
+    ("depth", "visited", "capped"), [(0, 1, True), (1, 2, True), (2, 3, False), (9, 3, False)]
+)
 def test_depth(depth: int, visited: int, capped: bool) -> None:
     found, _ = run({"0": ["1"], "1": ["2"], "2": []}, depth=depth)
     assert (found.visited, found.capped, found.complete) == (visited, capped, True)

@@ -21,8 +21,20 @@ from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.wide import wide_rows
 from deriva_ml.rows.wide_plan import Planner
 
-VOCABULARY = {"ID": "ermrest_curie", "URI": "ermrest_uri", "Name": "text", "Description": "markdown", "Synonyms": "text[]"}
-SYSTEM = {"RID": "ermrest_rid", "RCT": "ermrest_rct", "RMT": "ermrest_rmt", "RCB": "ermrest_rcb", "RMB": "ermrest_rmb"}
+VOCABULARY = {
+    "ID": "ermrest_curie",
+    "URI": "ermrest_uri",
+    "Name": "text",
+    "Description": "markdown",
+    "Synonyms": "text[]",
+}
+SYSTEM = {
+    "RID": "ermrest_rid",
+    "RCT": "ermrest_rct",
+    "RMT": "ermrest_rmt",
+    "RCB": "ermrest_rcb",
+    "RMB": "ermrest_rmb",
+}
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "Subject": {"Name": "text", "Mother": "> Subject"},
@@ -100,7 +112,9 @@ def wide(reader: LocalReader, include: list[str], **options: Any) -> list[tuple[
     scope = options.pop("scope", None)
     shown = options.pop("show")
     plan = Planner(reader.model).plan(include, **options)
-    return [tuple(row[label] for label in shown) for row in wide_rows(reader, plan, anchors=anchors, scope=scope)]
+    return [
+        tuple(row[label] for label in shown) for row in wide_rows(reader, plan, anchors=anchors, scope=scope)
+    ]
 
 
 def test_rows_come_from_the_table_that_refers_to_all_others(reader: LocalReader) -> None:
@@ -113,7 +127,14 @@ def test_rows_come_from_the_table_that_refers_to_all_others(reader: LocalReader)
 
 def test_labels(planner: Planner) -> None:
     labels = [column.label for column in planner.plan(["Image", "Subject"]).columns]
-    assert labels == ["Image.RID", "Image.Visit", "Image.Sharp", "Subject.RID", "Subject.Name", "Subject.Mother"]
+    assert labels == [
+        "Image.RID",
+        "Image.Visit",
+        "Image.Sharp",
+        "Subject.RID",
+        "Subject.Name",
+        "Subject.Mother",
+    ]
 
 
 def test_members_that_nothing_refers_to_give_rows_of_their_own(reader: LocalReader) -> None:
