@@ -6,11 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import sklearn.datasets
 from PIL import Image
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 from deriva_ml import DerivaML, ExecutionConfiguration
+from deriva_ml.execution import LocalFile
 
 
 def ingest(ml: DerivaML) -> str:
@@ -21,12 +23,12 @@ def ingest(ml: DerivaML) -> str:
     subject = ml.get_table_as_dict("Subject")
     subject_rid = next(iter(subject))["RID"]
 
-    with (
-        TemporaryDirectory() as raw,
-        ml.create_execution(
-            ExecutionConfiguration(workflow=workflow, description="UCI digits, all 1,797")
-        ) as exe,
-    ):
+    source = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
+    config = ExecutionConfiguration(
+        workflow=workflow, assets=[LocalFile(path=source)], description="UCI digits, all 1,797"
+    )
+
+    with TemporaryDirectory() as raw, ml.create_execution(config) as exe:
         labels = []
         for position, (pixels, digit) in enumerate(
             tqdm(zip(digits.images, digits.target, strict=True), "Registering images", len(digits.target))

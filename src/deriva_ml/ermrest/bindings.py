@@ -58,6 +58,11 @@ def credential_of(host: str) -> dict[str, Any] | None:
     return found
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 def pause(attempt: int) -> None:
     """Wait before repetition number `attempt`, counted from 0."""
     time.sleep(min(settings.retry_backoff() * 2**attempt, _LONGEST_PAUSE))
@@ -66,7 +71,7 @@ def pause(attempt: int) -> None:
 class _PatientAdapter(TimeoutHTTPAdapter):  # type: ignore[misc]
     """Also repeats what may be repeated when the connection is lost in the middle of the answer."""
 
-    def send(  # type: ignore[override]
+    def send(
         self, request: requests.PreparedRequest, stream: bool = False, **options: Any
     ) -> requests.Response:
         """Send a request; unless it is streamed, the answer has been read."""
@@ -86,7 +91,7 @@ class _PatientAdapter(TimeoutHTTPAdapter):  # type: ignore[misc]
         return answer
 
 
-def _adapter(config: dict[str, Any], host: str | None) -> BaseAdapter:
+def _adapter(config: dict[str, Any], url: str) -> BaseAdapter:
     if config.get("transport") is not None:
         transport: BaseAdapter = config["transport"]
         return transport
@@ -100,7 +105,7 @@ def _adapter(config: dict[str, Any], host: str | None) -> BaseAdapter:
         respect_retry_after_header=False,
     )
     timeout = tuple(config["timeout"])
-    if host in _LOOPBACK:
+    if is_loopback(url):
         # Nothing slows the way to this machine; what does not answer speaks another protocol.
         timeout = (min(timeout[0], _LONGEST_PAUSE), timeout[1])
     adapter: BaseAdapter = _PatientAdapter(timeout=timeout, max_retries=retry, pool_maxsize=32)
@@ -135,11 +140,10 @@ class _Patient:
 
     def _configured(self, session: requests.Session) -> requests.Session:
         config = self.session_config
-        host = urlsplit(self._base_server_uri).hostname
-        adapter = _adapter(config, host)
+        adapter = _adapter(config, self._base_server_uri)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        if config.get("transport") is not None or host in _LOOPBACK:
+        if config.get("transport") is not None or is_loopback(self._base_server_uri):
             # Proxies and stored passwords of the environment are meant for the network.
             session.trust_env = False
         return session

@@ -16,12 +16,12 @@ from requests.adapters import BaseAdapter
 from deriva_ml import settings
 from deriva_ml.ermrest.address import Address, read_address
 from deriva_ml.ermrest.bindings import (
-    BROKEN_OFF,
     Catalog,
     Server,
     Snapshot,
     Store,
     credential_of,
+    is_loopback,
     pause,
     session_config,
 )
@@ -183,19 +183,10 @@ class Connection:
         return self._request("get", path, doing, headers=headers or {})
 
     def post(
-        self,
-        path: str,
-        *,
-        json: Any = None,
-        doing: str | None = None,
-        repeatable: bool = False,
-        **options: Any,
+        self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
     ) -> requests.Response:
-        """POST a JSON body to a path below the catalog's URL; errors as for `get`.
-
-        `repeatable` says that sending it twice does no harm, so that it is sent again when the connection was lost.
-        """
-        return self._request("post", path, doing, repeatable, json=json, **options)
+        """POST a JSON body to a path below the catalog's URL; errors as for `get`."""
+        return self._request("post", path, doing, json=json, **options)
 
     def put(
         self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
@@ -207,9 +198,7 @@ class Connection:
         """DELETE a path below the catalog's URL; errors as for `get`."""
         return self._request("delete", path, doing)
 
-    def _request(
-        self, verb: str, path: str, doing: str | None, repeatable: bool = False, **options: Any
-    ) -> requests.Response:
+    def _request(self, verb: str, path: str, doing: str | None, **options: Any) -> requests.Response:
         if verb != "get" and self.is_snapshot:
             raise DerivaMLReadOnlyError(
                 f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed."
@@ -222,7 +211,6 @@ class Connection:
                 # 503 says that nothing was done; the session repeats it for other methods by itself.
                 busy = getattr(getattr(error, "response", None), "status_code", 0) == 503
                 again = busy and (verb == "post" or self.is_embedded)
-                again = again or (repeatable and isinstance(error, BROKEN_OFF))
                 if not again or attempt == settings.retry_attempts():
                     self._fail(error, verb, path, doing)
             pause(attempt)
@@ -234,6 +222,10 @@ class Connection:
         ours = translate(
             error, doing or (f"Opening {self.name}" if opening else f"{verb.upper()} {short} of {self.name}")
         )
+        if isinstance(ours, DerivaMLConnectionError) and self.site.is_https_to_this_machine:
+            raise DerivaMLConnectionError(
+                f"{ours} `deriva-ml serve` speaks plain http: its hostname is http://{self.authority}."
+            ) from error
         if isinstance(ours, DerivaMLConnectionError):
             raise _with_folder(ours, self.site.address) from error
         if (
@@ -245,10 +237,6 @@ class Connection:
         if isinstance(ours, DerivaMLNotFoundError) and opening:
             raise DerivaMLCatalogNotFound(
                 f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
-            ) from error
-        if isinstance(ours, DerivaMLConnectionError) and self.site.is_https_to_this_machine:
-            raise DerivaMLConnectionError(
-                f"{ours} `deriva-ml serve` speaks plain http: its hostname is http://{self.authority}."
             ) from error
         raise ours from error
 

@@ -1,4 +1,4 @@
-"""Fixtures: whatever a user gets wrong gives one error of our own, which names the thing and the way out, and leaves nothing."""
+"""A catalog to be used wrongly, and what must be so afterwards."""
 
 from __future__ import annotations
 

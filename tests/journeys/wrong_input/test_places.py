@@ -1,4 +1,4 @@
-"""Whatever host, folder, catalog or option a user gets wrong gives one error of our own, which names the thing and the way out, and leaves nothing."""
+"""A wrong host, folder, catalog or option gives one error of our own, which names it and the way out."""
 
 from __future__ import annotations
 

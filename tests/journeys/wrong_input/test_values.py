@@ -1,4 +1,4 @@
-"""Whatever value a user gets wrong gives one error of our own, which names the thing and the way out, and leaves nothing."""
+"""A wrong value gives one error of our own, which names it and the way out, and leaves nothing."""
 
 from __future__ import annotations
 

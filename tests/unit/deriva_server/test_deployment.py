@@ -26,14 +26,14 @@ def test_create_and_open(tmp_path: Path) -> None:
     (tmp_path / "a").rename(tmp_path / "b")
     moved = Deployment.open(tmp_path / "b" / "lab")
     assert (moved.id, moved.name) == (made.id, made.name)
-    assert os.listdir(moved.folder) == [DOCUMENT]
+    assert sorted(os.listdir(moved.folder)) == [".gitignore", DOCUMENT]
 
 
 def test_created_once_by_many(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = {made.id for made in pool.map(lambda _: Deployment.create(tmp_path / "lab"), range(16))}
     assert len(ids) == 1
-    assert os.listdir(tmp_path / "lab") == [DOCUMENT]
+    assert sorted(os.listdir(tmp_path / "lab")) == [".gitignore", DOCUMENT]
 
 
 def test_something_else_is_left_alone(tmp_path: Path) -> None:

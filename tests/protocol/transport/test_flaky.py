@@ -1,0 +1,216 @@
+"""A connection that breaks: what may be repeated is repeated soon, and answers are whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from deriva_ml.checksums import md5_of
+from deriva_ml.ermrest import leases, objects, rows
+from deriva_ml.ermrest.connect import Connection, connect
+from deriva_ml.errors import DerivaMLConnectionError
+from deriva_ml.schema import create_ml_catalog
+from deriva_server.embed import LocalServer
+
+FATES = ("busy", "drop", "lose", "cut")
+"""Answer 503; hang up before or after the request was carried out; hang up in the middle of the answer."""
+
+STATUS = ("deriva-ml", "Execution_Status")
+LONGEST = 5.0
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    fate: Callable[[str], str]
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fate = type(self).fate(self.command)
+        if fate == "busy":
+            self._send(503, [("Retry-After", "600")], b"busy\n")
+            return
+        if fate == "drop":
+            self._hang_up()
+            return
+        there = http.client.HTTPConnection(type(self).upstream, timeout=30)
+        given = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
+        there.request(self.command, self.path, body, given)
+        found = there.getresponse()
+        data = found.read()
+        there.close()
+        if fate == "lose":
+            self._hang_up()
+            return
+        kept = [item for item in found.getheaders() if item[0].lower() not in _OWN]
+        length = found.getheader("Content-Length") if self.command == "HEAD" else None
+        self._send(found.status, kept, data, cut=fate == "cut", length=length)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+
+    def _send(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        data: bytes,
+        *,
+        cut: bool = False,
+        length: str | None = None,
+    ) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if status not in (204, 304):
+            self.send_header("Content-Length", length or str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        if cut:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_one_request(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            super().handle_one_request()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+_OWN = frozenset({"connection", "content-length", "transfer-encoding", "accept-encoding", "date", "server"})
+
+
+@contextlib.contextmanager
+def between(url: str, fate: Callable[[str], str]) -> Iterator[str]:
+    """URL of a proxy that decides on the fate of each request by its method."""
+    handler = type("Handler", (_Proxy,), {"upstream": urlsplit(url).netloc, "fate": staticmethod(fate)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def first(times: int, fate: str, *methods: str) -> Callable[[str], str]:
+    """That fate for the first requests, all others pass."""
+    left = [times]
+
+    def decide(method: str) -> str:
+        if left[0] > 0 and (not methods or method in methods):
+            left[0] -= 1
+            return fate
+        return "pass"
+
+    return decide
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("flaky") / "lab"
+    create_ml_catalog(str(folder), "lab")
+    server = LocalServer.open(folder)
+    with server.serve() as running:
+        yield running.url
+    server.close()
+
+
+@contextlib.contextmanager
+def soon() -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < LONGEST
+
+
+def read(connection: Connection, folder: Path) -> None:
+    assert len(list(rows.read(connection, STATUS))) == 7
+
+
+def change(connection: Connection, folder: Path) -> None:
+    row = {"Name": "Running", "Description": str(folder)}
+    assert rows.update(connection, STATUS, [row], keys=["Name"], columns=["Description"])
+
+
+def put_and_fetch(connection: Connection, folder: Path) -> None:
+    source = folder / "source"
+    source.write_bytes(os.urandom(2_000_000))
+    url, md5, told = objects.object_url("flaky", folder.name), md5_of(source), []
+    objects.put(connection, source, url, md5=md5)
+    back = objects.fetch(connection, url, folder / "back", md5=md5, length=2_000_000, progress=told.append)
+    assert back.read_bytes() == source.read_bytes()
+    assert sum(told) == 2_000_000
+    assert sorted(path.name for path in folder.iterdir()) == ["back", "source"]
+
+
+def lease(connection: Connection, folder: Path) -> None:
+    assert len(set(leases.lease(connection, 5))) == 5
+
+
+@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("work", [read, change, put_and_fetch, lease])
+def test_repeated_until_it_works(
+    served: str, fate: str, work: Callable[[Connection, Path], None], tmp_path: Path
+) -> None:
+    with between(served, first(3, fate)) as url, soon():
+        work(connect(url, 1, check=False), tmp_path)
+
+
+def test_only_the_fetch_is_cut(served: str, tmp_path: Path) -> None:
+    with between(served, first(2, "cut", "GET")) as url, soon():
+        put_and_fetch(connect(url, 1, check=False), tmp_path)
+
+
+def test_an_insert_is_never_sent_twice_by_itself(served: str) -> None:
+    asked: list[str] = []
+
+    def fate(method: str) -> str:
+        asked.append(method)
+        return "lose" if method == "POST" else "pass"
+
+    row = {"Name": "Odd", "Description": "", "Synonyms": [], "ID": "lab:Odd", "URI": "/id/1/odd"}
+    with (
+        between(served, fate) as url,
+        soon(),
+        pytest.raises(DerivaMLConnectionError, match="closed connection"),
+    ):
+        rows.insert(connect(url, 1), ("deriva-ml", "Asset_Role"), [row])
+    assert asked.count("POST") == 1
+    assert rows.count(connect(served, 1), ("deriva-ml", "Asset_Role"), {"Name": ["Odd"]}) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_chunks_over_a_bad_line(
+    served: str, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    monkeypatch.setattr(objects, "CHUNK", 100_000)
+    chance = random.Random(seed)
+
+    def fate(method: str) -> str:
+        return chance.choice(FATES) if method == "PUT" and chance.random() < 0.3 else "pass"
+
+    with between(served, fate) as url:
+        put_and_fetch(connect(url, 1), tmp_path)
+
+
+def test_http_taken_for_https_is_told(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "0")
+    with pytest.raises(DerivaMLConnectionError, match=f"its hostname is {served}"):
+        connect(urlsplit(served).netloc, 1)
