@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import sklearn.datasets
@@ -28,17 +27,22 @@ def ingest(ml: DerivaML) -> str:
         workflow=workflow, assets=[LocalFile(path=source)], description="UCI digits, all 1,797"
     )
 
-    with TemporaryDirectory() as raw, ml.create_execution(config) as exe:
-        labels = []
-        for position, (pixels, digit) in enumerate(
-            tqdm(zip(digits.images, digits.target, strict=True), "Registering images", len(digits.target))
-        ):
-            png = Path(raw) / f"digit_{position:04d}.png"
-            Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8)).save(png)
-            image = exe.asset_file_path(
-                "Image", png, copy_file=True, metadata={"Subject": subject_rid, "Position": position}
-            )
-            labels.append(label(Image=image, Digit_Class=str(digit)))
-        exe.add_features(labels)
+    with ml.create_execution(config) as exe:
+        images = exe.asset_file_paths(
+            "Image",
+            [
+                {
+                    "file_name": f"digit_{position:04d}.png",
+                    "metadata": {"Subject": subject_rid, "Position": position},
+                }
+                for position in range(len(digits.target))
+            ],
+        )
+        for path, pixels in zip(tqdm(images, "Writing images"), digits.images, strict=True):
+            Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8)).save(path)
+        exe.add_features(
+            label(Image=path, Digit_Class=str(digit))
+            for path, digit in zip(images, digits.target, strict=True)
+        )
     exe.commit_output_assets()
     return exe.execution_rid

@@ -17,7 +17,6 @@ from ingest import ingest
 from train import train
 
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.lineage.report import tree
 
 
 def main() -> int:
@@ -57,7 +56,7 @@ def main() -> int:
 
     print(f"\nAccuracy on the test set: {accuracy:.3f}  ({time.monotonic() - started:.0f} s)\n")
     print("How predictions.csv came to be:\n")
-    print(tree(ml.lookup_lineage(predictions)))
+    print(ml.lookup_lineage(predictions))
     print(f"\nEverything lies in {folder}. To go on:\n")
     print(
         f"  {sys.executable} -c \"from deriva_ml import DerivaML; print(DerivaML('{folder}', {ml.catalog_id}))\""

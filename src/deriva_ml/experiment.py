@@ -13,13 +13,13 @@ from deriva_ml.asset.download import cached
 from deriva_ml.citation import record_url
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLNotFoundError
-from deriva_ml.execution.execution_record import ExecutionRecord
+from deriva_ml.execution.execution_record import ExecutionRecord, records
 from deriva_ml.execution.queries import find_executions, list_execution_assets, lookup_execution
 from deriva_ml.names import AssetRole, ExecutionStatus, MLAsset, MLTable
+from deriva_ml.session import Session, session_of
 
 if TYPE_CHECKING:
     from deriva_ml.dataset.dataset import Dataset
-    from deriva_ml.session import Session
 
 HYDRA_CONFIG = "-config.yaml"
 """How the name of the configuration that Hydra composed ends."""
@@ -33,6 +33,8 @@ class Experiment:
     ml : DerivaML
         The open catalog, or its session.
     execution_rid : str
+    record : ExecutionRecord, optional
+        Its record, if it was read already.
 
     Raises
     ------
@@ -40,11 +42,11 @@ class Experiment:
         If there is no such execution.
     """
 
-    def __init__(self, ml: Any, execution_rid: str) -> None:
+    def __init__(self, ml: Any, execution_rid: str, record: ExecutionRecord | None = None) -> None:
         self.ml = ml
-        self._session: Session = getattr(ml, "_session", ml)
+        self._session = session_of(ml)
         self.execution_rid = execution_rid
-        self.execution: ExecutionRecord = lookup_execution(self._session, execution_rid)
+        self.execution = record or lookup_execution(self._session, execution_rid)
 
     @cached_property
     def _outputs(self) -> list[Asset]:
@@ -194,10 +196,15 @@ def find_experiments(
         session.connection, association, where={asset_column: files}, columns=["RID", execution_column]
     )
     found = {row[execution_column] for row in links}
-    if workflow_rid is not None or status is not None:
+    if workflow_rid is None and status is None:
+        members = records(session, sorted(found))
+    else:
         wanted = find_executions(session, workflow=workflow_rid, status=status)
-        found &= {record.execution_rid for record in wanted}
-    return [Experiment(session, rid) for rid in sorted(found)]
+        members = sorted(
+            (record for record in wanted if record.execution_rid in found),
+            key=lambda record: record.execution_rid,
+        )
+    return [Experiment(session, record.execution_rid, record) for record in members]
 
 
 def lookup_experiment(session: Session, execution_rid: str) -> Experiment:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import html
 import inspect
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
-from deriva_ml import citation, experiment, legacy, storage, tables, vocabulary
+from deriva_ml import citation, experiment, legacy, markup, storage, tables, vocabulary
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset import define as asset_tables
 from deriva_ml.connection import DerivaMLConfig, read_context
@@ -22,7 +21,16 @@ from deriva_ml.dataset import estimate, registry
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
 from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
-from deriva_ml.execution import commit, execution, execution_snapshot, pending_summary, queries
+from deriva_ml.execution import (
+    audit,
+    commit,
+    execution,
+    execution_snapshot,
+    files,
+    pending_summary,
+    queries,
+    unknown,
+)
 from deriva_ml.feature import feature as features
 from deriva_ml.feature import values
 from deriva_ml.feature.record import Feature, FeatureRecord
@@ -285,12 +293,9 @@ class DerivaML:
         facts = {
             "Catalog": self._session.connection.name,
             "Domain schemas": ", ".join(sorted(self.domain_schemas)) or "none",
-            "Working directory": str(self.working_dir),
+            "Working directory": self.working_dir,
         }
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items()
-        )
-        return f"<table>{cells}</table>"
+        return markup.facts(facts)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_snapshots": {}, "_builder": (None, None)}
@@ -364,6 +369,8 @@ class DerivaML:
     find_assets = _forward(assets.find_assets)
     list_asset_tables = _forward(assets.list_asset_tables)
     asset_record_class = _forward(assets.asset_record_class)
+    add_files = _forward(files.add_files)
+    list_files = _forward(files.list_files)
 
     # Features ----------------------------------------------------------------------------------------------------
 
@@ -442,6 +449,9 @@ class DerivaML:
     pending_summary = _forward(pending_summary.summarize_workspace)
     commit_pending_executions = _forward(commit.commit_many)
     lookup_lineage = _forward(lineage.lineage)
+    audit_provenance = _forward(audit.audit_provenance)
+    unknown_provenance_execution_rid = _forward(unknown.unknown_provenance_execution_rid)
+    unknown_provenance_file_rid = _forward(unknown.unknown_provenance_file_rid)
     lookup_experiment = _forward(experiment.lookup_experiment)
     find_experiments = _forward(experiment.find_experiments)
 

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from deriva_ml.names import RID, CacheStatus, DatasetVersion, UploadState
 
@@ -77,87 +75,6 @@ class DatasetHistory:
     minid: str | None = None
     spec_hash: str | None = None
     snapshot: str | None = None
-
-
-class _Summary(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class WorkflowSummary(_Summary):
-    """A workflow in a lineage."""
-
-    rid: str
-    name: str | None = None
-
-
-class ExecutionSummary(_Summary):
-    """An execution in a lineage."""
-
-    rid: str
-    description: str | None = None
-    workflow: WorkflowSummary | None = None
-    status: str
-
-
-class DatasetSummary(_Summary):
-    """A dataset in a lineage, at the version that was read."""
-
-    rid: str
-    description: str | None = None
-    version: str | None = None
-
-
-class AssetSummary(_Summary):
-    """An asset in a lineage."""
-
-    rid: str
-    filename: str | None = None
-    asset_table: str
-
-
-class LineageNode(_Summary):
-    """An execution with what it read and the executions that made that.
-
-    `already_shown` marks an execution whose inputs stand elsewhere in the tree.
-    """
-
-    execution: ExecutionSummary
-    consumed_datasets: list[DatasetSummary] = Field(default_factory=list)
-    consumed_assets: list[AssetSummary] = Field(default_factory=list)
-    parents: list[LineageNode] = Field(default_factory=list)
-    already_shown: bool = False
-
-
-class RootDescriptor(_Summary):
-    """What a lineage was asked for."""
-
-    rid: str
-    type: Literal["Dataset", "Asset", "Feature", "Execution"]
-    description: str | None = None
-    producing_execution: ExecutionSummary | None = None
-
-
-class LineageResult(_Summary):
-    """How something came to be: the execution that made it, and recursively those that made its inputs.
-
-    Parameters
-    ----------
-    root : RootDescriptor
-    lineage : LineageNode, optional
-        None when no producer is recorded.
-    executions_visited : int
-        Distinct executions in the tree.
-    walked_complete : bool
-        False when a cap cut the walk.
-    cycle_detected, depth_capped : bool
-    """
-
-    root: RootDescriptor
-    lineage: LineageNode | None = None
-    executions_visited: int = 0
-    walked_complete: bool = True
-    cycle_detected: bool = False
-    depth_capped: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from deriva_ml.ermrest import schemas
 from deriva_ml.ermrest.connect import Connection, Host, connect
 from deriva_ml.errors import (
     DerivaMLConfigurationError,
+    DerivaMLException,
     DerivaMLOfflineError,
     DerivaMLReadOnlyError,
     DerivaMLSchemaError,
@@ -22,7 +23,7 @@ from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.rows.live import LiveReader
-from deriva_ml.schema.display import chaise_config
+from deriva_ml.schema.display import chaise_config, updated_bulk_upload
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel
 
@@ -30,23 +31,14 @@ from deriva_ml.workspace.pinned_model import KeptModel
 class Resolver(Protocol):
     """What a record may ask of the rooms above it; the front door puts one into the session."""
 
-    def lookup_execution(self, execution_rid: str) -> Any:
-        """The record of an execution."""
-
-    def lookup_asset(self, asset_rid: str) -> Any:
-        """The record of an asset."""
-
-    def lookup_dataset(self, dataset: Any) -> Any:
-        """A dataset."""
-
-    def lookup_workflow(self, workflow_rid: str) -> Any:
-        """A workflow."""
+    def find_executions(self, *, dataset: str, dataset_role: str) -> list[Any]:
+        """Executions that read or made a dataset."""
 
     def list_asset_executions(self, asset_rid: str, asset_role: str | None = None) -> list[Any]:
         """Executions that read or wrote an asset."""
 
-    def download_dataset_bag(self, dataset: Any) -> Any:
-        """A version of a dataset as a bag on this disk."""
+    def find_features(self, table: Any) -> list[Any]:
+        """Features of a table."""
 
 
 @dataclass(eq=False)
@@ -89,7 +81,7 @@ class Session:
     s3_bucket: str | None = None
     use_minid: bool = False
     mode: ConnectionMode = ConnectionMode.online
-    resolver: Any = field(default=None, repr=False)
+    resolver: Resolver | None = field(default=None, repr=False)
     terms: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
     """Vocabulary terms that were read; kept by `vocabulary`."""
     _model: CatalogModel | None = field(default=None, init=False, repr=False)
@@ -207,6 +199,19 @@ class Session:
         """A table of the ML schema."""
         return self.model.ml_table(name)
 
+    @property
+    def front_door(self) -> Resolver:
+        """What records ask of the rooms above.
+
+        Raises
+        ------
+        DerivaMLException
+            If the session was opened without a `DerivaML`.
+        """
+        if self.resolver is None:
+            raise DerivaMLException("This needs a record that comes from an open DerivaML; take it from there.")
+        return self.resolver
+
     # Other views of the same catalog -------------------------------------------------------------------------------
 
     @property
@@ -300,11 +305,13 @@ class Session:
             self.update_navbar()
 
     def update_navbar(self) -> None:
-        """Bring the menus of the web interface up to date with the tables there are; sends nothing when they are."""
+        """Bring menus and upload settings up to date with the tables there are; sends nothing when they are."""
         former = self.model.annotations.get(tags.CHAISE_CONFIG) or {}
         shown = {key: former[key] for key in ("navbarBrandText", "headTitle") if key in former}
         config = {**former, **chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
-        schemas.set_annotation(self.connection, self.model.wrapped, tags.CHAISE_CONFIG, config)
+        upload = updated_bulk_upload(self.model.annotations.get(tags.BULK_UPLOAD) or {}, self.model)
+        for key, value in ((tags.CHAISE_CONFIG, config), (tags.BULK_UPLOAD, upload)):
+            schemas.set_annotation(self.connection, self.model.wrapped, key, value)
 
     @classmethod
     def open(
@@ -384,3 +391,9 @@ def _make_writable(folder: Path) -> None:
         raise DerivaMLConfigurationError(
             f"The working directory {folder} cannot be written ({error.strerror or error}); choose another working_dir."
         ) from error
+
+
+def session_of(ml: Any) -> Session:
+    """The session behind an open catalog; a session is its own."""
+    found: Session = getattr(ml, "_session", ml)
+    return found

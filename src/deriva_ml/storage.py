@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag.seal import is_sealed, missing
+from deriva_ml.bag.seal import is_sealed, missing, read_fetch
 from deriva_ml.names import CacheStatus
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
@@ -149,7 +149,7 @@ def list_cached_bags(session: Session) -> list[CachedBag]:
                     dataset_rid=rid,
                     version=entry.summary.get("version"),
                     checksum=entry.checksum,
-                    status=_status(folder),
+                    status=bag_status(folder),
                     built_at=entry.built_at,
                     size_bytes=_size(folder).bytes,
                     path=folder,
@@ -158,10 +158,15 @@ def list_cached_bags(session: Session) -> list[CachedBag]:
     return found
 
 
-def _status(folder: Path) -> CacheStatus:
+def bag_status(folder: Path) -> CacheStatus:
+    """How much of a bag is here: nothing, its tables only, some of its files, or all of it."""
     if not is_sealed(folder):
-        return CacheStatus.cached_metadata_only
-    return CacheStatus.cached_holey if missing(folder) else CacheStatus.cached_materialized
+        return CacheStatus.not_cached
+    elsewhere = missing(folder)
+    if not elsewhere:
+        return CacheStatus.cached_materialized
+    some_are_here = len(elsewhere) < len(read_fetch(folder))
+    return CacheStatus.cached_holey if some_are_here else CacheStatus.cached_metadata_only
 
 
 def delete_cached_bag(session: Session, dataset_rid: str, version: str | None = None) -> dict[str, int]:

@@ -114,7 +114,7 @@ class Deployment:
             except OSError as error:
                 raise DeploymentError(_unwritable(place, error)) from error
         # Inside a repository its databases would otherwise count as uncommitted changes of every run.
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             (place / ".gitignore").write_text("*\n")
         return cls(place, document["id"], document["name"], FORMAT)
 

@@ -11,8 +11,7 @@ from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import VersionPart
 from deriva_ml.ermrest import connect
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.lineage.report import markdown, tree
-from deriva_ml.records import LineageNode, LineageResult
+from deriva_ml.lineage.report import LineageNode, LineageResult, markdown, tree
 from deriva_ml.schema import create_ml_catalog
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import markup
 from deriva_ml.asset import download as downloads
 from deriva_ml.asset.record import AssetRecord
 from deriva_ml.asset.record import asset_record_class as record_class
@@ -14,13 +14,12 @@ from deriva_ml.citation import record_url
 from deriva_ml.ermrest import rids, rows
 from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
 from deriva_ml.names import AssetRole, MLVocab
+from deriva_ml.rows.reader import Row
 from deriva_ml.vocabulary import require_terms
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table, TableName
     from deriva_ml.session import Session
-
-Row = dict[str, Any]
 
 
 class Asset:
@@ -131,13 +130,11 @@ class Asset:
         -------
         list of ExecutionRecord
         """
-        found: list[Any] = self._session.resolver.list_asset_executions(self.asset_rid, asset_role)
-        return found
+        return self._session.front_door.list_asset_executions(self.asset_rid, asset_role)
 
     def find_features(self) -> list[Any]:
         """Features of the asset's table."""
-        found: list[Any] = self._session.resolver.find_features(self._table)
-        return found
+        return self._session.front_door.find_features(self._table)
 
     def download(self, dest_dir: Path | str) -> Path:
         """Fetch the file.
@@ -168,7 +165,7 @@ class Asset:
         return hash(self.asset_rid)
 
     def __repr__(self) -> str:
-        return f"<Asset {self.asset_rid} {self.asset_table}/{self.filename} {self.length} bytes>"
+        return f"<Asset {self.asset_rid} {self.asset_table}/{self.filename}, {self.length:,} bytes>"
 
     def _repr_html_(self) -> str:
         facts = {
@@ -178,10 +175,7 @@ class Asset:
             "MD5": self.md5,
         }
         facts |= {"Types": ", ".join(self.asset_types), "Description": self.description}
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items()
-        )
-        return f"<p><b>{html.escape(self.filename)}</b></p><table>{cells}</table>"
+        return markup.facts(facts, self.filename)
 
 
 def types_of(
@@ -238,6 +232,26 @@ def add_types(session: Session, table: Table, types: Iterable[tuple[str, str]]) 
     rows.insert(session.connection, association, tags, skip_conflicts=True)
 
 
+def table_of(session: Session, asset_rid: str) -> Table:
+    """Asset table that an asset is a row of.
+
+    Raises
+    ------
+    DerivaMLRidsNotFound
+        If there is no such row.
+    DerivaMLTableTypeError
+        If it is not an asset.
+    """
+    table = rids.resolve_rid(session.connection, session.model, asset_rid).table
+    if not session.model.is_asset(table):
+        raise _not_an_asset(asset_rid, table.name)
+    return table
+
+
+def _not_an_asset(rid: str, table_name: str) -> DerivaMLTableTypeError:
+    return DerivaMLTableTypeError("asset", table_name, f"{rid} is a row of {table_name!r}, not an asset.")
+
+
 def lookup_asset(session: Session, asset_rid: str) -> Asset:
     """Find an asset.
 
@@ -255,11 +269,7 @@ def lookup_asset(session: Session, asset_rid: str) -> Asset:
     DerivaMLException
         If there is no such row, or it is not an asset.
     """
-    table = rids.resolve_rid(session.connection, session.model, asset_rid).table
-    if not session.model.is_asset(table):
-        raise DerivaMLTableTypeError(
-            "asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset."
-        )
+    table = table_of(session, asset_rid)
     found = next(iter(rows.read(session.connection, table, where={"RID": [asset_rid]})), None)
     if found is None:
         raise DerivaMLException(f"There is no asset {asset_rid!r} in {table.name!r}.")
@@ -289,9 +299,7 @@ def lookup_assets(session: Session, asset_rids: Collection[str]) -> dict[str, As
     by_table: dict[tuple[str, str], list[str]] = {}
     for rid, found in rids.resolve_rids(session.connection, session.model, asset_rids).items():
         if not session.model.is_asset(found.table):
-            raise DerivaMLTableTypeError(
-                "asset", found.table_name, f"{rid} is a row of {found.table_name!r}, not an asset."
-            )
+            raise _not_an_asset(rid, found.table_name)
         by_table.setdefault((found.schema_name, found.table_name), []).append(rid)
     assets = {
         asset.asset_rid: asset

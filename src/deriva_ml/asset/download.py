@@ -53,7 +53,7 @@ def download(
     """
     md5 = str(row.get("MD5") or "")
     target = dest_dir / file_name_of(row)
-    _make_folder(dest_dir)
+    make_folder(dest_dir)
     if target.exists() and md5:
         present = md5_of(target)
         if present == md5:
@@ -71,7 +71,7 @@ def cached(session: Session, row: Mapping[str, Any], progress: Any = None) -> Pa
     folder = cached_asset_dir(session.cache_dir, str(row["RID"]), str(row["MD5"]))
     file = folder / file_name_of(row)
     if not file.exists():
-        _make_folder(folder)
+        make_folder(folder)
         _fetch(session, row, file, progress)
     return file
 
@@ -96,10 +96,17 @@ def _link(source: Path, target: Path) -> Path:
     return temporary.replace(target)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises
+    ------
+    DerivaMLConfigurationError
+        If that is not possible.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DerivaMLConfigurationError(
-            f"Cannot make folder {folder}: {error.strerror}. Choose another one."
+            f"Cannot make folder {folder}: {error.strerror or error}. Choose another one."
         ) from error

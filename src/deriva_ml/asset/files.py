@@ -121,6 +121,9 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
         state = (self.asset_table, self.file_name, self._metadata, self.asset_types, self.asset_rid)
         return _restore, (str(self), *state, self._registration)
 
+    def __repr__(self) -> str:
+        return f"AssetFilePath({str(self)!r}, {self.asset_table!r})"
+
     def __copy__(self) -> AssetFilePath:
         restore, arguments = self.__reduce__()
         return restore(*arguments)  # type: ignore[no-any-return]

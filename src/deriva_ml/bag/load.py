@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 from deriva_ml import settings
 from deriva_ml.bag import layout, seal
@@ -26,8 +25,8 @@ from deriva_ml.errors import (
 from deriva_ml.model.graph import CatalogModel, Table
 from deriva_ml.parallel import run_all
 from deriva_ml.records import UploadCallback, UploadProgress
+from deriva_ml.rows.reader import Row
 
-Row = dict[str, Any]
 TableName = tuple[str, str]
 
 _WHOLE_TABLE_FROM = 500

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,63 +60,12 @@ def write_json_rows(folder: Path, schema: str, table: str, rows: Iterable[Mappin
     return count
 
 
-def write_csv_rows(
-    folder: Path, schema: str, table: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
-) -> int:
-    """Write rows of a table as CSV with a header.
-
-    None becomes an empty field, text an ordinary one (quoted when it is empty, so that the two stay apart), arrays
-    and JSON values become JSON text.
-
-    Returns
-    -------
-    int
-        Number of rows.
-    """
-    count = 0
-    with _target(folder, layout.rows_csv(schema, table)).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            values = [_csv_value(row.get(column)) for column in columns]
-            if "" in values:
-                file.write(",".join(_csv_text(value) for value in values) + "\n")
-            else:
-                writer.writerow(values)
-            count += 1
-    return count
-
-
 def copy_file(folder: Path, path: str, source: Path) -> Path:
     """Put a copy of a file inside the bag; the copy shares its blocks with the source where the file system can."""
     return Path(shutil.copyfile(source, _target(folder, path)))
-
-
-def link_file(folder: Path, path: str, source: Path) -> Path:
-    """Put a file inside the bag by a hard link, or by a copy across file systems; for files that nobody writes."""
-    target = _target(folder, path)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-    return target
 
 
 def _target(folder: Path, path: str) -> Path:
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
-
-
-def _csv_value(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-
-
-def _csv_text(value: str | None) -> str:
-    if value is None:
-        return ""
-    return '"' + value.replace('"', '""') + '"'

@@ -44,6 +44,15 @@ COMMANDS = (
     Command(
         "catalog create", "make a catalog in a deployment or on a server", "deriva_ml.cli.catalog", "create"
     ),
+    Command(
+        "executions",
+        "list the executions of a working directory, and what of them waits",
+        "deriva_ml.cli.executions",
+        "executions",
+    ),
+    Command(
+        "upload", "commit the executions of a working directory that wait", "deriva_ml.cli.upload", "upload"
+    ),
 )
 
 

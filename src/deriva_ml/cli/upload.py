@@ -10,24 +10,16 @@ from typing import TYPE_CHECKING
 from deriva_ml.errors import DerivaMLException
 
 if TYPE_CHECKING:
+    from deriva_ml.ml import DerivaML
     from deriva_ml.records import UploadReport
 
 _MOST_ERRORS = 10
 
 
-def upload_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+def connection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which catalog is meant, and with which working directory; for `connected`."""
     parser.add_argument("--host", required=True, help="folder, host name, or http://host:port")
     parser.add_argument("--catalog", required=True, help="id or alias of the catalog")
-    parser.add_argument(
-        "--execution",
-        action="append",
-        metavar="RID",
-        help="an execution to commit, may be repeated; all that wait if left out",
-    )
-    parser.add_argument(
-        "--clean", action="store_true", help="remove local copies of what is committed (kept by default)"
-    )
     parser.add_argument(
         "--working-dir",
         metavar="DIR",
@@ -38,11 +30,31 @@ def upload_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def upload(arguments: argparse.Namespace) -> int:
-    """Commit executions; 0 when all went well, 1 when some failed."""
+def connected(arguments: argparse.Namespace) -> DerivaML:
+    """Open the catalog that the arguments name."""
+    # Here, so that --help stays instant.
     from deriva_ml.ml import DerivaML
 
-    ml = DerivaML(arguments.host, arguments.catalog, working_dir=arguments.working_dir, mode=arguments.mode)
+    return DerivaML(arguments.host, arguments.catalog, working_dir=arguments.working_dir, mode=arguments.mode)
+
+
+def upload_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    connection_arguments(parser)
+    parser.add_argument(
+        "--execution",
+        action="append",
+        metavar="RID",
+        help="an execution to commit, may be repeated; all that wait if left out",
+    )
+    parser.add_argument(
+        "--clean", action="store_true", help="remove local copies of what is committed (kept by default)"
+    )
+
+
+def upload(arguments: argparse.Namespace) -> int:
+    """Commit executions; 0 when all went well, 1 when some failed."""
+    ml = connected(arguments)
     report = ml.commit_pending_executions(execution_rids=arguments.execution, clean_folder=arguments.clean)
     _print(report)
     return 1 if report.total_failed else 0

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import markup
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.build import read_model, rebuild
 from deriva_ml.bag.walk import name_of
@@ -152,15 +153,15 @@ class DatasetBag(WideView):
         return f"<DatasetBag {self.dataset_rid} version {self.current_version} at {self.path}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{len(found)}</td></tr>"
-            for name, found in self.list_dataset_members().items()
-            if found
-        )
-        return (
-            f"<p><b>Dataset {self.dataset_rid}</b> version {self.current_version}, {', '.join(self.dataset_types)}"
-            f"<br>{self.path}</p><table><tr><th>members</th><th></th></tr>{rows}</table>"
-        )
+        facts = {
+            "Types": ", ".join(self.dataset_types),
+            "Description": self.description,
+            "Members": ", ".join(
+                f"{len(found):,} {name}" for name, found in self.list_dataset_members().items() if found
+            ),
+            "Folder": self.path,
+        }
+        return markup.facts(facts, f"Dataset {self.dataset_rid} version {self.current_version}")
 
     @property
     def _row(self) -> Row:

@@ -1,5 +1,5 @@
 """Where `CacheStatus` is known to be."""
 
-from deriva_ml.dataset.estimate import CacheStatus
+from deriva_ml.names import CacheStatus
 
 __all__ = ["CacheStatus"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag.walk import name_of
+from deriva_ml.citation import record_url
 from deriva_ml.dataset import download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
@@ -21,6 +22,7 @@ from deriva_ml.feature.record import Feature
 from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
+from deriva_ml.session import session_of
 from deriva_ml.specs import DatasetSpec
 
 if TYPE_CHECKING:
@@ -132,13 +134,7 @@ class Dataset(WideView):
 
     def list_executions(self) -> list[Any]:
         """Records of the executions that read this dataset."""
-        if self._session.resolver is None:
-            raise DerivaMLException("Executions can be listed only for a dataset that was looked up with ml.")
-        table = self._session.ml_table("Dataset_Execution")
-        found = self._session.reader.rows(
-            table, where={"Dataset": [self.dataset_rid]}, columns=["RID", "Execution"]
-        )
-        return [self._session.resolver.lookup_execution(row["Execution"]) for row in found]
+        return self._session.front_door.find_executions(dataset=self.dataset_rid, dataset_role="input")
 
     # --- changing -------------------------------------------------------------------------------------------------
 
@@ -352,10 +348,8 @@ class Dataset(WideView):
 
     def get_chaise_url(self) -> str:
         """Address of the page of this dataset in the web interface."""
-        place = self._session.connection
-        return place.url(
-            f"/chaise/record/#{place.catalog_id}/{self._session.ml_schema}:Dataset/RID={self.dataset_rid}"
-        )
+        table = (self._session.ml_schema, MLTable.dataset.value)
+        return record_url(self._session, table, self.dataset_rid)
 
     def to_markdown(self, show_children: bool = False, indent: int = 0) -> str:
         """One line of Markdown, with nested datasets below it if asked for."""
@@ -371,14 +365,8 @@ class Dataset(WideView):
         )
 
     def display_markdown(self, show_children: bool = False, indent: int = 0) -> None:
-        """Show `to_markdown` in a notebook, or print it."""
+        """Print `to_markdown`; a notebook shows it formatted when the dataset is a cell's result."""
         print(self.to_markdown(show_children, indent))
-
-
-def session_of(ml: Any) -> Session:
-    """Return the session behind an open catalog, which may be given as the session itself."""
-    found: Session = getattr(ml, "_session", ml)
-    return found
 
 
 def _rid_of(execution: Any) -> str | None:
@@ -402,7 +390,7 @@ def create(
         description=description,
         version=version,
     )
-    return Dataset(session, rid, maker=execution_rid)
+    return Dataset(session, rid, {"RID": rid, "Description": description}, maker=execution_rid)
 
 
 def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:

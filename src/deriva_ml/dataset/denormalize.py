@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +10,7 @@ from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.view import DatasetView, children, member_keys
 from deriva_ml.errors import DerivaMLDenormalizeUnrelatedAnchor, DerivaMLValidationError
 from deriva_ml.feature.record import EXECUTION, Feature
+from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
 from deriva_ml.rows import frames
 from deriva_ml.rows.wide import wide_rows
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from deriva_ml.rows.reader import Row
 
 TableName = tuple[str, str]
-Selector = Callable[[list[Any]], Any]
 
 
 class WideSource(Protocol):
@@ -111,7 +111,7 @@ class Denormalizer:
         row_per: Any = None,
         via: Sequence[Any] | None = None,
         ignore_unrelated_anchors: bool = False,
-        selector: Selector | None = None,
+        selector: Selector[Any] | None = None,
     ) -> Iterator[Row]:
         """Rows of a wide table, streamed.
 
@@ -170,7 +170,7 @@ class Denormalizer:
         plan = self.plan(include_tables, row_per=row_per, via=via)
         return [(column.label, column.column.type.typename) for column in plan.columns]
 
-    def _selected(self, plan: Plan, selector: Selector) -> dict[TableName, set[str]]:
+    def _selected(self, plan: Plan, selector: Selector[Any]) -> dict[TableName, set[str]]:
         """RIDs of the feature rows that a selector chooses."""
         features = [found for table in plan.tables if (found := self._feature_of(table)) is not None]
         if len(features) != 1:

@@ -28,7 +28,6 @@ from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
-    DerivaMLException,
     DerivaMLRidsNotFound,
     DerivaMLTableTypeError,
 )
@@ -284,17 +283,6 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
     with _lock(folder.parent):
         fetch(folder, seal.missing(folder), one, workers=workers, label=folder.name.replace("_", " "))
         note_state(folder, folder.parent / STATE)
-
-
-def cached_bag(session: Session, spec: DatasetSpec) -> DatasetBag | None:
-    """Return the bag of a version if it is in the cache, with or without its files; never downloads."""
-    try:
-        folder = bag_dir(session, resolve(session, spec))
-    except DerivaMLException:
-        return None
-    if not seal.is_sealed(folder):
-        return None
-    return DatasetBag(BagCatalog(folder, partial(fetch_missing, session.connection)))
 
 
 def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:

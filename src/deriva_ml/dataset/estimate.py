@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag import layout, seal
+from deriva_ml.bag import layout
 from deriva_ml.bag.database import csv_line
 from deriva_ml.bag.walk import Walk, name_of
 from deriva_ml.dataset.download import bag_dir, resolve
 from deriva_ml.dataset.export import DatasetWalk, is_stored
 from deriva_ml.dataset.view import children
-from deriva_ml.names import MLTable
+from deriva_ml.names import CacheStatus, MLTable
 from deriva_ml.specs import DatasetSpec
+from deriva_ml.storage import bag_status
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
-
-
-class CacheStatus(StrEnum):
-    """What of a bag is in the cache."""
-
-    not_cached = "not_cached"
-    cached_metadata_only = "cached_metadata_only"
-    cached_materialized = "cached_materialized"
-    cached_holey = "cached_holey"
-    cached_incomplete = "cached_holey"
 
 
 def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
@@ -125,12 +115,7 @@ def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
     folder = bag_dir(session, resolve(session, spec))
-    status = CacheStatus.not_cached
-    if seal.is_sealed(folder):
-        missing, listed = seal.missing(folder), seal.read_fetch(folder)
-        status = CacheStatus.cached_holey if missing else CacheStatus.cached_materialized
-        if missing and len(missing) == len(listed):
-            status = CacheStatus.cached_metadata_only
+    status = bag_status(folder)
     entries = session.workspace.bags.find(MLTable.dataset.value, spec.rid)
     kept = [
         entry

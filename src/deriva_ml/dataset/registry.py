@@ -12,7 +12,12 @@ from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.dataset.view import children, lookup_row, parents
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLDatasetNotFound,
+    DerivaMLException,
+    DerivaMLTableTypeError,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.build import element_association
 from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable
 from deriva_ml.specs import DatasetSpec
@@ -165,10 +170,12 @@ def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
         If the RID is that of something else.
     """
     rid = str(getattr(dataset, "rid", dataset))
-    table = session.ml_table(MLTable.dataset)
-    if not any(session.reader.rows(table, where={"RID": [rid]}, columns=["RID"])):
+    try:
+        return lookup_row(session.reader, rid, deleted=deleted)
+    except DerivaMLDatasetNotFound:
+        # It may be something else; that is said then.
         require_dataset(session, rid)
-    return lookup_row(session.reader, rid, deleted=deleted)
+        raise
 
 
 def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[Row]:

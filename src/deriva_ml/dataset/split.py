@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml import vocabulary
 from deriva_ml.dataset import partition, registry
-from deriva_ml.dataset.dataset import lookup, session_of
+from deriva_ml.dataset.dataset import lookup
 from deriva_ml.dataset.draw import Drawing, SelectionFunction, Source, random_split, stratified_split
 from deriva_ml.dataset.members import type_names
 from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab
+from deriva_ml.session import session_of
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLFeatureNotFound
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException
+from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
 from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab
 from deriva_ml.records import DatasetHistory
@@ -14,8 +16,6 @@ from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
-
-Selector = Callable[[list[Any]], Any]
 
 
 def lookup_row(reader: Reader, rid: str, *, deleted: bool = True) -> Row:
@@ -274,8 +274,7 @@ class DatasetView:
 
     def find_features(self, table: Any = None) -> list[Feature]:
         """Features of a table, or all features."""
-        model = self._reader().model
-        return [Feature(model, found) for found in model.find_features(table)]
+        return find_features(self._reader().model, table)
 
     def lookup_feature(self, table: Any, feature_name: str) -> Feature:
         """Return one feature.
@@ -285,13 +284,13 @@ class DatasetView:
         DerivaMLTableNotFound, DerivaMLFeatureNotFound
             If there is no such table, or no such feature on it.
         """
-        return _feature(self._reader(), table, feature_name)
+        return lookup_feature(self._reader().model, table, feature_name)
 
     def feature_values(
         self,
         table: Any,
         feature_name: str,
-        selector: Selector | None = None,
+        selector: Selector[Any] | None = None,
         materialize_limit: int | None = None,
         execution_rids: Collection[str] | None = None,
         *,
@@ -325,7 +324,7 @@ class DatasetView:
             If there are more records than `materialize_limit`.
         """
         reader = self._reader(version)
-        feature = _feature(reader, table, feature_name)
+        feature = lookup_feature(reader.model, table, feature_name)
         targets = self._reached(feature, reader, version)
         return feature_values(reader, feature, selector, materialize_limit, execution_rids, targets=targets)
 
@@ -338,11 +337,3 @@ class DatasetView:
             If there are none.
         """
         return workflow_executions(self._reader(), workflow)
-
-
-def _feature(reader: Reader, table: Any, feature_name: str) -> Feature:
-    target = reader.model.name_to_table(table)
-    for found in reader.model.find_features(target):
-        if found.name == feature_name:
-            return Feature(reader.model, found)
-    raise DerivaMLFeatureNotFound(target.name, feature_name)

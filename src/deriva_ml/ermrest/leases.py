@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import uuid
 
+from deriva_ml import settings
+from deriva_ml.ermrest.bindings import BROKEN_OFF, pause
 from deriva_ml.ermrest.connect import Connection
+from deriva_ml.errors import DerivaMLConnectionError
 
 CHUNK = 10_000
 
@@ -28,10 +31,20 @@ def lease(connection: Connection, count: int, *, chunk: int = CHUNK) -> list[str
     """
     rids: list[str] = []
     while len(rids) < count:
-        wanted = [{"ID": str(uuid.uuid4())} for _ in range(min(chunk, count - len(rids)))]
-        doing = f"Reserving {count} row ids in {connection.name}"
-        rows = connection.post(
-            "/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing, repeatable=True
-        ).json()
-        rids += [row["RID"] for row in rows]
+        rids += _leased(connection, min(chunk, count - len(rids)))
     return rids
+
+
+def _leased(connection: Connection, count: int) -> list[str]:
+    doing = f"Reserving {count} row ids in {connection.name}"
+    for attempt in range(settings.retry_attempts() + 1):
+        wanted = [{"ID": str(uuid.uuid4())} for _ in range(count)]
+        try:
+            answer = connection.post("/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing)
+            return [row["RID"] for row in answer.json()]
+        except DerivaMLConnectionError as error:
+            # Leases whose answer was lost are lost themselves: new ones do as well.
+            if not isinstance(error.__cause__, BROKEN_OFF) or attempt == settings.retry_attempts():
+                raise
+        pause(attempt)
+    raise AssertionError("unreachable")

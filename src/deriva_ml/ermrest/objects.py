@@ -220,7 +220,10 @@ def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Pro
         with upload.path.open("rb") as file:
             for number in range(-(-size // CHUNK)):
                 data = file.read(CHUNK)
-                store.put(f"{job}/{number}", data=data, headers={"Content-Type": "application/octet-stream"})
+                kind = {"Content-Type": "application/octet-stream"}
+                answer = store.put(f"{job}/{number}", data=data, headers=kind)
+                # Answers are kept until the next collection of cycles; the bytes must not be.
+                answer.request.body = None
                 if progress is not None:
                     progress(len(data))
         answer = _send(connection, "POST", job)

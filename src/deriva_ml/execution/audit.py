@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from deriva_ml.bag.load import matching_rows
 from deriva_ml.ermrest import rows
+from deriva_ml.execution.unknown import unknown_executions
 from deriva_ml.names import MLTable
-from deriva_ml.schema.terms import UNKNOWN_EXECUTION
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -68,9 +68,8 @@ def audit_provenance(session: Session) -> ProvenanceAuditReport:
     -------
     ProvenanceAuditReport
     """
-    execution, dataset = session.ml_table(MLTable.execution), session.ml_table(MLTable.dataset)
-    where = {"Description": [UNKNOWN_EXECUTION]}
-    unknown = {row["RID"] for row in rows.read(session.connection, execution, where=where, columns=["RID"])}
+    dataset = session.ml_table(MLTable.dataset)
+    unknown = set(unknown_executions(session))
     alive = rows.read(
         session.connection, dataset, where={"Deleted": [False, None]}, columns=["RID", "Version"]
     )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.load import matching_rows
@@ -21,6 +21,7 @@ from deriva_ml.execution.outputs import ASSET_MARK
 from deriva_ml.names import AssetRole, ExecAssetType
 from deriva_ml.parallel import run_all
 from deriva_ml.records import UploadCallback, UploadProgress
+from deriva_ml.rows.reader import Row
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.features import StagedRecord
 from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.session import Session
 
-Row = dict[str, Any]
 TableName = tuple[str, str]
 
 _NOTE = "metadata/deriva-ml-commit.json"

@@ -19,10 +19,10 @@ from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.progress import shown
 from deriva_ml.execution.states import COMMITTABLE
 from deriva_ml.execution.sync import required_state
+from deriva_ml.execution.unknown import unknown_provenance_file_rid
 from deriva_ml.execution.upload import upload_pending
 from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable
 from deriva_ml.records import UploadCallback, UploadReport
-from deriva_ml.schema.terms import UNKNOWN_FILE_URL
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
@@ -155,13 +155,7 @@ def has_input(session: Session, execution_rid: str) -> bool:
 
 def link_unknown_input(session: Session, execution_rid: str) -> None:
     """Record that what an execution read is not known."""
-    file = session.ml_table(MLTable.file)
-    found = list(rows.read(session.connection, file, where={"URL": [UNKNOWN_FILE_URL]}, columns=["RID"]))
-    if not found:
-        raise DerivaMLException(
-            "the catalog has no row for unknown provenance; run initialize_ml_schema() once."
-        )
-    rid = found[0]["RID"]
+    file, rid = session.ml_table(MLTable.file), unknown_provenance_file_rid(session)
     roles, asset_column, execution_column = session.model.asset_executions(file)
     role = {asset_column: rid, execution_column: execution_rid, "Asset_Role": str(AssetRole.input)}
     rows.insert(session.connection, roles, [role], skip_conflicts=True)

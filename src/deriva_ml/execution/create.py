@@ -92,7 +92,15 @@ def configured(
         raise DerivaMLException(
             f"The workflow of an execution cannot be {wanted!r}; make one with ml.create_workflow()."
         )
-    return configuration.model_copy(update={"workflow": wanted})
+    return _checked(configuration).model_copy(update={"workflow": wanted})
+
+
+def _checked(configuration: ExecutionConfiguration) -> ExecutionConfiguration:
+    """A copy in which bare RIDs, put in after the configuration was made, are specifications too."""
+    kind = type(configuration)
+    return kind.model_validate(
+        {name: getattr(configuration, name) for name in kind.model_fields if name != "workflow"}
+    )
 
 
 def _workflow_named(session: Session, name: str) -> workflows.Workflow:

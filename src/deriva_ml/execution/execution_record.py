@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import markup
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset.asset import Asset
 from deriva_ml.dataset.dataset import Dataset
@@ -203,10 +203,7 @@ class ExecutionRecord:
     def _repr_html_(self) -> str:
         facts = {"Execution": self.execution_rid, "Status": self.status, "Detail": self.status_detail}
         facts |= {"Description": self.description, "Duration": self.duration}
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(str(text or ''))}</td></tr>" for name, text in facts.items()
-        )
-        return f"<table>{cells}</table>"
+        return markup.facts(facts)
 
 
 def _time(text: str | None) -> datetime | None:

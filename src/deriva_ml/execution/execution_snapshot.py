@@ -12,6 +12,7 @@ from deriva_ml.execution.commit import has_pending, remove_folder
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.states import INCOMPLETE
 from deriva_ml.names import ConnectionMode, ExecutionStatus
+from deriva_ml.session import session_of
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.executions import ExecutionState, now
 
@@ -54,14 +55,6 @@ class ExecutionSnapshot:
     def pending_summary(self, *, ml: Any) -> PendingSummary:
         """What waits for a commit."""
         return summarize(session_of(ml), self.rid)
-
-
-def session_of(ml_object: Any) -> Session:
-    """The session behind a front door; a session is its own."""
-    for name in ("session", "_session"):
-        if (session := ml_object.__dict__.get(name)) is not None:
-            return session  # type: ignore[no-any-return]
-    return ml_object  # type: ignore[no-any-return]
 
 
 def _snapshot(state: ExecutionState, rows: dict[str, int], files: dict[str, int]) -> ExecutionSnapshot:

@@ -13,11 +13,10 @@ from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.execution.outputs import ASSET_MARK, Outputs
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.names import ConnectionMode, is_rid
+from deriva_ml.rows.reader import Row
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
-
-Row = dict[str, Any]
 
 
 def stage(

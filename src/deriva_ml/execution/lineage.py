@@ -1,6 +1,6 @@
 """The lineage models under their known import path."""
 
-from deriva_ml.records import (
+from deriva_ml.lineage.report import (
     AssetSummary,
     DatasetSummary,
     ExecutionSummary,

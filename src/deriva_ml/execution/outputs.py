@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from deriva_ml import vocabulary
+from deriva_ml.asset.download import make_folder
 from deriva_ml.asset.files import AssetFilePath, as_metadata
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
 from deriva_ml.model.fields import field_of
@@ -136,7 +137,7 @@ class Outputs:
             known = AssetEntry(table.name, table.schema.name, types)
             if self._recorded:
                 self.manifest.add_asset(key, known)
-        _make_folder(staged.parent)
+        make_folder(staged.parent)
         registration = Registration(self._session, self._execution_rid, key) if self._recorded else None
         return AssetFilePath(
             staged,
@@ -297,7 +298,7 @@ def _value(table: Table, name: str, value: Any) -> Any:
 
 def _stage(source: Path | None, staged: Path, copy: bool) -> None:
     """Make the staged file be, or link to, the user's own; a new file is left for the user to write."""
-    _make_folder(staged.parent)
+    make_folder(staged.parent)
     if source is None:
         return
     try:
@@ -314,13 +315,4 @@ def _stage(source: Path | None, staged: Path, copy: bool) -> None:
     except OSError as error:
         raise DerivaMLConfigurationError(
             f"{source} cannot be staged as {staged}: {error.strerror or error}. Nothing was registered."
-        ) from error
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DerivaMLConfigurationError(
-            f"Cannot make folder {folder}: {error.strerror or error}."
         ) from error

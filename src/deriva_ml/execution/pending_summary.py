@@ -74,6 +74,9 @@ class PendingSummary:
             )
         return "\n".join([*lines, *(f"  {text}" for text in self.diagnostics)])
 
+    def __str__(self) -> str:
+        return self.render()
+
 
 @dataclass(frozen=True)
 class WorkspacePendingSummary:
@@ -90,6 +93,9 @@ class WorkspacePendingSummary:
         """A few lines of text."""
         waiting = [summary.render() for summary in self.per_execution if summary.has_pending]
         return "\n".join(waiting) or "Nothing waits for a commit."
+
+    def __str__(self) -> str:
+        return self.render()
 
 
 def summarize(session: Session, execution_rid: str) -> PendingSummary:

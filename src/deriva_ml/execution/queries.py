@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.asset import asset as assets
 from deriva_ml.asset.asset import Asset
 from deriva_ml.dataset.download import resolve
 from deriva_ml.ermrest import rows
@@ -178,12 +179,9 @@ def list_asset_executions(
     DerivaMLException
         If the RID is not that of an asset.
     """
-    table = resolve_rid(session.connection, session.model, asset_rid).table
-    if not session.model.is_asset(table):
-        raise DerivaMLTableTypeError(
-            "asset", table.name, f"{asset_rid} is a row of {table.name!r}, not an asset."
-        )
-    association, asset_column, execution_column = session.model.asset_executions(table)
+    association, asset_column, execution_column = session.model.asset_executions(
+        assets.table_of(session, asset_rid)
+    )
     where = {asset_column: [asset_rid]}
     if asset_role is not None:
         where["Asset_Role"] = [str(AssetRole(asset_role))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import signal
 import threading
@@ -11,14 +10,15 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from deriva_ml import markup
 from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency
 from deriva_ml.execution import commit, create, inputs, lifecycle
 from deriva_ml.execution.execution_record import ExecutionRecord
-from deriva_ml.execution.execution_snapshot import session_of
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import required_state
 from deriva_ml.names import ConnectionMode, ExecutionStatus
+from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow.workflow import Workflow
 from deriva_ml.workspace.executions import ExecutionState
@@ -233,11 +233,17 @@ class Run:
         return self.execution_rid
 
     def __repr__(self) -> str:
-        return f"<Execution {self.execution_rid} {self.status}>"
+        return f"<Execution {self.execution_rid} {self.status}: {self.configuration.description}>"
 
     def _repr_html_(self) -> str:
-        description = html.escape(self.configuration.description)
-        return f"<p>Execution <b>{self.execution_rid}</b> ({self.status}): {description}</p>"
+        workflow = self.configuration.workflow
+        facts = {
+            "Execution": self.execution_rid,
+            "Status": self.status,
+            "Description": self.configuration.description,
+            "Workflow": workflow.name if workflow is not None else None,
+        }
+        return markup.facts(facts)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

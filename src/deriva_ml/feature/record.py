@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import ConfigDict, Field, create_model
 
+from deriva_ml import markup
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.fields import field_name, field_of
 from deriva_ml.names import SYSTEM_COLUMNS
@@ -225,14 +226,9 @@ class Feature:
         return f"<Feature {self.feature_name!r} of {self.target_table.name!r}: {columns}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{column.type.typename}</td><td>{column.comment or ''}</td></tr>"
-            for name, column in self._payload.items()
-        )
-        return (
-            f"<p><b>{self.feature_name}</b>, a feature of <b>{self.target_table.name}</b></p>"
-            f"<table><tr><th>column</th><th>type</th><th>comment</th></tr>{rows}</table>"
-        )
+        rows = ([name, column.type.typename, column.comment] for name, column in self._payload.items())
+        title = f"Feature {self.feature_name} of {self.target_table.name}"
+        return markup.table(["column", "type", "comment"], rows, title)
 
 
 _classes: WeakKeyDictionary[Any, tuple[tuple[Any, ...], type[FeatureRecord]]] = WeakKeyDictionary()

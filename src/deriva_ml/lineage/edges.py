@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest.rows import escaped, filters, path_of, query
+from deriva_ml.lineage.report import AssetSummary, DatasetSummary, ExecutionSummary, WorkflowSummary
 from deriva_ml.lineage.walk import Facts
 from deriva_ml.names import AssetRole, DatasetVersion, MLTable
-from deriva_ml.records import AssetSummary, DatasetSummary, ExecutionSummary, WorkflowSummary
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.lineage.edges import Edges
+from deriva_ml.lineage.report import LineageResult, RootDescriptor
 from deriva_ml.lineage.walk import walk
 from deriva_ml.names import MLTable
-from deriva_ml.records import LineageResult, RootDescriptor
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table

@@ -1,14 +1,110 @@
-"""A lineage as text and Markdown."""
+"""What a lineage consists of, and how it reads as text and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from deriva_ml.names import MLTable
-from deriva_ml.records import ExecutionSummary, LineageNode, LineageResult
 
 _BRANCH, _LAST, _PIPE, _SPACE = "├─ ", "└─ ", "│  ", "   "
+
+
+class _Summary(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorkflowSummary(_Summary):
+    """A workflow in a lineage."""
+
+    rid: str
+    name: str | None = None
+
+
+class ExecutionSummary(_Summary):
+    """An execution in a lineage."""
+
+    rid: str
+    description: str | None = None
+    workflow: WorkflowSummary | None = None
+    status: str
+
+
+class DatasetSummary(_Summary):
+    """A dataset in a lineage, at the version that was read."""
+
+    rid: str
+    description: str | None = None
+    version: str | None = None
+
+
+class AssetSummary(_Summary):
+    """An asset in a lineage."""
+
+    rid: str
+    filename: str | None = None
+    asset_table: str
+
+
+class LineageNode(_Summary):
+    """An execution with what it read and the executions that made that.
+
+    `already_shown` marks an execution whose inputs stand elsewhere in the tree.
+    """
+
+    execution: ExecutionSummary
+    consumed_datasets: list[DatasetSummary] = Field(default_factory=list)
+    consumed_assets: list[AssetSummary] = Field(default_factory=list)
+    parents: list[LineageNode] = Field(default_factory=list)
+    already_shown: bool = False
+
+
+class RootDescriptor(_Summary):
+    """What a lineage was asked for."""
+
+    rid: str
+    type: Literal["Dataset", "Asset", "Feature", "Execution"]
+    description: str | None = None
+    producing_execution: ExecutionSummary | None = None
+
+
+class LineageResult(_Summary):
+    """How something came to be: the execution that made it, and recursively those that made its inputs.
+
+    Parameters
+    ----------
+    root : RootDescriptor
+    lineage : LineageNode, optional
+        None when no producer is recorded.
+    executions_visited : int
+        Distinct executions in the tree.
+    walked_complete : bool
+        False when a cap cut the walk.
+    cycle_detected, depth_capped : bool
+
+    Examples
+    --------
+    >>> print(ml.lookup_lineage("1-ABC"))  # doctest: +SKIP
+    """
+
+    root: RootDescriptor
+    lineage: LineageNode | None = None
+    executions_visited: int = 0
+    walked_complete: bool = True
+    cycle_detected: bool = False
+    depth_capped: bool = False
+
+    def __str__(self) -> str:
+        return tree(self)
+
+    def __repr__(self) -> str:
+        return f"<LineageResult of {self.root.type} {self.root.rid}: {self.executions_visited} executions>"
+
+    def _repr_markdown_(self) -> str:
+        return markdown(self)
 
 
 @dataclass(frozen=True)
@@ -34,7 +130,6 @@ def tree(result: LineageResult) -> str:
 
     Examples
     --------
-    >>> from deriva_ml.records import RootDescriptor
     >>> print(tree(LineageResult(root=RootDescriptor(rid="1-A", type="Asset"))))
     Asset 1-A
     └─ no recorded producer

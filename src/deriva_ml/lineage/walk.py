@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deriva_ml.records import AssetSummary, DatasetSummary, ExecutionSummary, LineageNode
+from deriva_ml.lineage.report import AssetSummary, DatasetSummary, ExecutionSummary, LineageNode
 
 
 @dataclass(frozen=True)

@@ -395,6 +395,10 @@ class VocabularyTableDef(TableDefinition):
         return [KeyDefinition([name]) for name in ("ID", "URI", "Name")] + list(self.keys)
 
 
+_SHOWN_AS_TEXT = (".jsonl", ".log", ".lock", ".yaml", ".yml", ".py")
+"""Endings of text files that the web interface would not show by itself."""
+
+
 @dataclass(frozen=True)
 class AssetTableDef(TableDefinition):
     """A new asset table: the columns URL, Filename, Description, Length and MD5, then `columns`.
@@ -411,7 +415,14 @@ class AssetTableDef(TableDefinition):
     hatrac_template: str | bool | None = None
 
     def _url_annotation(self) -> Document:
-        asset = {"filename_column": "Filename", "byte_count_column": "Length", "md5": "MD5"}
+        asset: Document = {
+            "filename_column": "Filename",
+            "byte_count_column": "Length",
+            "md5": "MD5",
+            "display": {
+                "*": {"file_preview": {"filename_ext_mapping": dict.fromkeys(_SHOWN_AS_TEXT, "text")}}
+            },
+        }
         template = self.hatrac_template
         if template is None or template is True:
             template = (

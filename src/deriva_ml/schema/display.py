@@ -342,6 +342,19 @@ def bulk_upload(model: CatalogModel) -> Document:
     }
 
 
+def updated_bulk_upload(former: Document, model: CatalogModel) -> Document:
+    """Settings of the upload program with a mapping for every asset table; what was changed in them stays."""
+    given = former.get("asset_mappings") or []
+    targets = [mapping.get("target_table") for mapping in given]
+    wanted = bulk_upload(model)
+    new = [
+        mapping for mapping in wanted["asset_mappings"] if mapping.get("target_table") not in [*targets, None]
+    ]
+    there = [[name, table] for name, schema in model.schemas.items() for table in schema.tables]
+    kept = [mapping for mapping in given if mapping.get("target_table") in [*there, None]]
+    return {**wanted, **former, "asset_mappings": [*new, *kept]} if given else wanted
+
+
 def _asset_mapping(model: CatalogModel, table: Table) -> Document:
     schema, name = table.schema.name, table.name
     metadata = sorted(model.asset_metadata(table))

@@ -86,11 +86,6 @@ def schema_cache_file(root: Path) -> Path:
     return root / SCHEMA_CACHE_NAME
 
 
-def bag_databases_dir(root: Path) -> Path:
-    """Folder of the SQLite files made from downloaded bags."""
-    return root / "databases"
-
-
 def cached_bag_dir(cache_dir: Path, checksum: str, dataset_rid: str) -> Path:
     """Folder of a downloaded dataset bag."""
     return cache_dir / "bags" / safe_name(checksum) / f"Dataset_{safe_name(dataset_rid)}"

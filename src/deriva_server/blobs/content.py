@@ -18,6 +18,9 @@ from deriva_server.sql import objects
 from deriva_server.sql.connect import Connection
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Version
 
+_CHEAP = 1 << 20
+"""Bytes that are taken in sooner than it is asked whether they may come: the answer of the final transaction does."""
+
 Guard = Callable[[str | None], None]
 """Refuses a request by the tag of the version it would change, None when there is no version."""
 
@@ -126,11 +129,9 @@ class Contents:
         BadRequest
             If the bytes are not those that were announced.
         """
-        with self.directory.read() as connection:
-            place = find_place(connection, path)
-            check_writable(client, place, parents=parents)
-            current = None if place.name is None else objects.current_version(connection, place.name.id)
-            guard(tag_of(current))
+        if source.length > _CHEAP:
+            with self.directory.read() as connection:
+                _check_put(connection, client, path, parents, guard)
         staged = self.backend.stage(source)
         try:
             described = verified(metadata, staged.digests, BadRequest)
@@ -152,9 +153,10 @@ class Contents:
         guard: Guard,
     ) -> Content:
         """Add a version for staged bytes, inside a transaction."""
-        place = writable_object(connection, client, path, parents=parents)
+        place = _check_put(connection, client, path, parents, guard)
+        if place.name is None:
+            place = make_name(connection, client, place, OBJECT, parents=parents)
         name = place.living()
-        guard(tag_of(objects.current_version(connection, name.id)))
         blob = (staged.digests.sha256, staged.digests.length)
         return Content(
             path, objects.add_version(connection, name.id, new_id(), blob, metadata, owned_by(client))
@@ -280,6 +282,13 @@ def check_writable(client: Client, place: Place, *, parents: bool, right: Right 
         raise Conflict(f"{place.path} is a namespace")
     else:
         place.demand(client, right)
+
+
+def _check_put(connection: Connection, client: Client, path: str, parents: bool, guard: Guard) -> Place:
+    place = find_place(connection, path)
+    check_writable(client, place, parents=parents)
+    guard(None if place.name is None else tag_of(objects.current_version(connection, place.name.id)))
+    return place
 
 
 def writable_object(

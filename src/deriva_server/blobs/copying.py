@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.checksums import Digests, Hasher
@@ -12,6 +13,7 @@ from deriva_server.errors import BadRequest
 
 _PIECE = 4 << 20
 _STRETCH = 16 << 20
+_SMALL = 64 << 10
 _FICLONE = 0x40049409
 _NO_KERNEL_COPY = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
@@ -28,17 +30,8 @@ def take(source: Source, target: int) -> Digests:
     BadRequest
         If the source ends early.
     """
-    if source.local_file is not None:
-        try:
-            file = source.local_file.open("rb")
-        except OSError as error:
-            raise BadRequest(f"{source.local_file} cannot be read: {error.strerror}") from error
-        with file:
-            return _take_file(file.fileno(), 0, source.length, target)
-    place = _file_behind(source)
-    if place is not None and source.length >= _PIECE:
-        return _take_file(*place, source.length, target)
-    return take_stream(source, target, 0)
+    place = _file_behind(source) if source.length > _SMALL else None
+    return take_stream(source, target, 0) if place is None else _take_file(*place, source.length, target)
 
 
 def take_stream(source: Source, target: int, start: int) -> Digests:
@@ -87,6 +80,8 @@ def _read_at(file: int, length: int, offset: int) -> bytes:
 
 def _file_behind(source: Source) -> tuple[int, int] | None:
     """Descriptor and offset of the regular file that the stream reads from, if that is so."""
+    if isinstance(source.stream, tempfile.SpooledTemporaryFile):
+        return None  # asked for its descriptor it would go to the disk first
     try:
         file, offset = source.stream.fileno(), source.stream.tell()
         if os.fstat(file).st_size - offset < source.length:

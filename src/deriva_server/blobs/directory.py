@@ -1,7 +1,7 @@
 """The directory of names, and the transactions on it.
 
-Writers that wait together share one transaction and so one sync: the first in line does the work of all, each in a
-part of its own that fails or succeeds alone.
+Writers that wait together share one transaction and so one sync: the first in line does the work of all. When one of
+them fails the work is done again, each in a part of its own that fails or succeeds alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Directory:
         Parameters
         ----------
         work : callable
-            Gets the connection. May run in the thread of another writer.
+            Gets the connection and does nothing outside it: it may run in the thread of another writer, and twice.
         staged : Staged, optional
             Bytes that become visible with it; given up when it fails.
         """
@@ -86,8 +86,7 @@ class Directory:
     def _commit(self, batch: Sequence[_Task[Any]]) -> None:
         try:
             with self.database.write() as connection:
-                for task in batch:
-                    self._run(task, connection)
+                self._work(batch, connection)
                 arrived = [task.staged for task in batch if task.staged is not None and task.error is None]
                 if arrived:
                     self.backend.adopt(arrived)
@@ -99,17 +98,30 @@ class Directory:
                 task.done = True
 
     @staticmethod
-    def _run(task: _Task[Any], connection: Connection) -> None:
+    def _work(batch: Sequence[_Task[Any]], connection: Connection) -> None:
+        if len(batch) == 1:
+            batch[0].result = batch[0].work(connection)
+            return
         try:
             with objects.savepoint(connection):
-                task.result = task.work(connection)
-        except Exception as error:  # noqa: BLE001 - raised again in the thread that asked for this part
-            task.error = error
+                for task in batch:
+                    task.result = task.work(connection)
+        except Exception:  # noqa: BLE001 - met again below, by the task that it belongs to
+            for task in batch:
+                try:
+                    with objects.savepoint(connection):
+                        task.result = task.work(connection)
+                except Exception as error:  # noqa: BLE001 - raised again in the thread that asked for this part
+                    task.error = error
 
     def remove_unused(self, blobs: Sequence[str]) -> None:
-        """Remove the bytes that no living version refers to any more."""
+        """Remove the bytes that no living version refers to any more.
+
+        In a transaction apart: what another writer deletes in the same one may yet be undone.
+        """
         if blobs:
-            self.write(lambda connection: self.backend.remove(objects.unused_blobs(connection, blobs)))
+            with self.database.write() as connection:
+                self.backend.remove(objects.unused_blobs(connection, blobs))
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,8 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
     """The names at some paths, deleted ones included."""
-    rows = connection.raw.execute(_NAMES_AT, {"paths": list(paths)})
+    statement = _names_at(len(paths))
+    rows = connection.raw.execute(statement, {f"p{number}": path for number, path in enumerate(paths)})
     return {row.path: _name(row) for row in rows}
 
 
@@ -344,6 +346,12 @@ def delete_job(connection: Connection, id_: str) -> None:
     connection.raw.execute(_DELETE_JOB, {"id": id_})
 
 
+@lru_cache(maxsize=32)
+def _names_at(count: int) -> sa.TextClause:
+    places = ", ".join(f":p{number}" for number in range(count))
+    return sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})")
+
+
 def _many(statement: str, parameter: str) -> sa.TextClause:
     return sa.text(statement).bindparams(sa.bindparam(parameter, expanding=True))
 
@@ -354,7 +362,6 @@ _METADATA_VALUES = ":content_type, :content_disposition, :md5, :sha256"
 _VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls, deleted, moved"
 _JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls"
 
-_NAMES_AT = _many(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN :paths", "paths")
 _NAME_BY_ID = sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = :id")
 _ADD_NAME = sa.text(
     "INSERT INTO hatrac_name (path, parent, kind, acls) VALUES (:path, :parent, :kind, :acls) RETURNING id"

@@ -3,8 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from deriva_ml.lineage.edges import moment_of
-from deriva_ml.lineage.report import markdown, tree
-from deriva_ml.records import (
+from deriva_ml.lineage.report import (
     AssetSummary,
     DatasetSummary,
     ExecutionSummary,
@@ -12,6 +11,8 @@ from deriva_ml.records import (
     LineageResult,
     RootDescriptor,
     WorkflowSummary,
+    markdown,
+    tree,
 )
 from deriva_server.names import encode_id, to_microseconds
 

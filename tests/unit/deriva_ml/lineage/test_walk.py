@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deriva_ml.lineage.report import ExecutionSummary, LineageNode
 from deriva_ml.lineage.walk import Facts, Walk, walk
-from deriva_ml.records import ExecutionSummary, LineageNode
 
 Graph = dict[str, list[str]]
 

@@ -1,0 +1,61 @@
+"""``deriva-ml executions``: what a working directory knows of the executions that ran with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from deriva_ml.cli.upload import connected, connection_arguments
+
+if TYPE_CHECKING:
+    from deriva_ml.execution.execution_snapshot import ExecutionSnapshot
+
+_WIDTH = 60
+
+
+def executions_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    connection_arguments(parser)
+    parser.add_argument(
+        "--incomplete", action="store_true", help="only those that are neither uploaded nor aborted"
+    )
+
+
+def executions(arguments: argparse.Namespace) -> int:
+    """Print a line per execution, oldest first; the catalog is not asked about them."""
+    ml = connected(arguments)
+    found = ml.find_incomplete_executions() if arguments.incomplete else ml.list_executions()
+    if not found:
+        print(f"No executions in {ml.working_dir}.")
+        return 0
+    cells = [["RID", "STATUS", "SINCE", "WAITING", "ABOUT"], *(_cells(each) for each in found)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    for line in cells:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _cells(snapshot: ExecutionSnapshot) -> list[str]:
+    waiting = snapshot.pending_rows + snapshot.failed_rows + snapshot.pending_files + snapshot.failed_files
+    return [
+        snapshot.rid,
+        str(snapshot.status),
+        _local(snapshot.last_activity),
+        str(waiting) if waiting else "",
+        "; ".join(_about(snapshot)),
+    ]
+
+
+def _about(snapshot: ExecutionSnapshot) -> Iterator[str]:
+    if snapshot.owner_gone_since is not None:
+        yield f"owner gone since {_local(snapshot.owner_gone_since)}"
+    for text in (snapshot.error, snapshot.description):
+        line = " ".join((text or "").split())
+        if line:
+            yield line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+
+
+def _local(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
