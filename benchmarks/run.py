@@ -75,8 +75,8 @@ def ingest(folder: Path) -> Iterator[tuple[str, float, str]]:
     from deriva_ml.schema import create_ml_catalog
 
     created = create_ml_catalog(str(folder), "bench")
-    created.getCatalogModel().create_schema({"schema_name": "bench"})
     ml = DerivaML(str(folder), created.catalog_id, working_dir=folder / "work")
+    ml.create_schema("bench")
     ml.create_vocabulary("Label", "Labels")
     ml.add_term("Label", "A", "A")
     ml.create_asset("Image", column_defs=[ColumnDefinition(name="Position", type=BuiltinTypes.int4)])

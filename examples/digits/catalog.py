@@ -13,8 +13,8 @@ WRITERS = "The 13 people whose digits are the test part of the UCI set"
 def create(folder: Path) -> DerivaML:
     """Make a catalog with subjects, digit images, the ten classes and two features; open it."""
     catalog = create_ml_catalog(str(folder), "digits")
-    catalog.getCatalogModel().create_schema({"schema_name": "digits"})
     ml = DerivaML(str(folder), catalog.catalog_id, working_dir=folder / "work")
+    ml.create_schema("digits", "Handwritten digits and what models read in them")
 
     ml.create_table(
         TableDefinition(

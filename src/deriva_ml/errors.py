@@ -21,6 +21,7 @@
     │   │   └── NoAssociationException
     │   ├── DerivaMLTableTypeError
     │   ├── DerivaMLValidationError (ValueError)
+    │   │   ├── DerivaMLInvalidVersion
     │   │   └── DerivaMLMaterializeLimitExceeded
     │   ├── DerivaMLConflictError                        the catalog refused rows: keys, references, a lost race
     │   ├── DerivaMLChecksumError                        bytes are not what was recorded
@@ -46,6 +47,8 @@ A message says what happened, to which thing, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+from packaging.version import InvalidVersion
 
 
 class DerivaMLException(Exception):
@@ -194,6 +197,22 @@ class DerivaMLTableTypeError(DerivaMLDataError):
 
 class DerivaMLValidationError(DerivaMLDataError, ValueError):
     """Values given by the caller do not fit together or to the catalog."""
+
+
+class DerivaMLInvalidVersion(DerivaMLValidationError, InvalidVersion):
+    """A text is no version of a dataset.
+
+    Parameters
+    ----------
+    version : object
+        What was given.
+    """
+
+    def __init__(self, version: object) -> None:
+        super().__init__(
+            f"{version!r} is no version of a dataset; it looks like 1.2.0, or 1.2.0.post1.dev3 between two releases."
+        )
+        self.version = version
 
 
 class DerivaMLMaterializeLimitExceeded(DerivaMLValidationError):

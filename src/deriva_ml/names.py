@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import Enum, StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from packaging.version import InvalidVersion, Version
 from pydantic import StringConstraints
+
+from deriva_ml.errors import DerivaMLInvalidVersion, DerivaMLValidationError
 
 ML_SCHEMA = "deriva-ml"
 """Schema that holds the tables of this library in every catalog."""
@@ -83,14 +86,23 @@ class ExecAssetType(StrEnum):
     model_file = "Model_File"
 
 
-class AssetRole(StrEnum):
+class _Word(StrEnum):
+    """One of a few words; another one is refused by an error that lists them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(repr(member.value) for member in cls)
+        raise DerivaMLValidationError(f"{value!r} is not one of {known} ({cls.__name__}).")
+
+
+class AssetRole(_Word):
     """On which side of an execution an asset stands."""
 
     input = "Input"
     output = "Output"
 
 
-class ExecutionStatus(StrEnum):
+class ExecutionStatus(_Word):
     """Where an execution is in its life."""
 
     Created = "Created"
@@ -102,7 +114,7 @@ class ExecutionStatus(StrEnum):
     Aborted = "Aborted"
 
 
-class VersionPart(StrEnum):
+class VersionPart(_Word):
     """Which number of a dataset version a release raises."""
 
     major = "major"
@@ -151,8 +163,8 @@ class DatasetVersion(Version):
 
     Raises
     ------
-    packaging.version.InvalidVersion
-        If a label is no PEP 440 version (also a `ValueError`).
+    DerivaMLInvalidVersion
+        If a label is no PEP 440 version (also packaging's `InvalidVersion` and a `ValueError`).
 
     Examples
     --------
@@ -161,11 +173,15 @@ class DatasetVersion(Version):
     """
 
     def __init__(self, major: int | str | Version, minor: int = 0, patch: int = 0) -> None:
-        super().__init__(f"{major}.{minor}.{patch}" if isinstance(major, int) else str(major))
+        label = f"{major}.{minor}.{patch}" if isinstance(major, int) else str(major)
+        try:
+            super().__init__(label)
+        except InvalidVersion:
+            raise DerivaMLInvalidVersion(label) from None
 
     @classmethod
     def parse(cls, label: str) -> DatasetVersion:
-        """Read a label; raises `InvalidVersion` (a `ValueError`)."""
+        """Read a label; raises `DerivaMLInvalidVersion` (a `ValueError`)."""
         return cls(label)
 
     @classmethod
@@ -175,11 +191,11 @@ class DatasetVersion(Version):
             return value
         if isinstance(value, str | Version):
             return cls(str(value))
-        if isinstance(value, dict):
-            return cls(int(value.get("major", 0)), int(value.get("minor", 0)), int(value.get("patch", 0)))
-        if isinstance(value, list | tuple) and 1 <= len(value) <= 3:
-            return cls(*(int(part) for part in value))
-        raise InvalidVersion(f"Invalid version: {value!r}")
+        parts = [value.get(part.value, 0) for part in VersionPart] if isinstance(value, dict) else value
+        if isinstance(parts, list | tuple) and 1 <= len(parts) <= 3:
+            with suppress(TypeError, ValueError):
+                return cls(*(int(part) for part in parts))
+        raise DerivaMLInvalidVersion(value)
 
     @property
     def patch(self) -> int:

@@ -62,16 +62,6 @@ class Deployment:
     format: int = FORMAT
 
     @property
-    def registry_file(self) -> Path:
-        """The database that knows which catalogs exist."""
-        return self.folder / "registry.db"
-
-    @property
-    def catalogs_folder(self) -> Path:
-        """Where the catalog databases lie."""
-        return self.folder / "catalogs"
-
-    @property
     def objects_folder(self) -> Path:
         """Where the object store lies."""
         return self.folder / "objects"

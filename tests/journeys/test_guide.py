@@ -87,8 +87,8 @@ def _dataset(ml: DerivaML, rid: str, members: list[str]) -> Any:
 def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     folder = tmp_path_factory.mktemp("guide")
     catalog = create_ml_catalog(str(folder / "lab"), "retina")
-    catalog.getCatalogModel().create_schema({"schema_name": "retina"})
     ml = DerivaML(str(folder / "lab"), catalog.catalog_id, working_dir=folder / "work")
+    ml.create_schema("retina")
     ml.create_table(
         TableDefinition(name="Subject", columns=[ColumnDefinition(name="Name", type=BuiltinTypes.text)])
     )

@@ -24,7 +24,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
     InvalidTransitionError,
 )
-from deriva_ml.execution import AssetSpec
+from deriva_ml.execution import AssetSpec, LocalFile
 from deriva_ml.execution.state_machine import ALLOWED_TRANSITIONS
 from deriva_ml.execution.state_store import ExecutionStatus
 from deriva_ml.records import UploadProgress, UploadReport
@@ -198,6 +198,7 @@ def test_declared_datasets_are_specs_that_can_be_downloaded(
         assert all(isinstance(spec, DatasetSpec) for spec in exe.datasets)
         bags = [exe.download_dataset_bag(spec) for spec in exe.datasets]
     assert [bag.dataset_rid for bag in bags] == [dataset.dataset_rid for dataset in datasets]
+    assert execution(ml, exe)["Download_Duration"] > "0.0H 0.0min 0.0"
     links = rows(ml, f"/entity/deriva-ml:Dataset_Execution/Execution={exe.execution_rid}")
     assert len(links) == 2 and all(link["Dataset_Version"] for link in links)
 
@@ -251,6 +252,21 @@ def test_an_exception_reaches_the_caller_and_the_record(ml: DerivaML, config: Ex
     assert caught.value is error
     row = execution(ml, exe)
     assert row["Status"] == "Failed" and "the loss is not a number" in row["Status_Detail"]
+
+
+def test_a_dry_run_reads_what_is_declared(
+    ml: DerivaML, config: ExecutionConfiguration, run: Run, tmp_path: Path
+) -> None:
+    rid = made_by(run({"Image/dry.png": "dry"}), "notes/Image")["dry.png"].asset_rid
+    local = tmp_path / "local.txt"
+    local.write_text("local")
+    before = {table: len(rows(ml, f"/entity/deriva-ml:{table}")) for table in ("Execution", "File")}
+    given = config.model_copy(update={"assets": [rid, LocalFile(path=local)]})
+    with ml.create_execution(given, dry_run=True) as exe:
+        assert [path.read_text() for path in exe.asset_paths["Image"]] == ["dry"]
+        assert [path.read_text() for path in exe.asset_paths["File"]] == ["local"]
+    assert exe.commit_output_assets().total_uploaded == 0
+    assert before == {table: len(rows(ml, f"/entity/deriva-ml:{table}")) for table in before}
 
 
 # Writing files

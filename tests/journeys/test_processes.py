@@ -405,3 +405,35 @@ def test_large_objects_take_little_memory(lab: Path, tmp_path: Path) -> None:
             back.unlink()
         status = Path(f"/proc/{pid}/status").read_text()
         assert int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) >> 10 < 250
+
+
+def _child_leaves_the_block(ml: DerivaML) -> int:
+    """Status with which a forked child ends that leaves the parent's block by an error."""
+    workflow = ml.create_workflow("fork", "Ingest")
+    with ml.create_execution(workflow=workflow, description="forks") as exe:
+        child = os.fork()
+        if not child:
+            try:
+                raise SystemExit(3)
+            finally:
+                exe.__exit__(*sys.exc_info())
+                os._exit(3)
+        _, status = os.waitpid(child, 0)
+        assert exe.status is ExecutionStatus.Running
+    assert exe.status is ExecutionStatus.Stopped
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_a_child_cannot_end_its_parents_run(ml: DerivaML) -> None:
+    assert _child_leaves_the_block(ml) == 3
+
+
+def test_a_terminated_child_ends_by_the_signal(ml: DerivaML) -> None:
+    workflow = ml.create_workflow("fork", "Ingest")
+    with ml.create_execution(workflow=workflow, description="terminates a child") as exe:
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+        child.start()
+        child.terminate()
+        child.join(10)
+        assert child.exitcode == -signal.SIGTERM
+        assert exe.status is ExecutionStatus.Running

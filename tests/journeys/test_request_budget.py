@@ -21,8 +21,8 @@ IMAGES = 1797
 def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     folder = tmp_path_factory.mktemp("budget")
     catalog = create_ml_catalog(str(folder / "lab"), "budget")
-    catalog.getCatalogModel().create_schema({"schema_name": "budget"})
     ml = DerivaML(str(folder / "lab"), catalog.catalog_id, working_dir=folder / "work")
+    ml.create_schema("budget")
     ml.create_vocabulary("Label", "Labels", update_navbar=False)
     ml.add_term("Label", "A", "A")
     ml.create_asset(

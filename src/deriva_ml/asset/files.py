@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
+from deriva_ml.errors import DerivaMLValidationError
+
 _PlainPath = type(Path())
 
 
@@ -98,7 +100,7 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
             super().__init__(path)
         self.asset_table = str(asset_table)
         self.file_name = file_name if file_name is not None else PurePath(path).name
-        self.asset_types = _type_names(asset_types)
+        self.asset_types = type_names(asset_types)
         self.asset_rid = asset_rid
         self._metadata = as_metadata(asset_metadata)
         self._registration = registration
@@ -166,7 +168,7 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
         DerivaMLInvalidTerm
             If one of them is no term.
         """
-        types = _type_names(asset_types)
+        types = type_names(asset_types)
         if self._registration is not None:
             self._registration.update_types(types)
         self.asset_types = types
@@ -177,17 +179,40 @@ def _restore(path: str, *state: Any) -> AssetFilePath:
     return AssetFilePath(path, *values, registration=registration)
 
 
-def _type_names(asset_types: str | Iterable[str]) -> list[str]:
-    names = [asset_types] if isinstance(asset_types, str) else asset_types
+def type_names(asset_types: str | Iterable[str]) -> list[str]:
+    """Asset types as a list without repetition.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If they are neither a name nor several.
+    """
+    given = [asset_types] if isinstance(asset_types, str) else asset_types
+    names = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else [given]
+    for name in names:
+        if not isinstance(name, str):
+            raise DerivaMLValidationError(
+                f"asset_types cannot be {asset_types!r}: give a term of Asset_Type by its name, or a list of names."
+            )
     return list(dict.fromkeys(str(name) for name in names))
 
 
 def as_metadata(value: Mapping[str, Any] | Any) -> dict[str, Any]:
-    """Metadata as a dict: a mapping is copied, of an `AssetRecord` the values that are not None are taken."""
+    """Metadata as a dict: a mapping is copied, of an `AssetRecord` the values that are not None are taken.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is something else.
+    """
     if value is None:
         return {}
     if isinstance(value, Mapping):
         return dict(value)
+    if not hasattr(value, "model_dump"):
+        raise DerivaMLValidationError(
+            f"metadata cannot be {value!r}: give a dict of column name to value, or a record of asset_record_class()."
+        )
     return {column: item for column, item in value.model_dump(by_alias=True).items() if item is not None}
 
 

@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _called(command: Command, words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog=f"deriva-ml {command.name}", description=command.help.capitalize() + "."
+        prog=f"deriva-ml {command.name}", description=f"{command.help[0].upper()}{command.help[1:]}."
     )
     module = importlib.import_module(command.module)
     getattr(module, f"{command.function}_arguments")(parser)
@@ -118,7 +118,9 @@ def _no_command(words: Sequence[str]) -> int:
         usage="deriva-ml COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"deriva-ml {_version()}")
-    asked = not words or any(word in ("-h", "--help", "--version") for word in words)
+    # The first word of a group alone asks what the group has.
+    asked = words[1:] == [] and bool(group or not words)
+    asked = asked or any(word in ("-h", "--help", "--version") for word in words)
     if asked and not (words and group):
         parser.parse_args([word for word in words if word.startswith("-")])
         parser.print_help()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import markup
 from deriva_ml.bag.walk import name_of
 from deriva_ml.citation import record_url
 from deriva_ml.dataset import download, estimate, registry, release
@@ -65,6 +66,14 @@ class Dataset(WideView):
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "Types": ", ".join(self.dataset_types),
+            "Description": self._description,
+            "Page": self.get_chaise_url(),
+        }
+        return markup.facts(facts, f"Dataset {self.dataset_rid} version {self.current_version}")
 
     @staticmethod
     def create_dataset(
@@ -233,6 +242,7 @@ class Dataset(WideView):
         self, component: VersionPart | str, description: str = "", execution_rid: str | None = None
     ) -> DatasetVersion:
         """Release, also when nothing has changed since the last release."""
+        component = VersionPart(component)
         if not self.current_version.is_devrelease:
             self.mark_dev(description, execution_rid)
         return self.release(component, description, execution_rid)

@@ -11,7 +11,7 @@ from deriva_ml.dataset.view import children, lookup_row, types_of
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rids
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLValidationError
-from deriva_ml.names import MLTable, MLVocab
+from deriva_ml.names import MLTable, MLVocab, is_rid
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Element
@@ -40,7 +40,7 @@ def add(
     session : Session
     dataset_rid : str
     members : iterable of str, or mapping of table to iterable of str
-        RIDs. With a mapping nothing has to be looked up to find their tables.
+        RIDs. With a mapping their tables need not be looked up.
     validate : bool
         Whether to check that none of them is a member already; without the check those are left as they are.
     description : str
@@ -61,6 +61,8 @@ def add(
     if not any(rids for _, rids in by_element):
         return
     for element, rids in by_element:
+        if isinstance(members, Mapping):
+            _check_rows(session, element, rids)
         if validate:
             _check_new(session, dataset_rid, element, rids)
         if element.table is session.ml_table(MLTable.dataset):
@@ -101,17 +103,36 @@ def remove(
 
 def _by_element(session: Session, members: Members) -> list[tuple[Element, list[str]]]:
     if isinstance(members, Mapping):
-        return [
-            (session.model.dataset_element(name), list(dict.fromkeys(rids))) for name, rids in members.items()
-        ]
-    if isinstance(members, str):
-        raise DerivaMLValidationError(
-            f"Members must be a list of RIDs or a mapping, not the text {members!r}."
-        )
+        return [(session.model.dataset_element(name), _rids(rids)) for name, rids in members.items()]
+    members = _rids(members)
     by_table: dict[tuple[str, str], list[str]] = {}
     for rid, place in resolve_rids(session.connection, session.model, members).items():
         by_table.setdefault((place.schema_name, place.table_name), []).append(rid)
     return [(session.model.dataset_element(name), rids) for name, rids in by_table.items()]
+
+
+def _rids(given: Any) -> list[str]:
+    if isinstance(given, str):
+        raise DerivaMLValidationError(f"Members must be a list of RIDs or a mapping, not the text {given!r}.")
+    rids = list(given) if isinstance(given, Iterable) else [given]
+    for rid in rids:
+        if not is_rid(rid):
+            raise DerivaMLValidationError(
+                f"Members must be a list of RIDs, or a mapping of table to such a list; {rid!r} is no RID."
+            )
+    return list(dict.fromkeys(rids))
+
+
+def _check_rows(session: Session, element: Element, rids: Collection[str]) -> None:
+    """RIDs given for a table must be those of its rows."""
+    where = {"RID": rids} if len(rids) <= rows.CHUNK else {}
+    present = {row["RID"] for row in session.reader.rows(element.table, where=where, columns=["RID"])}
+    missing = [rid for rid in rids if rid not in present]
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise DerivaMLValidationError(
+            f"Not rows of {element.table.name}: {', '.join(missing[:_NAMED])}{more}. Nothing was added."
+        )
 
 
 def _check_new(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> None:

@@ -95,7 +95,8 @@ def filters(where: Where | None, longest: int = FILTER_BYTES) -> list[str]:
     return combined
 
 
-def _parts(connection: Connection, where: Where | None) -> list[str]:
+def conditions(connection: Connection, where: Where | None) -> list[str]:
+    """URL parts as of `filters`, as long as the service behind a connection takes them."""
     return filters(where, LOCAL_FILTER_BYTES if connection.is_embedded else FILTER_BYTES)
 
 
@@ -128,7 +129,7 @@ def read(
     >>> list(read(connection, ("demo", "Image"), where={"Subject": ["1-ABC"]}))  # doctest: +SKIP
     """
     wanted = None if columns is None else list(dict.fromkeys(("RID", *columns)))
-    streams = [_pages(connection, table, part, wanted, page) for part in _parts(connection, where)]
+    streams = [_pages(connection, table, part, wanted, page) for part in conditions(connection, where)]
     in_order = len(streams) < 2 or list(where or ()) == ["RID"]
     rows = chain.from_iterable(streams) if in_order else heapq.merge(*streams, key=itemgetter("RID"))
     if columns is None or "RID" in columns:
@@ -167,7 +168,7 @@ def query(connection: Connection, path: str) -> list[Row]:
 def count(connection: Connection, table: TableLike, where: Where | None = None) -> int:
     """How many rows of a table match `where`."""
     doing = f"Counting {_label(table)} of {connection.name}"
-    paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in _parts(connection, where)]
+    paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in conditions(connection, where)]
     return sum(int(connection.get(path, doing=doing).json()[0]["n"]) for path in paths)
 
 
@@ -315,7 +316,7 @@ def delete(connection: Connection, table: TableLike, where: Where) -> int:
         raise DerivaMLValidationError(f"Deleting all rows of {_label(table)} needs a condition.")
     doing = f"Deleting from {_label(table)} of {connection.name}"
     gone = 0
-    for part in _parts(connection, where):
+    for part in conditions(connection, where):
         path = f"{path_of(table)}{part}"
         found = int(connection.get(f"/aggregate/{path}/n:=cnt(RID)", doing=doing).json()[0]["n"])
         if found:

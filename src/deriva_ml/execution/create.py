@@ -187,7 +187,8 @@ def _prepare(session: Session, created: Created, declared: Declared) -> Created:
 def _rehearse(session: Session, configuration: ExecutionConfiguration, declared: Declared) -> Created:
     created = Created(DRY_RUN_RID, configuration)
     session.workspace.execution_dir(DRY_RUN_RID).mkdir(parents=True, exist_ok=True)
-    created.asset_paths = by_table(inputs.download_declared(session, DRY_RUN_RID, declared.assets))
+    found = inputs.download_declared(session, DRY_RUN_RID, declared.assets)
+    created.asset_paths = by_table(found + inputs.local_files(declared.files, [None] * len(declared.files)))
     return created
 
 

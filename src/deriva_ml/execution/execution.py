@@ -12,15 +12,14 @@ from deriva_ml.asset.filespec import FileSpec
 from deriva_ml.dataset import dataset as datasets_room
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.dataset import Dataset
-from deriva_ml.dataset.download import download
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.execution import commit, create, execution_record, features, files, inputs, nested
 from deriva_ml.execution.execution_record import ExecutionRecord
-from deriva_ml.execution.outputs import OutputFile
+from deriva_ml.execution.outputs import OutputFile, output_files
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.run import Run
 from deriva_ml.feature.record import FeatureRecord
-from deriva_ml.names import DatasetVersion
+from deriva_ml.names import DatasetVersion, is_rid
 from deriva_ml.records import UploadCallback, UploadReport
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 from deriva_ml.workspace import paths
@@ -84,7 +83,8 @@ class Execution(Run):
         declared = self.datasets.find(spec.rid)
         if spec.version is None and declared is not None:
             spec = spec.model_copy(update={"version": declared.version})
-        bag = download(self._session, DatasetSpec.model_validate(dict(spec)))
+        plain = DatasetSpec.model_validate(dict(spec))
+        bag = inputs.download_dataset(self._session, self.execution_rid, plain)
         if declared is None and not self._dry_run:
             inputs.add_dataset(self._session, self.execution_rid, spec.rid, spec.version)
         return bag
@@ -180,8 +180,7 @@ class Execution(Run):
             If a metadata column does not exist, or two different files would get the same name.
         """
         legacy = kwargs.pop("Asset_Type", None)
-        given = legacy if asset_types is None else asset_types
-        types = given if given is None or isinstance(given, str) else list(given)
+        types = legacy if asset_types is None else asset_types
         values = {**as_metadata(metadata), **kwargs}
         file = OutputFile(file_name, types, copy_file, rename_file, values, description)
         return self._outputs.register(asset_name, [file])[0]
@@ -201,8 +200,7 @@ class Execution(Run):
         --------
         >>> exe.asset_file_paths("Image", [{"file_name": p, "metadata": {"Subject": s}} for p, s in scans])  # doctest: +SKIP
         """
-        items = (OutputFile(**item) if isinstance(item, Mapping) else OutputFile(item) for item in files)
-        return self._outputs.register(asset_name, items)
+        return self._outputs.register(asset_name, output_files(files))
 
     def metrics_file(self, filename: str = "metrics.jsonl") -> AssetFilePath:
         """A file for metrics, one JSON object per line; repeated calls give the same path.
@@ -237,10 +235,8 @@ class Execution(Run):
 
         Raises
         ------
-        ValueError
-            If there are none.
         DerivaMLValidationError
-            If they belong to several features, or refer to what does not exist.
+            If there are none (also a `ValueError`), or they belong to several features, or refer to what does not exist.
         """
         return features.stage(
             self._session, self.execution_rid, self._outputs, features_, recorded=not self._dry_run
@@ -437,9 +433,15 @@ def resume_execution(session: Session, execution_rid: str) -> Execution:
 
     Raises
     ------
+    DerivaMLValidationError
+        If that is no RID.
     DerivaMLException
         If it was not run with this working directory.
     DerivaMLStateInconsistency
         If its states here and in the catalog contradict each other.
     """
+    if not is_rid(execution_rid):
+        raise DerivaMLValidationError(
+            f"{execution_rid!r} is not the RID of an execution; see ml.list_executions() for those of this machine."
+        )
     return Execution(None, session, reload=execution_rid)

@@ -14,7 +14,7 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution import nested
 from deriva_ml.execution.lifecycle import update_status
-from deriva_ml.names import AssetRole, ExecutionStatus, MLTable
+from deriva_ml.names import AssetRole, ExecutionStatus, MLAsset, MLTable
 from deriva_ml.rows.reader import Row
 from deriva_ml.schema.terms import UNKNOWN_FILE_URL
 from deriva_ml.workflow import workflow as workflows
@@ -251,20 +251,35 @@ def list_assets(session: Session, execution_rid: str, asset_role: str | None = N
     execution_rid : str
     asset_role : str, optional
         ``Input`` or ``Output``; both by default.
+
+    Returns
+    -------
+    list of Asset
+        What it made, then what it read, each as they came into the catalog; at last the files that describe the run.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If there is no such role.
     """
-    found: list[Asset] = []
+    found: list[tuple[tuple[Any, ...], Asset]] = []
     for table in session.model.find_assets():
         association, asset_column, execution_column = session.model.asset_executions(table)
         where = {execution_column: [execution_rid]}
         if asset_role is not None:
             where["Asset_Role"] = [str(AssetRole(asset_role))]
-        links = rows.read(session.connection, association, where=where, columns=["RID", asset_column])
-        rids = [row[asset_column] for row in links]
+        columns = ["RID", asset_column, "Asset_Role"]
+        links = list(rows.read(session.connection, association, where=where, columns=columns))
+        rids = list(dict.fromkeys(row[asset_column] for row in links))
         if not rids:
             continue
+        made = {row[asset_column] for row in links if row["Asset_Role"] == AssetRole.output}
+        about = table.name == MLAsset.execution_metadata
         types = assets.types_of(session, table, rids)
         members = rows.read(session.connection, table, where={"RID": rids})
         # What stands for an unknown input is no file that anybody read.
         known = (row for row in members if row["URL"] != UNKNOWN_FILE_URL)
-        found += [Asset(session, table, row, types.get(row["RID"], [])) for row in known]
-    return found
+        for row in known:
+            place = (about, row["RID"] not in made, row["RCT"], len(row["RID"]), row["RID"])
+            found.append((place, Asset(session, table, row, types.get(row["RID"], []))))
+    return [asset for _, asset in sorted(found, key=lambda item: item[0])]

@@ -47,15 +47,15 @@ def stage(
 
     Raises
     ------
-    ValueError
-        If there are no records.
     DerivaMLValidationError
-        If they belong to several features or to another execution, or refer to rows, terms or files that are not
+        If there are no records, or they belong to several features or to another execution, or refer to rows, terms or files that are not
         there.
     """
-    given = list(records)
+    given = list(records) if isinstance(records, Iterable) and not isinstance(records, FeatureRecord) else None
+    if given is None:
+        raise DerivaMLValidationError(f"add_features() takes a list of records, not {records!r}.")
     if not given:
-        raise ValueError("add_features() needs at least one record.")
+        raise DerivaMLValidationError("add_features() needs at least one record.")
     feature = _common_feature(given)
     # The caller's own model may be older than the feature; ours decides about columns and references.
     rows = [_row(record, execution_rid) for record in given]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,16 @@ from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.download import Resolved, download, resolve
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.names import NOT_METADATA, AssetRole, DatasetVersion, ExecAssetType, MLTable, MLVocab
+from deriva_ml.execution.lifecycle import duration_of, duration_text
+from deriva_ml.names import (
+    DRY_RUN_RID,
+    NOT_METADATA,
+    AssetRole,
+    DatasetVersion,
+    ExecAssetType,
+    MLTable,
+    MLVocab,
+)
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.executions import InputAsset
@@ -118,6 +129,23 @@ def link_assets(session: Session, execution_rid: str, found: Sequence[Asset]) ->
         session.workspace.executions.update(execution_rid, has_input=True)
 
 
+@contextmanager
+def timed(session: Session, execution_rid: str) -> Iterator[None]:
+    """Count the time of a block as download time of an execution; the catalog hears of it at the next move."""
+    started = time.monotonic()
+    yield
+    state = session.workspace.executions.get(execution_rid)
+    if state is not None:
+        took = duration_of(state.download_duration) + timedelta(seconds=time.monotonic() - started)
+        session.workspace.executions.update(execution_rid, download_duration=duration_text(took))
+
+
+def download_dataset(session: Session, execution_rid: str, spec: DatasetSpec) -> DatasetBag:
+    """Download a version of a dataset for an execution; nothing is written to the catalog."""
+    with timed(session, execution_rid):
+        return download(session, spec)
+
+
 def download_declared(
     session: Session, execution_rid: str, declared: Sequence[tuple[AssetSpec, Asset]]
 ) -> list[AssetFilePath]:
@@ -151,7 +179,8 @@ def download_asset(
     """Download one asset and record that the execution reads it; see `Execution.download_asset`."""
     asset = assets.lookup_asset(session, asset_rid)
     types = asset.asset_types
-    path = _fetched(session, asset, dest_dir, use_cache=use_cache)
+    with timed(session, execution_rid):
+        path = _fetched(session, asset, dest_dir, use_cache=use_cache)
     if not update_catalog:
         path.asset_types = types
         return path
@@ -219,11 +248,13 @@ def register_files(session: Session, execution_rid: str, files: Sequence[Path]) 
     assets.add_types(session, table, [(known[url]["RID"], name) for url in new for name in types])
     found = [Asset(session, table, known[url], types) for url in new]
     link_assets(session, execution_rid, found)
-    tags = [*types, str(ExecAssetType.input_file)]
-    return [
-        AssetFilePath(path, table.name, path, {}, tags, asset.asset_rid)
-        for path, asset in zip(files, found, strict=True)
-    ]
+    return local_files(files, [asset.asset_rid for asset in found])
+
+
+def local_files(files: Sequence[Path], rids: Sequence[str | None]) -> list[AssetFilePath]:
+    """Local files that an execution reads, with the RIDs of their rows where there are such."""
+    table, tags = str(MLTable.file), [str(MLTable.file), str(ExecAssetType.input_file)]
+    return [AssetFilePath(path, table, path, {}, tags, rid) for path, rid in zip(files, rids, strict=True)]
 
 
 def _day(path: Path) -> str:
@@ -243,13 +274,14 @@ class InputDataset(DatasetSpec):
     """
 
     _session: Any = None
+    _execution_rid: str = DRY_RUN_RID
     _bag: DatasetBag | None = None
 
     @classmethod
-    def of(cls, session: Session, spec: DatasetSpec) -> InputDataset:
-        """The input that a specification with a concrete version names."""
+    def of(cls, session: Session, spec: DatasetSpec, execution_rid: str) -> InputDataset:
+        """The input of an execution that a specification with a concrete version names."""
         made = cls.model_validate({name: getattr(spec, name) for name in type(spec).model_fields})
-        made._session = session
+        made._session, made._execution_rid = session, execution_rid
         return made
 
     @property
@@ -260,7 +292,7 @@ class InputDataset(DatasetSpec):
                 raise DerivaMLException(
                     f"Dataset {self.rid} is not bound to a catalog, so it cannot be downloaded."
                 )
-            self._bag = download(self._session, self)
+            self._bag = download_dataset(self._session, self._execution_rid, self)
         return self._bag
 
     def __eq__(self, other: object) -> bool:

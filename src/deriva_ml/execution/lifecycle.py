@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,19 @@ def duration_text(duration: timedelta | None) -> str:
     hours, rest = divmod(duration.total_seconds(), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{round(hours, 0)}H {round(minutes, 0)}min {round(seconds, 4)}sec"
+
+
+def duration_of(text: str | None) -> timedelta:
+    """The duration that a text of `duration_text` tells; none is no time.
+
+    Examples
+    --------
+    >>> duration_of("0.0H 2.0min 3.5sec").total_seconds()
+    123.5
+    """
+    found = re.fullmatch(r"([\d.]+)H ([\d.]+)min ([\d.]+)sec", text or "")
+    hours, minutes, seconds = map(float, found.groups()) if found else (0.0, 0.0, 0.0)
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def transition(

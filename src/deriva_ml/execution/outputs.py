@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from deriva_ml import vocabulary
 from deriva_ml.asset.download import make_folder
-from deriva_ml.asset.files import AssetFilePath, as_metadata
-from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
+from deriva_ml.asset.files import AssetFilePath, as_metadata, type_names
+from deriva_ml.errors import (
+    DerivaMLConfigurationError,
+    DerivaMLException,
+    DerivaMLInvalidTerm,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.fields import field_of
 from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.workspace import paths
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.session import Session
 
+_LONGEST_NAME = 255
+"""What common file systems allow, in bytes."""
+
+_SHOWN = 60
 _RESERVED_NAMES = {"_implementations.log": "-implementations.log"}
 
 
@@ -64,11 +73,31 @@ class OutputFile:
     """What a user says of one output file; see `Execution.asset_file_path`."""
 
     file_name: str | Path
-    asset_types: str | Sequence[str] | None = None
+    asset_types: str | Iterable[str] | None = None
     copy_file: bool = False
     rename_file: str | None = None
     metadata: Mapping[str, Any] | Any = None
     description: str | None = None
+
+
+def output_files(given: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[OutputFile]:
+    """Output files from names, paths, or mappings of what is said of each.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If they are something else.
+    """
+    if isinstance(given, str | PurePath | Mapping) or not isinstance(given, Iterable):
+        raise DerivaMLValidationError(f"Output files are given as a list, not as {given!r}.")
+    known = [field.name for field in fields(OutputFile)]
+    for item in given:
+        values = item if isinstance(item, Mapping) else {"file_name": item}
+        if "file_name" not in values or not set(values) <= set(known):
+            raise DerivaMLValidationError(
+                f"{item!r} does not describe an output file: file_name is needed, and it may have {', '.join(known[1:])}."
+            )
+        yield OutputFile(**values)
 
 
 class Outputs:
@@ -127,6 +156,10 @@ class Outputs:
 
     def metrics_file(self, filename: str) -> AssetFilePath:
         """The metrics file of a name: registered on the first call, the same path on every later one."""
+        if _file_name(filename) != filename:
+            raise DerivaMLValidationError(
+                f"{filename!r} cannot be the name of a metrics file; give one name such as 'metrics.jsonl', no folders."
+            )
         table = self._session.model.require_asset(MLAsset.execution_metadata)
         key = f"{table.name}/{filename}"
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, filename)
@@ -216,30 +249,54 @@ class Outputs:
 
     def _source_and_name(self, table: Table, file: OutputFile) -> tuple[Path | None, str]:
         """The existing file that is meant, if any, and the name under which it is staged."""
-        given = Path(os.path.normpath(Path(file.file_name).expanduser().absolute()))
-        if given.is_dir():
+        new_name = _file_name(file.file_name if file.rename_file is None else file.rename_file)
+        try:
+            given = Path(os.path.normpath(Path(file.file_name).expanduser().absolute()))
+            folder, exists = given.is_dir(), given.exists()
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DerivaMLValidationError(
+                f"{str(file.file_name)[:_SHOWN]!r} cannot be an output of {table.name}: {reason}."
+            ) from error
+        if folder:
             raise DerivaMLValidationError(f"{given} is a folder; an output is a single file.")
-        exists = given.exists()
         if file.copy_file and not exists:
             raise DerivaMLValidationError(
                 f"{given} does not exist, so it cannot be copied as an output of {table.name}."
             )
-        name = Path(file.rename_file).name if file.rename_file and exists else given.name
+        name = new_name if exists else _file_name(file.file_name)
         name = _RESERVED_NAMES.get(name, name)
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
         return (given if exists and given != staged.absolute() else None), name
 
     def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:
-        given = file.asset_types
-        types = [table.name] if given is None else [given] if isinstance(given, str) else list(given)
+        if file.description is not None and not isinstance(file.description, str):
+            raise DerivaMLValidationError(
+                f"The description of an output of {table.name} cannot be {file.description!r}; give text."
+            )
         return AssetEntry(
             asset_table=table.name,
             schema=table.schema.name,
-            asset_types=vocabulary.require_terms(self._session, MLVocab.asset_type, types),
+            asset_types=self._types(table, file.asset_types),
             metadata=checked_metadata(self._session, table, as_metadata(file.metadata)),
             description=file.description,
             source=str(source) if source else None,
         )
+
+    def _types(self, table: Table, given: str | Iterable[str] | None) -> list[str]:
+        types = [table.name] if given is None else type_names(given)
+        try:
+            return vocabulary.require_terms(self._session, MLVocab.asset_type, types)
+        except DerivaMLInvalidTerm as error:
+            if given is not None:
+                raise
+            raise DerivaMLInvalidTerm(
+                error.vocabulary,
+                error.term,
+                f"A file of {table.name} gets the type {table.name!r} when none is named, and {table.name!r} is no term of "
+                f'Asset_Type. Add it once with ml.add_term("Asset_Type", "{table.name}", "what it is"), '
+                "or name other types with asset_types=[...].",
+            ) from None
 
     def _check_free(self, key: str, entry: AssetEntry, batch: Mapping[str, AssetEntry]) -> None:
         """Two different files may not share one name, or the second would silently take the place of the first."""
@@ -254,6 +311,32 @@ class Outputs:
         raise DerivaMLValidationError(
             f"{entry.source} would take the place of {known.source}: both would be {key}. Pass rename_file= for one of them."
         )
+
+
+def _file_name(given: Any) -> str:
+    """Last part of a path, as a name that every file system and the catalog can keep."""
+    if not isinstance(given, str | PurePath):
+        raise DerivaMLValidationError(
+            f"The file of an output cannot be {given!r}; give the name of a new file, or the path of an existing one."
+        )
+    text = str(given)
+    name = PurePath(text).name
+    reason = None
+    if "\0" in text:
+        reason = "it has a null byte"
+    elif name in {"", ".."}:
+        reason = "it names no file"
+    elif any("\ud800" <= letter <= "\udfff" for letter in name):
+        reason = "it is not Unicode"
+    elif len(name.encode()) > _LONGEST_NAME:
+        reason = f"it is longer than {_LONGEST_NAME} bytes"
+    if reason is not None:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise DerivaMLValidationError(
+            f"The file name {shown!r} cannot be that of an output: {reason}. An existing file can be given another name "
+            "with rename_file=."
+        )
+    return name
 
 
 ASSET_MARK = "deriva_ml_asset"

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from deriva_ml import markup
-from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency
+from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency, DerivaMLValidationError
 from deriva_ml.execution import commit, create, inputs, lifecycle
 from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import required_state
-from deriva_ml.names import ConnectionMode, ExecutionStatus
+from deriva_ml.names import ConnectionMode, ExecutionStatus, is_rid
 from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow.workflow import Workflow
@@ -58,6 +60,7 @@ class Run:
         self._dry_run = dry_run
         self._dry_status = ExecutionStatus.Created
         self._signals: dict[int, Any] = {}
+        self._entered_by: int | None = None
         if reload is not None:
             made = _reloaded(session, reload, configuration)
         else:
@@ -68,12 +71,16 @@ class Run:
         self.asset_paths = made.asset_paths
         self._record = ExecutionRecord(session, made.row) if made.row is not None else None
         declared = self.configuration.datasets
-        self.datasets = InputDatasets([InputDataset.of(session, spec) for spec in declared])
+        self.datasets = InputDatasets(
+            [InputDataset.of(session, spec, self.execution_rid) for spec in declared]
+        )
         self._outputs = Outputs(session, self.execution_rid, recorded=not dry_run)
 
     @classmethod
     def from_registry(cls, *, ml_object: Any, execution_rid: str) -> Self:
         """Take up an execution of this machine again; see `resume_execution`."""
+        if not is_rid(execution_rid):
+            raise DerivaMLValidationError(f"{execution_rid!r} is not the RID of an execution.")
         return cls(None, ml_object, reload=execution_rid)
 
     # State -----------------------------------------------------------------------------------------------------------
@@ -143,6 +150,7 @@ class Run:
 
     def __enter__(self) -> Self:
         self.execution_start()
+        self._entered_by = os.getpid()
         self._watch_signals()
         return self
 
@@ -150,6 +158,9 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         self._release_signals()
+        if self._entered_by not in (None, os.getpid()):
+            # A forked child leaves the block; the run goes on in the process that entered it.
+            return False
         if self._dry_run:
             self._dry_status = ExecutionStatus.Stopped if kind is None else ExecutionStatus.Failed
             if kind is not None:
@@ -173,7 +184,7 @@ class Run:
         if self._dry_run or threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._signals[signal.SIGTERM] = signal.signal(signal.SIGTERM, _terminated)
+            self._signals[signal.SIGTERM] = signal.signal(signal.SIGTERM, _termination(os.getpid()))
 
     def _release_signals(self) -> None:
         for number, former in self._signals.items():
@@ -246,8 +257,17 @@ class Run:
         return markup.facts(facts)
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(f"ended by signal {signal.Signals(number).name}")
+def _termination(owner: int) -> Callable[[int, FrameType | None], None]:
+    """A handler that ends the block of the process `owner`, and its forked children as if there were none."""
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        raise SystemExit(f"ended by signal {signal.Signals(number).name}")
+
+    return terminated
 
 
 def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguration | None) -> create.Created:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.ermrest.rows import escaped, filters, path_of, query
+from deriva_ml.ermrest.rows import conditions, escaped, path_of, query
 from deriva_ml.lineage.report import AssetSummary, DatasetSummary, ExecutionSummary, WorkflowSummary
 from deriva_ml.lineage.walk import Facts
 from deriva_ml.names import AssetRole, DatasetVersion, MLTable
@@ -256,7 +256,7 @@ class Edges:
     def _pieces(
         self, table: str, where: Mapping[str, Collection[Any]], rest: str, kind: str
     ) -> Iterator[Row]:
-        for condition in filters({column: list(values) for column, values in where.items()}):
+        for condition in conditions(self.session.connection, where):
             yield from query(self.session.connection, f"/{kind}/{table}{condition}/{rest}")
 
 

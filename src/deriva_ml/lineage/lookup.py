@@ -56,10 +56,10 @@ def lineage(
     DerivaMLException
         If there is no such row, or it is none of the four kinds.
     """
-    if depth is not None and depth < 0:
-        raise DerivaMLValidationError(f"depth must not be negative, got {depth}.")
-    if max_executions < 1:
-        raise DerivaMLValidationError(f"max_executions must be at least 1, got {max_executions}.")
+    if depth is not None and not (isinstance(depth, int) and depth >= 0):
+        raise DerivaMLValidationError(f"depth must be a number of generations, 0 or more, not {depth!r}.")
+    if not (isinstance(max_executions, int) and max_executions >= 1):
+        raise DerivaMLValidationError(f"max_executions must be a number, at least 1, not {max_executions!r}.")
     edges = Edges(session)
     root = _root(session, edges, rid)
     described = RootDescriptor(rid=root.rid, type=root.kind, description=root.description)

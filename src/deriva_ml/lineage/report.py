@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -105,6 +106,9 @@ class LineageResult(_Summary):
 
     def _repr_markdown_(self) -> str:
         return markdown(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(tree(self))}</pre>"
 
 
 @dataclass(frozen=True)

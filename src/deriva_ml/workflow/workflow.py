@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 
 from deriva_ml import vocabulary
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError
+from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.names import MLTable, MLVocab
 from deriva_ml.rows.reader import Row
 from deriva_ml.specs import WorkflowSpec
@@ -154,8 +154,18 @@ def create(
     ------
     DerivaMLInvalidTerm
         If a type is unknown.
+    DerivaMLValidationError
+        If the name is no text or empty, or the types are none.
     """
-    types = _valid_types(session, [workflow_type] if isinstance(workflow_type, str) else workflow_type)
+    if not isinstance(name, str) or not name.strip():
+        raise DerivaMLValidationError(f"{name!r} cannot be the name of a workflow; give some text.")
+    given = [workflow_type] if isinstance(workflow_type, str) else workflow_type
+    names = list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(item, str) for item in names):
+        raise DerivaMLValidationError(
+            f"workflow_type of {name!r} cannot be {workflow_type!r}; give a term of Workflow_Type, or a list of them."
+        )
+    types = _valid_types(session, names)
     return Workflow(name=name, workflow_type=types, description=description)
 
 

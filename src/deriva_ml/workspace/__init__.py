@@ -38,6 +38,9 @@ class Workspace:
         self.catalog_id = str(catalog_id)
         self.cache_dir = Path(cache_dir) if cache_dir is not None else self.root / "cache"
 
+    def __repr__(self) -> str:
+        return f"<Workspace of catalog {self.catalog_id} of {self.authority} at {self.root}>"
+
     @cached_property
     def database(self) -> Database:
         """The SQLite file below the stores."""

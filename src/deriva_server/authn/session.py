@@ -73,7 +73,10 @@ class AuthnFace:
     def _preauth(self, request: Request) -> dict[str, Any]:
         """Send the browser straight back: nobody has to log in. Foreign places are not sent to."""
         referrer = parse_qs(request.query).get("referrer", ["/"])[0]
-        place = urlsplit(referrer)
+        try:
+            place = urlsplit(referrer)
+        except ValueError:
+            place = urlsplit("//unreadable")
         own = place.netloc in ("", request.headers.get("Host", "")) and place.scheme in ("", "http", "https")
         if not own or referrer.startswith(("//", "/\\", "\\")):
             referrer = "/"

@@ -15,6 +15,8 @@ from deriva_server.sql import objects
 from deriva_server.sql.connect import Connection
 from deriva_server.sql.objects import OBJECT, Job, Metadata
 
+_BEYOND = 1 << 63
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -35,8 +37,10 @@ class Announcement:
     metadata: Metadata
 
     def __post_init__(self) -> None:
-        if self.chunk_length < 1 or self.length < 0:
-            raise BadRequest("chunk-length must be positive and content-length must not be negative")
+        if not (0 < self.chunk_length < _BEYOND and 0 <= self.length < _BEYOND):
+            raise BadRequest(
+                "chunk-length must be positive, content-length not negative, and both below 2^63"
+            )
 
 
 class Transfers:
@@ -140,11 +144,10 @@ class Transfers:
             place, job = _find(connection, client, path, id_)
             check_writable(client, place, parents=False)
         arrived = self.backend.parts(job.id)
-        missing = [index for index in range(job.chunks) if index not in arrived]
+        missing = job.chunks - len(arrived)
         if missing:
-            raise Conflict(
-                f"{len(missing)} of {job.chunks} chunks have not arrived, the first is chunk {missing[0]}"
-            )
+            first = next(index for index in range(job.chunks) if index not in arrived)
+            raise Conflict(f"{missing} of {job.chunks} chunks have not arrived, the first is chunk {first}")
         return job
 
     def cancel(self, client: Client, path: str, id_: str) -> None:

@@ -13,8 +13,8 @@ from werkzeug.datastructures import Headers
 from deriva_server.access.acls import Rights
 from deriva_server.catalogs.catalog import Reading, Writing
 from deriva_server.catalogs.registry import Resolved, denied
-from deriva_server.errors import BadRequest
 from deriva_server.http.conditional import check, etag
+from deriva_server.http.document import parse_document
 from deriva_server.http.message import Request, Response
 from deriva_server.model.document import Documents
 from deriva_server.model.elements import Model, Schema, Table
@@ -29,15 +29,10 @@ def json_body(request: Request) -> Any:
     Raises
     ------
     BadRequest
-        If it is no JSON text.
+        If it is no JSON text, or one that cannot be stored.
     """
     raw = request.read()
-    if not raw.strip():
-        return None
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise BadRequest(f"Could not deserialize the body as JSON: {error}.") from error
+    return parse_document(raw) if raw.strip() else None
 
 
 def json_text(document: Any) -> bytes:
@@ -110,7 +105,7 @@ class Call:
         if not reading.rights.owns(element):
             raise denied(self.request.client, f"own {_shown(element)}")
 
-    def require_kept_ownership(self, writing: Writing, model: Model, element: Schema | Table | None) -> None:
+    def require_kept_ownership(self, model: Model, element: Schema | Table | None) -> None:
         """Refuse a change of access lists by which the caller would lose an element."""
         if not Rights(model, self.request.client).owns(element):
             raise denied(self.request.client, f"give up the own ownership of {_shown(element)}")

@@ -12,6 +12,7 @@ from deriva_server.catalogs.registry import Registry, denied
 from deriva_server.ermrest.call import Call, json_body, json_reply
 from deriva_server.errors import BadRequest, MethodNotAllowed
 from deriva_server.grammar.options import Options
+from deriva_server.grammar.tokens import encode
 from deriva_server.http.message import Request, Response
 from deriva_server.model.document import FEATURES
 from deriva_server.names import encode_id
@@ -50,7 +51,7 @@ def create_alias(registry: Registry, request: Request) -> Response:
 
 
 def _created(request: Request, id: str) -> Response:
-    headers = Headers([("Location", f"/ermrest/catalog/{id}")])
+    headers = Headers([("Location", f"/ermrest/catalog/{encode(id)}")])
     if (request.headers.get("Accept") or "").strip() == "text/plain":
         headers["Content-Type"] = "text/plain"
         return Response(201, headers, f"{id}\n".encode())
@@ -64,7 +65,7 @@ def alias(registry: Registry, request: Request, id: str) -> Response:
             return json_reply(registry.alias(request.client, id))
         case "PUT":
             document, is_new = registry.put_alias(request.client, id, _object_body(request))
-            headers = Headers([("Location", f"/ermrest/alias/{id}")]) if is_new else None
+            headers = Headers([("Location", f"/ermrest/alias/{encode(id)}")]) if is_new else None
             return json_reply(document, 201 if is_new else 200, headers)
         case "DELETE":
             registry.delete_alias(request.client, id)

@@ -106,7 +106,7 @@ def _limit(options: Options) -> int | None:
         return None
     if not text.isdecimal():
         raise BadRequest(f"The limit must be a number or none, not {text!r}.")
-    return min(int(text), (1 << 63) - 1)
+    return int(text) if len(text) < 19 else (1 << 63) - 1
 
 
 def _format(media_type: str, options: Options) -> Format:

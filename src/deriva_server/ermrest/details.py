@@ -137,7 +137,7 @@ def _put(call: Call, route: DetailRoute) -> Response:
         value = _new_value(writing.model, place, route, body)
         model = place.changed(writing.model, route.kind, value)
         if route.kind == "acl" and place.kind in ("catalog", "schema", "table"):
-            call.require_kept_ownership(writing, model, _owner_now(model, place))
+            call.require_kept_ownership(model, _owner_now(model, place))
         writing.change_model(model)
     if route.kind == "comment" or (route.kind == "annotation" and route.name is None):
         return call.changed(writing)
@@ -210,7 +210,7 @@ def _delete(call: Call, route: DetailRoute) -> Response:
             raise NotFound(f"annotation {route.name}")
         model = place.changed(writing.model, route.kind, _without(place, route, value))
         if route.kind == "acl" and place.kind in ("catalog", "schema", "table"):
-            call.require_kept_ownership(writing, model, _owner_now(model, place))
+            call.require_kept_ownership(model, _owner_now(model, place))
         writing.change_model(model)
     return call.changed(writing)
 

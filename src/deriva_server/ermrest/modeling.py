@@ -11,7 +11,6 @@ from deriva_server.catalogs.catalog import Writing
 from deriva_server.catalogs.registry import denied
 from deriva_server.ermrest import find
 from deriva_server.ermrest.call import Call, json_body
-from deriva_server.ermrest.schema import ModelRoute
 from deriva_server.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import (
     ColumnRoute,
@@ -20,6 +19,7 @@ from deriva_server.grammar.routes import (
     ForeignKeysRoute,
     KeyRoute,
     KeysRoute,
+    ModelRoute,
     SchemaRoute,
     SchemasRoute,
     TableRoute,
@@ -95,7 +95,7 @@ class _Change:
 
     def keep_ownership(self, model: Model, element: Schema | Table) -> None:
         """Refuse a change of access lists that takes the element from the caller."""
-        self.call.require_kept_ownership(self.writing, model, element)
+        self.call.require_kept_ownership(model, element)
 
 
 Answer = tuple[Any, int]

@@ -17,6 +17,7 @@ from deriva_server.grammar.routes import (
     ForeignKeysRoute,
     KeyRoute,
     KeysRoute,
+    ModelRoute,
     SchemaRoute,
     SchemasRoute,
     TableRoute,
@@ -24,19 +25,6 @@ from deriva_server.grammar.routes import (
 )
 from deriva_server.http.message import Response
 from deriva_server.names import encode_id
-
-ModelRoute = (
-    SchemasRoute
-    | SchemaRoute
-    | TablesRoute
-    | TableRoute
-    | ColumnsRoute
-    | ColumnRoute
-    | KeysRoute
-    | KeyRoute
-    | ForeignKeysRoute
-    | ForeignKeyRoute
-)
 
 _KEPT = 8
 

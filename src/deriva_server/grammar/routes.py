@@ -177,9 +177,8 @@ class HistoryRoute:
     filter: tuple[str, str] | None = None
 
 
-Resource = (
-    CatalogDocument
-    | SchemasRoute
+ModelRoute = (
+    SchemasRoute
     | SchemaRoute
     | TablesRoute
     | TableRoute
@@ -189,12 +188,8 @@ Resource = (
     | KeyRoute
     | ForeignKeysRoute
     | ForeignKeyRoute
-    | DetailRoute
-    | DataPath
-    | RidRoute
-    | TextFacetRoute
-    | HistoryRoute
 )
+Resource = CatalogDocument | ModelRoute | DetailRoute | DataPath | RidRoute | TextFacetRoute | HistoryRoute
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from werkzeug.http import parse_accept_header
 
 from deriva_server.errors import BadRequest
 from deriva_server.http.conditional import check
+from deriva_server.http.document import parse_document
 from deriva_server.http.message import Request, Response
 
 _LISTINGS = ("application/json", "text/uri-list", "text/html")
@@ -81,7 +82,4 @@ def read_json(request: Request) -> Any:
         raise BadRequest("the body must be application/json")
     if (request.length or 0) > _LARGEST_DOCUMENT:
         raise BadRequest("the document is too large")
-    try:
-        return json.loads(request.read())
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+    return parse_document(request.read())

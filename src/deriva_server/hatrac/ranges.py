@@ -6,7 +6,7 @@ import re
 
 from deriva_server.errors import NotSupported, RangeNotSatisfiable
 
-_SPEC = re.compile(r"(\d+)-(\d*)|-(\d+)")
+_SPEC = re.compile("([0-9]{1,99})-([0-9]{0,99})|-([0-9]{1,99})")
 
 
 def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ PREFIX = "/hatrac"
 
 _NAME = re.compile(r"(?:[A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+")
 _VERSION = re.compile(r"(?:[!$&'()*+,=@A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+")
+_LONGEST = 4000
 _DEPTH = {"versions": 0, "acl": 2, "metadata": 1, "upload": 2}
 """How many segments may follow each sub-resource."""
 
@@ -84,8 +85,10 @@ def parse_path(text: str) -> str:
     Raises
     ------
     BadRequest
-        If a name holds other characters than those that need no escape, or is a dot or two.
+        If it is too long, or a name holds other characters than those that need no escape, or is a dot or two.
     """
+    if len(text) > _LONGEST:
+        raise BadRequest(f"a path has at most {_LONGEST} characters, not {len(text)}")
     names = [name for name in text.split("/") if name]
     for name in names:
         if not _NAME.fullmatch(name) or unquote(name) in (".", ".."):
@@ -105,7 +108,10 @@ def _parse_sub(text: str) -> tuple[str, tuple[str, ...]]:
         raise NotFound(f"nothing is below {';'.join((sub, *arguments[: _DEPTH[sub]]))}")
     if "" in arguments:
         raise BadRequest(f"{text!r} has an empty segment")
-    return sub, tuple(unquote(argument) for argument in arguments)
+    try:
+        return sub, tuple(unquote(argument, errors="strict") for argument in arguments)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the escapes of {text!r} are not UTF-8") from error
 
 
 def _wants_parents(query: str) -> bool:

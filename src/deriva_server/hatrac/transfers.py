@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from deriva_server.blobs.backend import Source
@@ -14,6 +15,7 @@ from deriva_server.hatrac.formats import created, document, listing, read_json
 from deriva_server.hatrac.target import Target, url_of
 from deriva_server.http.message import Request, Response
 
+_INDEX = re.compile("[0-9]{1,18}")
 _OLD_SPELLINGS = {
     "chunk_bytes": "chunk-length",
     "total_bytes": "content-length",
@@ -78,7 +80,7 @@ class TransferHandler:
         return document(request, status | all_fields(job.metadata))
 
     def _put_chunk(self, request: Request, target: Target, id_: str, index: str) -> Response:
-        if not (index.isascii() and index.isdigit()):
+        if not _INDEX.fullmatch(index):
             raise BadRequest(f"{index!r} is not the number of a chunk")
         job = self.store.transfers.find(request.client, target.path, id_)
         if request.length is None:

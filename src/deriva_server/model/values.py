@@ -65,11 +65,6 @@ def stored_from_json(type_: Type, value: Json) -> Stored:
     return json_reader(type_)(value)
 
 
-def stored_from_text(type_: Type, text: str) -> Stored:
-    """Convert a URL literal or an unempty CSV field; errors as in `stored_from_json`."""
-    return text_reader(type_)(text)
-
-
 def json_from_stored(type_: Type, value: Stored) -> Json:
     """The JSON value that stands for a stored one."""
     if value is None:

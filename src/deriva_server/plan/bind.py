@@ -9,16 +9,18 @@ from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar import nodes
 from deriva_server.grammar.nodes import WILDCARD, DataPath, QName
 from deriva_server.grammar.parse import RIGHTS
+from deriva_server.model.check import require_column
 from deriva_server.model.elements import Column, Model, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored, load, text_reader
 from deriva_server.names import normal_rid
 from deriva_server.plan import relation as r
-from deriva_server.plan.links import between, by_columns, find_column, find_table
+from deriva_server.plan.links import between, by_columns, find_table
 from deriva_server.plan.patterns import check_pattern
 
 _T = TypeVar("_T")
 _MOST_TERMS = 800
+_MOST_SORT_KEYS = 60
 _MOST_TABLES = 60
 _JSON_LIKE = frozenset(("json", "jsonb"))
 _ORDERED = r.NUMBERS | {"text", "date", "timestamp", "timestamptz", "time", "timetz"}
@@ -164,7 +166,7 @@ def _step(scope: Scope, step: nodes.Step) -> None:
         scope.context = scope.aliases[step.alias]
     elif isinstance(step, nodes.TableLink):
         left, table = scope.context, find_table(scope.model, step.table)
-        pairs = between(scope.model, scope.tables[left], table)
+        pairs = between(scope.tables[left], table)
         scope.links.append(r.Link("inner", left, scope.add(table, step.alias), pairs))
     else:
         left, table, one = by_columns(scope.model, scope.context, scope.tables, scope.aliases, step)
@@ -186,19 +188,19 @@ def _predicate(scope: Scope, filter_: nodes.Filter) -> r.Predicate:
     if isinstance(filter_, nodes.Null):
         if is_free_text:
             raise BadRequest("The wildcard column cannot be tested for null.")
-        return r.IsNull(instance, find_column(table, name))
+        return r.IsNull(instance, require_column(table, name))
     if filter_.operator == "ts":
         raise BadRequest("The operator ::ts:: is not supported; use ::ciregexp::.")
     every = filter_.quantifier == "all"
     if every or filter_.operator != "=":
         _few(filter_.values)
     if filter_.operator in ("regexp", "ciregexp"):
-        columns = table.columns if is_free_text else (find_column(table, name),)
+        columns = table.columns if is_free_text else (require_column(table, name),)
         patterns = tuple(check_pattern(pattern) for pattern in filter_.values)
         return r.Match(instance, columns, patterns, filter_.operator == "ciregexp", every)
     if is_free_text:
         raise BadRequest(f"The wildcard column does not know the operator {filter_.operator}.")
-    return _comparison(instance, find_column(table, name), filter_, every)
+    return _comparison(instance, require_column(table, name), filter_, every)
 
 
 def _any_of(terms: list[r.Predicate]) -> r.Predicate:
@@ -272,7 +274,7 @@ def _outputs(scope: Scope, item: nodes.Item, *, grouped: bool = False) -> list[r
             raise BadRequest("A wildcard cannot be renamed.")
         prefix = f"{expression.parts[0]}:" if len(expression.parts) == 2 else ""
         return [r.Output(prefix + column.name, r.Value(instance, column)) for column in table.columns]
-    return [r.Output(item.alias or name, r.Value(instance, find_column(table, name)))]
+    return [r.Output(item.alias or name, r.Value(instance, require_column(table, name)))]
 
 
 def _called(scope: Scope, call: nodes.Call) -> r.Expression:
@@ -281,12 +283,12 @@ def _called(scope: Scope, call: nodes.Call) -> r.Expression:
     if call.function in RIGHTS:
         if name != "RID":
             raise Conflict(f"{call.function}(..) takes a RID column.")
-        return r.RowRights(instance, find_column(table, name), call.function == "tcrs")
+        return r.RowRights(instance, require_column(table, name), call.function == "tcrs")
     if name == WILDCARD and WILDCARD not in table.column_by_name:
         if call.function not in ("cnt", "array", "array_d"):
             raise BadRequest(f"{call.function}(..) does not take a wildcard.")
         return r.Aggregated(call.function, instance, None, table.columns if call.function != "cnt" else ())
-    column = find_column(table, name)
+    column = require_column(table, name)
     scalar = column.type.scalar
     allowed = {"min": _ORDERED, "max": _ORDERED, "sum": r.NUMBERS, "avg": r.NUMBERS}.get(call.function)
     if allowed is not None and (
@@ -301,7 +303,7 @@ def _binned(scope: Scope, bin_: nodes.Bin) -> r.Binned:
     table = scope.tables[instance]
     if name == WILDCARD and WILDCARD not in table.column_by_name:
         raise BadRequest("A wildcard cannot be binned.")
-    column = find_column(table, name)
+    column = require_column(table, name)
     if column.type.is_array or column.type.scalar not in _BINNED:
         raise Conflict(f'Column "{name}" of type {column.type.name} cannot be binned.')
     if not bin_.count.isdecimal() or not 0 < int(bin_.count) < 1 << 31:
@@ -322,6 +324,8 @@ def _exemplary(output: r.Output) -> r.Output:
 def _order(request: DataPath, outputs: Sequence[r.Output]) -> tuple[r.Order, ...]:
     if request.sort and request.api == "aggregate":
         raise BadRequest("An aggregate request has one row and cannot be sorted.")
+    if len(request.sort) > _MOST_SORT_KEYS:
+        raise BadRequest(f"Rows can be sorted by at most {_MOST_SORT_KEYS} keys.")
     index = {output.name: at for at, output in enumerate(outputs)}
     order = []
     for key in request.sort:

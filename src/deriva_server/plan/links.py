@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar.nodes import ColumnLink, QName
+from deriva_server.model.check import require_column, require_table
 from deriva_server.model.elements import Column, ForeignKey, Model, Table
 
 Pairs = tuple[tuple[Column, Column], ...]
@@ -24,13 +25,7 @@ def find_table(model: Model, name: QName) -> Table:
     if len(name.parts) > 2:
         raise BadRequest(f"A table name has at most two parts: {name}.")
     if len(name.parts) == 2:
-        schema = model.schemas.get(name.parts[0])
-        if schema is None:
-            raise Conflict(f'Schema "{name.parts[0]}" does not exist.')
-        table = schema.tables.get(name.parts[1])
-        if table is None:
-            raise Conflict(f'Table "{name.parts[0]}:{name.parts[1]}" does not exist.')
-        return table
+        return require_table(model, *name.parts)
     found = model.tables_by_name.get(name.parts[0], ())
     if len(found) != 1:
         problem = "does not exist" if not found else "exists in several schemas; write schema:table"
@@ -38,21 +33,7 @@ def find_table(model: Model, name: QName) -> Table:
     return found[0]
 
 
-def find_column(table: Table, name: str) -> Column:
-    """A column of a table by name.
-
-    Raises
-    ------
-    Conflict
-        If there is none.
-    """
-    column = table.column_by_name.get(name)
-    if column is None:
-        raise Conflict(f'Column "{name}" does not exist in table "{table.schema}:{table.name}".')
-    return column
-
-
-def between(model: Model, left: Table, right: Table) -> tuple[Pairs, ...]:
+def between(left: Table, right: Table) -> tuple[Pairs, ...]:
     """The foreign keys between two tables, either direction, as pairs of left and right columns.
 
     Raises
@@ -99,7 +80,7 @@ def by_columns(
     if len(first_right) == 1 or (len(first_right) == 2 and first_right[0] in aliases):
         raise Conflict(f"The right side of the link {link} must name columns of a table, as table:column.")
     right, names = _model_columns(model, link.right)
-    return start, right, tuple(zip(lefts, [find_column(right, name) for name in names], strict=True))
+    return start, right, tuple(zip(lefts, [require_column(right, name) for name in names], strict=True))
 
 
 def _left_columns(
@@ -112,7 +93,7 @@ def _left_columns(
             raise Conflict(f'"{name}" is not a column of the path.')
         start = aliases[prefix[0]] if prefix else context
         starts.add(start)
-        columns.append(find_column(tables[start], column))
+        columns.append(require_column(tables[start], column))
     if len(starts) != 1:
         raise Conflict("The left side of a link must name columns of one table instance.")
     return starts.pop(), columns
@@ -126,7 +107,7 @@ def _model_columns(model: Model, names: tuple[QName, ...]) -> tuple[Table, list[
             raise BadRequest(f"A column name has at most three parts: {name}.")
         if len(name.parts) > 1 and find_table(model, QName(name.parts[:-1])).rid != table.rid:
             raise Conflict("One side of a link must name columns of one table.")
-        columns.append(find_column(table, name.parts[-1]).name)
+        columns.append(require_column(table, name.parts[-1]).name)
     return table, columns
 
 

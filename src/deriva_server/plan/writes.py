@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar import nodes
 from deriva_server.grammar.nodes import DataPath
+from deriva_server.model.check import require_column
 from deriva_server.model.elements import SYSTEM_COLUMNS, Column, Model, Table
 from deriva_server.plan.bind import bind_path
-from deriva_server.plan.links import find_column, find_table
+from deriva_server.plan.links import find_table
 from deriva_server.plan.relation import Joined
 
 _TEMPLATE_NAMES = frozenset(("ID", "URI", "id", "uri"))
@@ -121,8 +122,8 @@ def plan_insert(
     table = _single_table(model, request)
     if onconflict not in (None, "abort", "skip"):
         raise BadRequest(f"onconflict must be abort or skip, not {onconflict!r}.")
-    kept = {find_column(table, name).name for name in nondefaults}
-    filled = ({find_column(table, name).name for name in defaults} | set(SYSTEM_COLUMNS)) - kept
+    kept = {require_column(table, name).name for name in nondefaults}
+    filled = ({require_column(table, name).name for name in defaults} | set(SYSTEM_COLUMNS)) - kept
     fields = [Field(column.name, column) for column in table.columns]
     given = tuple(field for field in fields if field.name not in filled)
     if not given:
@@ -197,7 +198,7 @@ def plan_clear(model: Model, request: DataPath) -> Clear:
         *prefix, name = item.expression.parts
         if prefix and not _is_context(request.path, prefix, joined):
             raise Conflict(f'"{item}" is not a column of the table whose rows are changed.')
-        column = find_column(table, name)
+        column = require_column(table, name)
         if not column.nullok or column.name in keyed:
             raise Conflict(f'Column "{name}" is part of a key or must not be null.')
         columns.append(column)
@@ -231,4 +232,4 @@ def _field(table: Table, item: nodes.Item, path: nodes.Path) -> Field:
     *prefix, name = item.expression.parts
     if prefix and not (len(prefix) == 1 and prefix[0] in path.aliases):
         raise BadRequest(f'"{item.expression}" does not name a column of table "{table.name}".')
-    return Field(item.alias or name, find_column(table, name))
+    return Field(item.alias or name, require_column(table, name))

@@ -29,6 +29,7 @@ BUSY_SECONDS = 60
 
 _STEPS_BETWEEN_LOOKS = 200_000
 _FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {}
+_TOO_MUCH = re.compile("too many |at most |Expression tree is too large|parser stack overflow")
 _ROW_NAMES = frozenset(("rowid", "oid", "_rowid_"))
 
 
@@ -87,24 +88,30 @@ class SqliteDialect:
         driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
-        """Map by SQLite's own words; they are stable across versions."""
+        """Map by SQLite's own code; errors of statements, which share one, by their words."""
         text = str(error.orig)
-        if "locked" in text or "busy" in text:
-            return Busy("The catalog is locked by another process.")
-        if "interrupted" in text:
-            return TimeLimit()
-        if "full" in text or "disk I/O error" in text:
-            return StorageFull(text)
-        if "readonly" in text or "unable to open" in text:
-            return StorageUnusable(f"{text}. Check the owner and permissions of the file and its folder.")
-        if "not a database" in text or "image is malformed" in text:
-            return StorageUnusable(f"{text}. The file is damaged; restore it from a backup.")
-        if isinstance(error.orig, sqlite3.IntegrityError):
-            return Conflict(text)
-        if isinstance(error.orig, (sqlite3.DataError, OverflowError)) or "too big" in text:
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        match code:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return Busy("The catalog is locked by another process.")
+            case sqlite3.SQLITE_INTERRUPT:
+                return TimeLimit()
+            case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+                return StorageFull(text)
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return StorageUnusable(f"{text}. Check the owner and permissions of the file and its folder.")
+            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+                return StorageUnusable(f"{text}. The file is damaged; restore it from a backup.")
+            case sqlite3.SQLITE_CONSTRAINT:
+                return Conflict(text)
+            case sqlite3.SQLITE_TOOBIG | sqlite3.SQLITE_RANGE:
+                return BadRequest(text)
+        if isinstance(error.orig, sqlite3.DataError):
             return BadRequest(text)
         if text.startswith("user-defined function"):
             return BadRequest("A value does not suit the operation.")
+        if _TOO_MUCH.match(text):
+            return BadRequest(f"The request is too large for one statement: {text}.")
         return None
 
     def column_type(self, type_: Type) -> str:

@@ -29,6 +29,8 @@ FATES = ("busy", "drop", "lose", "cut")
 STATUS = ("deriva-ml", "Execution_Status")
 LONGEST = 5.0
 
+pytestmark = pytest.mark.timeout(60)
+
 
 class _Proxy(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -166,8 +168,14 @@ def lease(connection: Connection, folder: Path) -> None:
 @pytest.mark.parametrize("fate", FATES)
 @pytest.mark.parametrize("work", [read, change, put_and_fetch, lease])
 def test_repeated_until_it_works(
-    served: str, fate: str, work: Callable[[Connection, Path], None], tmp_path: Path
+    served: str,
+    fate: str,
+    work: Callable[[Connection, Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if work is not read:
+        monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
     with between(served, first(3, fate)) as url, soon():
         work(connect(url, 1, check=False), tmp_path)
 

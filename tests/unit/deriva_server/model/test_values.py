@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.model.arrays import format_array, parse_array
 from deriva_server.model.types import TYPES, array_of
-from deriva_server.model.values import compact, json_from_stored, stored_from_json, stored_from_text
+from deriva_server.model.values import compact, json_from_stored, stored_from_json, text_reader
 
 TEXTS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
@@ -100,10 +100,10 @@ def test_arrays():
     texts, times = array_of(TYPES["text"]), array_of(TYPES["timestamptz"])
     assert stored_from_json(texts, ["a", None, 5]) == '["a",null,"5"]'
     assert stored_from_json(texts, None) is None
-    assert stored_from_text(texts, '{a,"b c",NULL}') == '["a","b c",null]'
-    assert stored_from_text(texts, '["a"]') == '["a"]'
+    assert text_reader(texts)('{a,"b c",NULL}') == '["a","b c",null]'
+    assert text_reader(texts)('["a"]') == '["a"]'
     assert stored_from_json(times, ["2020-01-31"]) == '["2020-01-31T00:00:00+00:00"]'
-    assert stored_from_text(array_of(TYPES["int4"]), "{1,2}") == "[1,2]"
+    assert text_reader(array_of(TYPES["int4"]))("{1,2}") == "[1,2]"
     for wrong in ("x", {"a": 1}, 5):
         with pytest.raises(BadRequest):
             stored_from_json(texts, wrong)
