@@ -58,11 +58,12 @@ def main() -> int:
     print("How predictions.csv came to be:\n")
     print(ml.lookup_lineage(predictions))
     print(f"\nEverything lies in {folder}. To go on:\n")
+    command, catalog = Path(sys.executable).parent / "deriva-ml", ml.catalog_id
+    print(f"  {command} executions --host {folder} --catalog {catalog} --working-dir {folder / 'work'}")
+    print(f"  {command} serve {folder}")
     print(
-        f"  {sys.executable} -c \"from deriva_ml import DerivaML; print(DerivaML('{folder}', {ml.catalog_id}))\""
+        f"  {sys.executable} -c \"import deriva_ml; print(deriva_ml.DerivaML('{folder}', {catalog}).list_assets('Image')[0])\""
     )
-    print(f"  {Path(sys.executable).parent / 'deriva-ml'} serve {folder}")
-    print(f"  sqlite3 {folder}/catalogs/{ml.catalog_id}.db 'SELECT RID, Description, Status FROM Execution'")
     return 0
 
 

@@ -209,7 +209,9 @@ class Session:
             If the session was opened without a `DerivaML`.
         """
         if self.resolver is None:
-            raise DerivaMLException("This needs a record that comes from an open DerivaML; take it from there.")
+            raise DerivaMLException(
+                "This needs a record that comes from an open DerivaML; take it from there."
+            )
         return self.resolver
 
     # Other views of the same catalog -------------------------------------------------------------------------------
@@ -333,7 +335,7 @@ class Session:
         hostname : str or path
         catalog_id : str or int
         working_dir : path, optional
-            ``~/.deriva-ml/<host>/<catalog>`` if not given.
+            ``~/.deriva-ml/<host>/<catalog>`` if not given; the same by id and by alias.
         cache_dir : path, optional
             ``<working_dir>/cache`` if not given.
         credential : dict, optional
@@ -354,9 +356,15 @@ class Session:
         except ValueError:
             known = ", ".join(repr(member.value) for member in ConnectionMode)
             raise DerivaMLConfigurationError(f"mode {mode!r} is unknown; there are: {known}.") from None
-        connection = connect(hostname, catalog_id, credential=credential, check=False)
-        place = Path(working_dir or paths.default_working_dir(connection.authority, connection.catalog_id))
-        root = place.expanduser().absolute()
+        asked = connect(hostname, catalog_id, credential=credential, check=False)
+        note = paths.alias_file(_root(working_dir, asked), asked.authority, asked.catalog_id)
+        # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
+        document = (
+            asked.schema_document() if wanted is ConnectionMode.online else {"alias_target": _read(note)}
+        )
+        # Local files belong to the catalog itself: an alias may lead to another one tomorrow.
+        connection = asked.behind(document.get("alias_target"))
+        root = _root(working_dir, connection)
         cache = Path(cache_dir).expanduser().absolute() if cache_dir else root / "cache"
         workspace = Workspace(root, connection.authority, connection.catalog_id, cache)
         schemas = None if domain_schemas is None else frozenset(domain_schemas) - NOT_DOMAIN_SCHEMAS
@@ -364,11 +372,12 @@ class Session:
             connection, workspace, root, cache, given_domain_schemas=schemas, mode=wanted, **options
         )
         if wanted is ConnectionMode.online:
-            # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
-            document = connection.schema_document()
             session._model = session._wrap(connection.model(document))
             _make_writable(root)
             session._keep(document)
+            if connection.alias and _read(note) != connection.catalog_id:
+                note.parent.mkdir(parents=True, exist_ok=True)
+                note.write_text(connection.catalog_id, encoding="utf-8")
         kept = session._kept_model()
         if kept is not None:
             session._model = session._wrap(kept)
@@ -379,6 +388,15 @@ class Session:
 def _titles(shown: dict[str, Any]) -> dict[str, str]:
     names = {"navbarBrandText": "brand", "headTitle": "title"}
     return {names[key]: str(value) for key, value in shown.items()}
+
+
+def _root(working_dir: Path | str | None, connection: Connection) -> Path:
+    place = working_dir or paths.default_working_dir(connection.authority, connection.catalog_id)
+    return Path(place).expanduser().absolute()
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _make_writable(folder: Path) -> None:

@@ -46,7 +46,7 @@ def decode_id(text: str) -> int:
     Raises
     ------
     ValueError
-        If `text` is empty, too long, or holds any other symbol.
+        If `text` is empty, holds any other symbol, or stands for more than 63 bits.
     """
     number = 0
     symbols = text.replace("-", "")
@@ -56,6 +56,8 @@ def decode_id(text: str) -> int:
         if symbol not in _VALUES:
             raise ValueError(f"not an id: {text!r}")
         number = number << 5 | _VALUES[symbol]
+    if number >> 64:
+        raise ValueError(f"not an id: {text!r}")
     return number >> 1
 
 

@@ -121,7 +121,7 @@ def test_the_installed_command(ml, stopped):
         text=True,
         env=os.environ | {"COLUMNS": "80"},
     )
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "upload complete: 1 items uploaded, 0 failed." in done.stderr
     assert status(ml, exe) == "Uploaded"
     for lacking in (["--host", "x"], ["--catalog", "1"], []):

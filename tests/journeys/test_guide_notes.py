@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from deriva_ml.core.enums import ExecMetadataType, MLAsset
 from deriva_ml.dataset import VersionPart
 from deriva_ml.ermrest import objects
 from deriva_ml.errors import (
+    DerivaMLDirtyWorkflowError,
     DerivaMLException,
     DerivaMLUploadError,
     DerivaMLValidationError,
@@ -573,37 +574,46 @@ def program(tmp_path: Path) -> Path:
     return project / "train.py"
 
 
-def _called(program: Path, ml: DerivaML, **settings: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("DERIVA_ML_")}
-    words = [sys.executable, program.name, str(ml.host_name), str(ml.catalog_id), str(ml.working_dir)]
-    return subprocess.run(
-        words, cwd=program.parent, env=plain | settings, capture_output=True, text=True, timeout=60
-    )
+def test_code_is_known_by_its_commit_and_changes_are_warned_about(
+    ml: DerivaML, program: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("DERIVA_ML_ALLOW_DIRTY")
+    words = [program.name, str(ml.host_name), str(ml.catalog_id), str(ml.working_dir)]
+    monkeypatch.setattr(sys, "argv", words)
 
+    def called() -> str:
+        return runpy.run_path(str(program))["exe"].workflow_rid
 
-def test_code_is_known_by_its_commit_and_changes_are_warned_about(ml: DerivaML, program: Path) -> None:
+    first = called()
+    assert called() == first
+    assert caplog.text == ""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=program.parent, check=True, capture_output=True, text=True
     ).stdout.strip()
-    runs = [_called(program, ml) for _ in range(2)]
-    assert [(done.returncode, done.stderr) for done in runs] == [(0, ""), (0, "")]
-    assert runs[0].stdout == runs[1].stdout
-    committed = ml.lookup_workflow(runs[0].stdout.strip())
+    committed = ml.lookup_workflow(first)
     assert committed.url == f"https://example.org/lab/eyes/blob/{commit}/train.py"
 
     program.write_text(PROGRAM + "# a change\n")
-    done = _called(program, ml)
-    assert done.returncode == 0 and "uncommitted changes (train.py)" in done.stderr
-    changed = ml.lookup_workflow(done.stdout.strip())
+    changed = ml.lookup_workflow(called())
+    assert "uncommitted changes (train.py)" in caplog.text
     assert changed.url == committed.url
     assert changed.checksum != committed.checksum
+    done = subprocess.run(
+        [sys.executable, *words], cwd=program.parent, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, changed.workflow_rid)
+    assert "uncommitted changes (train.py)" in done.stderr
 
-    done = _called(program, ml, DERIVA_ML_ALLOW_DIRTY="true")
-    assert (done.returncode, done.stderr) == (0, "")
+    caplog.clear()
+    monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+    assert called() == changed.workflow_rid
+    assert caplog.text == ""
 
+    monkeypatch.delenv("DERIVA_ML_ALLOW_DIRTY")
+    monkeypatch.setenv("DERIVA_ML_STRICT", "true")
     before = len(rows(ml, "/entity/deriva-ml:Execution"))
-    done = _called(program, ml, DERIVA_ML_STRICT="true")
-    assert done.returncode != 0 and "DerivaMLDirtyWorkflowError" in done.stderr
+    with pytest.raises(DerivaMLDirtyWorkflowError, match=r"train\.py"):
+        called()
     assert len(rows(ml, "/entity/deriva-ml:Execution")) == before
 
 

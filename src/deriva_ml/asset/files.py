@@ -187,8 +187,9 @@ def type_names(asset_types: str | Iterable[str]) -> list[str]:
     DerivaMLValidationError
         If they are neither a name nor several.
     """
-    given = [asset_types] if isinstance(asset_types, str) else asset_types
-    names = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else [given]
+    names: list[Any] = [asset_types]
+    if isinstance(asset_types, Iterable) and not isinstance(asset_types, str):
+        names = list(asset_types)
     for name in names:
         if not isinstance(name, str):
             raise DerivaMLValidationError(

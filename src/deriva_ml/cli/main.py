@@ -115,11 +115,11 @@ def _no_command(words: Sequence[str]) -> int:
         description="Trace every result to the code, data and run that made it.",
         epilog=_overview(group or COMMANDS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="deriva-ml COMMAND …",
+        usage=f"deriva-ml {words[0]} COMMAND …" if group else "deriva-ml COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"deriva-ml {_version()}")
     # The first word of a group alone asks what the group has.
-    asked = words[1:] == [] and bool(group or not words)
+    asked = not words or (bool(group) and len(words) == 1)
     asked = asked or any(word in ("-h", "--help", "--version") for word in words)
     if asked and not (words and group):
         parser.parse_args([word for word in words if word.startswith("-")])

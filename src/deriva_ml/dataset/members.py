@@ -120,7 +120,7 @@ def _rids(given: Any) -> list[str]:
             raise DerivaMLValidationError(
                 f"Members must be a list of RIDs, or a mapping of table to such a list; {rid!r} is no RID."
             )
-    return list(dict.fromkeys(rids))
+    return list(dict.fromkeys(rid.partition("@")[0] for rid in rids))
 
 
 def _check_rows(session: Session, element: Element, rids: Collection[str]) -> None:

@@ -114,6 +114,8 @@ class Connection:
     site : Site
     catalog_id : str
     snapshot : str, optional
+    alias : str, optional
+        Second id of the catalog, by which it was asked for.
 
     Attributes
     ----------
@@ -123,8 +125,10 @@ class Connection:
         deriva-py's binding.
     """
 
-    def __init__(self, site: Site, catalog_id: str, snapshot: str | None = None) -> None:
-        self.site = site
+    def __init__(
+        self, site: Site, catalog_id: str, snapshot: str | None = None, alias: str | None = None
+    ) -> None:
+        self.site, self.alias = site, alias
         self.host, self.authority = site.address.host, site.authority
         self.catalog_id, self.snapshot = catalog_id, snapshot
         self.is_embedded = site.is_embedded
@@ -147,18 +151,31 @@ class Connection:
     def name(self) -> str:
         """How messages call this catalog."""
         at = f"@{self.snapshot}" if self.snapshot else ""
-        return f"catalog {self.catalog_id}{at} on {self.host}"
+        alias = f" (alias {self.alias})" if self.alias else ""
+        return f"catalog {self.catalog_id}{at}{alias} on {self.host}"
 
     def __repr__(self) -> str:
         return f"<Connection to {self.name}>"
 
     def at(self, snaptime: str) -> Connection:
         """The same catalog as it was at `snaptime`."""
-        return Connection(self.site, self.catalog_id, snaptime)
+        return Connection(self.site, self.catalog_id, snaptime, self.alias)
 
     def live(self) -> Connection:
         """The same catalog as it is now; itself when it is live."""
-        return Connection(self.site, self.catalog_id) if self.is_snapshot else self
+        return Connection(self.site, self.catalog_id, alias=self.alias) if self.is_snapshot else self
+
+    def behind(self, alias_target: str | None) -> Connection:
+        """The catalog that an alias leads to now, so that it stays the same one when the alias is turned to another.
+
+        Parameters
+        ----------
+        alias_target : str, optional
+            As the documents of the catalog have it; None when it was asked for by its own id.
+        """
+        if alias_target is None or alias_target == self.catalog_id:
+            return self
+        return Connection(self.site, str(alias_target), self.snapshot, self.catalog_id)
 
     # Requests ------------------------------------------------------------------------------------------------------
 

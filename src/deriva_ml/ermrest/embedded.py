@@ -81,13 +81,11 @@ class LocalTransport(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, **_: Any) -> requests.Response:  # type: ignore[override]
         """Answer a request."""
-        body, length, local_file = _body_of(request)
+        body, length = _body_of(request)
         headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
         try:
             answer = self.server().handle(
-                Request(
-                    request.method or "GET", _target(request), headers, body, length, local_file=local_file
-                )
+                Request(request.method or "GET", _target(request), headers, body, length)
             )
         finally:
             if isinstance(body, tempfile.SpooledTemporaryFile):
@@ -131,22 +129,22 @@ def _header_dict(headers: Headers) -> CaseInsensitiveDict[str]:
     return merged
 
 
-def _body_of(request: requests.PreparedRequest) -> tuple[BinaryIO, int | None, Path | None]:
-    """Body of a request as a stream, its declared length, and the local file that it is, if it is a whole one."""
+def _body_of(request: requests.PreparedRequest) -> tuple[BinaryIO, int | None]:
+    """Body of a request as a stream, and its declared length."""
     body: Any = request.body
     if body is None:
-        return io.BytesIO(), 0 if request.method in ("POST", "PUT") else None, None
+        return io.BytesIO(), 0 if request.method in ("POST", "PUT") else None
     if isinstance(body, str | bytes | bytearray):
         data = body.encode() if isinstance(body, str) else bytes(body)
-        return io.BytesIO(data), len(data), None
+        return io.BytesIO(data), len(data)
     declared = request.headers.get("Content-Length")
     if declared is None:
         # requests sends what it cannot measure (and empty files) in chunks; a server sees their sum.
-        return (*_spooled(iter(lambda: body.read(_PIECE), b"") if hasattr(body, "read") else body), None)
+        return _spooled(iter(lambda: body.read(_PIECE), b"") if hasattr(body, "read") else body)
     length = int(declared)
     if hasattr(body, "read"):
-        return body, length, _whole_file(body, length)
-    return _spooled(body)[0], length, None
+        return body, length
+    return _spooled(body)[0], length
 
 
 def _spooled(pieces: Iterable[bytes]) -> tuple[BinaryIO, int]:
@@ -157,16 +155,6 @@ def _spooled(pieces: Iterable[bytes]) -> tuple[BinaryIO, int]:
     length = spool.tell()
     spool.seek(0)
     return spool, length
-
-
-def _whole_file(body: Any, length: int) -> Path | None:
-    name = getattr(body, "name", None)
-    try:
-        if not isinstance(name, str) or body.tell() != 0 or os.fstat(body.fileno()).st_size != length:
-            return None
-    except (OSError, AttributeError, io.UnsupportedOperation):
-        return None
-    return Path(name)
 
 
 class _Body:

@@ -51,9 +51,11 @@ def stage(
         If there are no records, or they belong to several features or to another execution, or refer to rows, terms or files that are not
         there.
     """
-    given = list(records) if isinstance(records, Iterable) and not isinstance(records, FeatureRecord) else None
-    if given is None:
+    # A record is an iterable of its fields, too.
+    several: bool = isinstance(records, Iterable) and not hasattr(records, "model_fields_set")
+    if not several:
         raise DerivaMLValidationError(f"add_features() takes a list of records, not {records!r}.")
+    given = list(records)
     if not given:
         raise DerivaMLValidationError("add_features() needs at least one record.")
     feature = _common_feature(given)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from deriva_server.blobs.checksums import Digests
@@ -24,16 +23,13 @@ class Source:
     Parameters
     ----------
     stream : file object
-        Gives at least `length` bytes, or ends early.
+        Gives at least `length` bytes, or ends early. What an open file holds may be cloned instead of read.
     length : int
         How many bytes belong to it.
-    local_file : Path or None
-        A local file that is exactly these bytes, which may be cloned instead of read from the stream.
     """
 
     stream: BinaryIO
     length: int
-    local_file: Path | None = None
 
 
 class Staged(Protocol):

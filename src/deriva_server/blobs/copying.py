@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
-import tempfile
 
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.checksums import Digests, Hasher
@@ -80,13 +80,15 @@ def _read_at(file: int, length: int, offset: int) -> bytes:
 
 def _file_behind(source: Source) -> tuple[int, int] | None:
     """Descriptor and offset of the regular file that the stream reads from, if that is so."""
-    if isinstance(source.stream, tempfile.SpooledTemporaryFile):
-        return None  # asked for its descriptor it would go to the disk first
+    stream = source.stream
+    # other streams may have a descriptor as well, of bytes that they unpack or write first
+    if not isinstance(stream.raw if isinstance(stream, io.BufferedReader) else stream, io.FileIO):
+        return None
     try:
-        file, offset = source.stream.fileno(), source.stream.tell()
+        file, offset = stream.fileno(), stream.tell()
         if os.fstat(file).st_size - offset < source.length:
             return None
-    except (OSError, AttributeError, ValueError):
+    except (OSError, ValueError):
         return None
     return file, offset
 

@@ -99,7 +99,7 @@ class NameHandler:
         content = self.store.contents.put(
             request.client,
             target.path,
-            Source(request.body, request.length, request.local_file),
+            Source(request.body, request.length),
             read_metadata({name: request.headers.get(name) for name in FIELDS}),
             parents=target.parents,
             guard=_guard(request),

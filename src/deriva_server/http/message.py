@@ -29,11 +29,9 @@ class Request:
     headers : Headers
         Case-insensitive.
     body : file object
-        The body; reading it never reads past its end.
+        The body; reading it never reads past its end. Bytes of an open file may be cloned instead of read.
     length : int or None
         Declared number of bytes of the body, None when not declared.
-    local_file : Path or None
-        Set by the in-process transport when the body is a whole local file, so that its bytes may be cloned.
     """
 
     method: str
@@ -42,7 +40,6 @@ class Request:
     body: BinaryIO = field(default_factory=io.BytesIO)
     length: int | None = None
     client: Client = ANONYMOUS
-    local_file: Path | None = None
 
     @property
     def path(self) -> str:

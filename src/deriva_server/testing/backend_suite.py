@@ -80,7 +80,7 @@ class BackendSuite:
         path = tmp_path / "source.bin"
         path.write_bytes(content(size))
         with path.open("rb") as stream:
-            staged = backend.stage(Source(stream, size, path))
+            staged = backend.stage(Source(stream, size))
         backend.adopt([staged])
         path.write_bytes(b"changed")
         assert whole(backend.read(staged.digests.sha256, 0, size)) == content(size)

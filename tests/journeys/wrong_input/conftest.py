@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deriva_ml import DerivaML, ExecutionConfiguration
+from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
 from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.schema import create_ml_catalog
@@ -97,6 +98,20 @@ def nothing_changes(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def says() -> Callable[..., None]:
     """Whether an error is one of ours, short, with some words; no foreign one reaches the last line."""
     return _says
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    """Whether a use of the catalog is refused as a case has it: what is called, which error, what it says."""
+    return _refused
+
+
+def _refused(lab: Any, case: tuple[Callable[[Any], Any], type[Exception], list[str]]) -> None:
+    call, error, words = case
+    with pytest.raises(error) as caught:
+        call(lab)
+    if issubclass(error, DerivaMLException):
+        _says(caught.value, *words)
 
 
 def _says(error: BaseException, *words: str) -> None:
