@@ -50,6 +50,8 @@ class DerivaMLConfig(Checked):
     use_minid: bool | None = None
     clean_execution_dir: bool = True
     mode: ConnectionMode = ConnectionMode.online
+    timeout: tuple[float, float] | None = None
+    chunk_size: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -92,6 +92,10 @@ class DerivaML:
         Whether the scratch folder of an execution is removed once all is committed.
     mode : ConnectionMode or str
         ``offline`` works with the schema kept in `working_dir`, and changes local state only.
+    timeout : tuple of float, optional
+        Seconds to wait for a connection, and for each part of an answer: raise it on slow networks.
+    chunk_size : int, optional
+        Bytes of one request of a large upload over the network, 25 MiB by default.
     reuse_schema_json, check_auth
         Accepted and ignored.
 
@@ -127,6 +131,8 @@ class DerivaML:
         use_minid: bool | None = None,
         clean_execution_dir: bool = True,
         mode: ConnectionMode | str = ConnectionMode.online,
+        timeout: tuple[float, float] | None = None,
+        chunk_size: int | None = None,
         reuse_schema_json: Any = None,
         check_auth: bool | None = None,
     ) -> None:
@@ -141,6 +147,8 @@ class DerivaML:
             credential=credential,
             domain_schemas={domain_schemas} if isinstance(domain_schemas, str) else domain_schemas,
             mode=mode,
+            timeout=timeout,
+            chunk_size=chunk_size,
             ml_schema=ml_schema,
             given_default_schema=default_schema,
             given_project_name=project_name,

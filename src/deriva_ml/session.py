@@ -326,6 +326,8 @@ class Session:
         credential: dict[str, Any] | None = None,
         domain_schemas: Collection[str] | None = None,
         mode: ConnectionMode | str = ConnectionMode.online,
+        timeout: tuple[float, float] | None = None,
+        chunk_size: int | None = None,
         **options: Any,
     ) -> Self:
         """Connect to a catalog.
@@ -341,6 +343,8 @@ class Session:
         credential : dict, optional
         domain_schemas : collection of str, optional
         mode : ConnectionMode or str
+        timeout, chunk_size
+            As of `deriva_ml.ermrest.connect.Site`.
         options
             Further fields of the class.
 
@@ -356,7 +360,9 @@ class Session:
         except ValueError:
             known = ", ".join(repr(member.value) for member in ConnectionMode)
             raise DerivaMLConfigurationError(f"mode {mode!r} is unknown; there are: {known}.") from None
-        asked = connect(hostname, catalog_id, credential=credential, check=False)
+        asked = connect(
+            hostname, catalog_id, credential=credential, check=False, timeout=timeout, chunk_size=chunk_size
+        )
         note = paths.alias_file(_root(working_dir, asked), asked.authority, asked.catalog_id)
         # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
         document = (

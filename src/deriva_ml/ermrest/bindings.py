@@ -40,10 +40,13 @@ BROKEN_OFF = (requests.exceptions.ChunkedEncodingError, requests.ConnectionError
 """What requests raises when the connection is lost while an answer is read."""
 
 
-def session_config(transport: BaseAdapter | None = None) -> dict[str, Any]:
-    """Session configuration of these bindings; `transport` replaces the network."""
+def session_config(
+    transport: BaseAdapter | None = None, timeout: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """Session configuration of these bindings; `transport` replaces the network, `timeout` is in seconds."""
     return {
         **DEFAULT_SESSION_CONFIG,
+        "timeout": timeout or DEFAULT_SESSION_CONFIG["timeout"],
         "transport": transport,
         "retry_backoff_factor": settings.retry_backoff(),
     }

@@ -39,6 +39,8 @@ from deriva_ml.errors import (
 
 Host = str | os.PathLike[str]
 
+CHUNK_SIZE = 25 * 1024 * 1024
+
 
 class Site:
     """One service: a deployment on this disk or a server on the network.
@@ -50,6 +52,10 @@ class Site:
         As deriva-py makes them; by default the stored one of the host.
     create : bool
         Whether a folder that is no deployment yet becomes one.
+    timeout : tuple of float, optional
+        Seconds to wait for a connection, and for each part of an answer; deriva-py's by default.
+    chunk_size : int
+        Bytes of one request of a large upload over the network.
 
     Attributes
     ----------
@@ -58,9 +64,14 @@ class Site:
     """
 
     def __init__(
-        self, address: Address, credential: dict[str, Any] | None = None, create: bool = False
+        self,
+        address: Address,
+        credential: dict[str, Any] | None = None,
+        create: bool = False,
+        timeout: tuple[float, float] | None = None,
+        chunk_size: int = CHUNK_SIZE,
     ) -> None:
-        self.address = address
+        self.address, self.timeout, self.chunk_size = address, timeout, chunk_size
         self.transport: BaseAdapter | None = None
         if address.folder is not None:
             # The server and what it needs are loaded only where a folder is opened.
@@ -84,14 +95,13 @@ class Site:
 
     def server(self) -> Server:
         """deriva-py's binding of the service."""
-        config = session_config(self.transport)
+        config = session_config(self.transport, self.timeout)
         return Server(self.scheme, self.authority, self.credential, caching=False, session_config=config)
 
     def store(self) -> Store:
         """deriva-py's binding of the object store."""
-        return Store(
-            self.scheme, self.authority, self.credential, session_config=session_config(self.transport)
-        )
+        config = session_config(self.transport, self.timeout)
+        return Store(self.scheme, self.authority, self.credential, session_config=config)
 
     def url(self, path: str) -> str:
         """Absolute URL of a path on this service."""
@@ -318,7 +328,13 @@ def _split(catalog_id: str | int) -> tuple[str, str | None]:
 
 
 def connect(
-    hostname: Host, catalog_id: str | int, *, credential: dict[str, Any] | None = None, check: bool = True
+    hostname: Host,
+    catalog_id: str | int,
+    *,
+    credential: dict[str, Any] | None = None,
+    check: bool = True,
+    timeout: tuple[float, float] | None = None,
+    chunk_size: int | None = None,
 ) -> Connection:
     """Connect to a catalog.
 
@@ -332,6 +348,8 @@ def connect(
         By default the one that deriva-auth stored for the host.
     check : bool
         Whether to ask for the catalog now, so that a wrong id is reported here.
+    timeout, chunk_size
+        As of `Site`.
 
     Raises
     ------
@@ -346,7 +364,8 @@ def connect(
     <Connection to catalog 1 on ./demo>
     """
     bare, snapshot = _split(catalog_id)
-    connection = Connection(Site(read_address(hostname), credential), bare, snapshot)
+    site = Site(read_address(hostname), credential, timeout=timeout, chunk_size=chunk_size or CHUNK_SIZE)
+    connection = Connection(site, bare, snapshot)
     if check:
         connection.document()
     return connection

@@ -34,7 +34,6 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-CHUNK = 25 * 1024 * 1024
 """Longest body of one request; longer files go in pieces."""
 
 ASK_FIRST = 1024 * 1024
@@ -152,14 +151,15 @@ def put(
         size = upload.path.stat().st_size
     except OSError as error:
         raise DerivaMLNotFoundError(f"{path} cannot be uploaded: {error.strerror or error}.") from error
+    chunk = connection.site.chunk_size
     with translated(f"Uploading {path} to {url}"):
         if size >= ASK_FIRST and _has(connection, upload):
             sent = False
-        elif size > CHUNK and not connection.is_embedded:
+        elif size > chunk and not connection.is_embedded:
             sent = _put_chunks(connection, upload, size, progress)
         else:
             sent = _put_whole(connection, upload)
-    if progress is not None and not (sent and size > CHUNK and not connection.is_embedded):
+    if progress is not None and not (sent and size > chunk and not connection.is_embedded):
         progress(size)
     return url
 
@@ -210,16 +210,16 @@ def _check_upload(answer: requests.Response, upload: Upload) -> None:
 
 def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Progress | None) -> bool:
     """Open an upload job, or go on with one that was interrupted, and send what is missing."""
-    store = connection.store
-    wanted: dict[str, Any] = {"chunk-length": CHUNK, "content-length": size}
+    store, chunk = connection.store, connection.site.chunk_size
+    wanted: dict[str, Any] = {"chunk-length": chunk, "content-length": size}
     wanted |= {name.lower(): value for name, value in _headers(upload).items()}
     answer = _send(connection, "POST", f"{upload.url};upload?parents=true", json=wanted)
     _check_upload(answer, upload)
     job = urlsplit(answer.headers["Location"]).path
     try:
         with upload.path.open("rb") as file:
-            for number in range(-(-size // CHUNK)):
-                data = file.read(CHUNK)
+            for number in range(-(-size // chunk)):
+                data = file.read(chunk)
                 kind = {"Content-Type": "application/octet-stream"}
                 answer = store.put(f"{job}/{number}", data=data, headers=kind)
                 # Answers are kept until the next collection of cycles; the bytes must not be.

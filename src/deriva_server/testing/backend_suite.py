@@ -12,12 +12,14 @@ Examples
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -93,6 +95,16 @@ class BackendSuite:
         with path.open("rb") as file:
             assert file.read(4) == b"head"
             staged = backend.stage(Source(file, len(data)))
+        assert staged.digests.sha256 == hashlib.sha256(data).hexdigest()
+
+    def test_packed_file(self, backend: Backend, tmp_path: Path) -> None:
+        """What a stream gives goes in, not what the file behind it holds."""
+        path = tmp_path / "source.gz"
+        data = os.urandom(100_000)
+        with gzip.open(path, "wb") as file:
+            file.write(data)
+        with gzip.open(path) as stream:
+            staged = backend.stage(Source(cast(BinaryIO, stream), len(data)))
         assert staged.digests.sha256 == hashlib.sha256(data).hexdigest()
 
     def test_same_bytes_once(self, backend: Backend) -> None:

@@ -208,14 +208,13 @@ def test_chunks_over_a_bad_line(
     served: str, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
-    monkeypatch.setattr(objects, "CHUNK", 100_000)
     chance = random.Random(seed)
 
     def fate(method: str) -> str:
         return chance.choice(FATES) if method == "PUT" and chance.random() < 0.3 else "pass"
 
     with between(served, fate) as url:
-        put_and_fetch(connect(url, 1), tmp_path)
+        put_and_fetch(connect(url, 1, chunk_size=100_000), tmp_path)
 
 
 def test_http_taken_for_https_is_told(served: str, monkeypatch: pytest.MonkeyPatch) -> None:

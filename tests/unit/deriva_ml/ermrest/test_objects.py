@@ -58,7 +58,7 @@ def test_other_content_under_the_same_name(connection, tmp_path, fresh):
 
 
 def test_chunks(connection, tmp_path, fresh, monkeypatch):
-    monkeypatch.setattr(objects, "CHUNK", 400_000)
+    monkeypatch.setattr(connection.site, "chunk_size", 400_000)
     path, url = make(tmp_path, fresh, os.urandom(1_234_567))
     told = []
     objects.put(connection, path, url, md5=md5_of(path), progress=told.append)

@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,6 +65,43 @@ def test_nothing_is_visible_when_bytes_cannot_be_kept(tmp_path: Path) -> None:
     with pytest.raises(StorageFull):
         put(store, "/a/b")
     assert store.resources.list_namespace(ADMIN, "/") == []
+
+
+def test_bytes_stay_when_a_deletion_is_undone(tmp_path: Path) -> None:
+    class Fails(MemoryBackend):
+        def adopt(self, staged: Sequence[Staged]) -> None:
+            if staged[0].digests.length == 3:
+                raise StorageFull("no room")
+            super().adopt(staged)
+
+    store = ObjectStore(tmp_path / "objects", Fails())
+    place, twin = put(store, "/a", b"kept"), put(store, "/b", b"kept")
+    held, ready = threading.Event(), threading.Event()
+
+    def slow(_: object) -> None:
+        ready.set()
+        held.wait(10)
+
+    def waiting(count: int) -> None:
+        while len(store.directory._queue) < count:
+            time.sleep(0.001)
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(store.directory.write, slow)
+        ready.wait(10)
+        deleted = pool.submit(store.contents.delete_version, ADMIN, "/a", place.partition(":")[2])
+        waiting(1)
+        blob = store.contents.find(ADMIN, "/b", None).version.blob
+        undone = pool.submit(put, store, "/c", b"bad")
+        waiting(2)
+        held.set()
+        first.result()
+        for future in (deleted, undone):
+            with pytest.raises(StorageFull):
+                future.result()
+    store.contents.delete_name(ADMIN, "/b")
+    assert store.backend.size(blob) == 4, twin
+    assert store.contents.find(ADMIN, "/a", None).location == place
 
 
 def _child(store: ObjectStore, path: str, results: multiprocessing.SimpleQueue[str]) -> None:

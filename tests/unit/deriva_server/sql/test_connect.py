@@ -94,6 +94,14 @@ def test_a_locked_file_is_busy(database, monkeypatch):
     other.close()
 
 
+@pytest.mark.parametrize("name", ["locked", "full", "readonly", "interrupted"])
+def test_names_are_not_taken_for_errors(database, name):
+    with database.write() as connection:
+        connection.raw.exec_driver_sql(f"CREATE TABLE u ({name} UNIQUE)")
+    with pytest.raises(Conflict, match=name), database.write() as connection:
+        connection.raw.exec_driver_sql("INSERT INTO u VALUES (1), (1)")
+
+
 def test_statements_past_the_limit_are_interrupted(database):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     start = time.monotonic()

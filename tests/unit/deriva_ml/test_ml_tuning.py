@@ -1,0 +1,45 @@
+"""Time-outs and sizes are tuned on the `DerivaML` instance, as the guide says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deriva_ml import DerivaML, DerivaMLConfig
+from deriva_ml.checksums import md5_of
+from deriva_ml.ermrest import objects
+from deriva_ml.schema import create_ml_catalog
+from deriva_server import LocalServer
+
+
+def test_chunks_and_time_outs_reach_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_ml_catalog(str(tmp_path / "lab"), "tuned")
+    server = LocalServer.open(tmp_path / "lab")
+    running = server.serve(port=0)
+    sizes: list[int] = []
+    try:
+        config = DerivaMLConfig(
+            hostname=running.url,
+            catalog_id=1,
+            working_dir=tmp_path / "work",
+            timeout=(3, 45),
+            chunk_size=50_000,
+        )
+        connection = DerivaML.instantiate(config)._session.connection
+        for binding in (connection.catalog, connection.store):
+            assert binding._session.get_adapter(running.url).timeout[1] == 45
+        file = tmp_path / "large"
+        file.write_bytes(b"x" * 120_000)
+
+        put = type(connection.store).put
+
+        def counted(store: object, path: str, data: bytes, **options: object) -> object:
+            sizes.append(len(data))
+            return put(store, path, data=data, **options)
+
+        monkeypatch.setattr(type(connection.store), "put", counted)
+        objects.put(connection, file, "/hatrac/tuned/large", md5=md5_of(file))
+    finally:
+        running.close()
+    assert sizes == [50_000, 50_000, 20_000]
