@@ -134,13 +134,19 @@ class Database:
             finally:
                 if lease.raw.in_transaction():
                     lease.raw.rollback()
-                self.dialect.limit_time(lease.raw, None)
-                if suspend_references:
-                    self.dialect.resume_references(lease.raw)
-            clean = True
+                # Ctrl-C in the middle of a statement makes SQLAlchemy give the connection up.
+                if not lease.raw.invalidated:
+                    self.dialect.limit_time(lease.raw, None)
+                    if suspend_references:
+                        self.dialect.resume_references(lease.raw)
+            clean = not lease.raw.invalidated
         except BaseException as error:
             # A database error may have broken the connection; any other error only ended the transaction.
-            clean = lease.raw is not None and not isinstance(error, sa.exc.OperationalError)
+            clean = (
+                lease.raw is not None
+                and not lease.raw.invalidated
+                and not isinstance(error, sa.exc.OperationalError)
+            )
             raise
         finally:
             self._end(lease, clean=clean)

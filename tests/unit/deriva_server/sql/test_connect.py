@@ -189,3 +189,27 @@ def test_a_child_born_inside_a_transaction_is_refused(database):
     assert process.exitcode == 0
     connect._inherited.clear()
     add(database, 1)
+
+
+@pytest.mark.parametrize("step", ["do_execute", "do_commit", "do_rollback"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_interruption_leaves_the_database_usable(database, step, nested):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    before = total(database)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        database.write() as connection,
+    ):
+        if nested:
+            connection.raw.begin_nested()
+        patch.setattr(connection.raw.dialect, step, interrupt)
+        connection.raw.exec_driver_sql("SELECT 1")
+        if step == "do_rollback":
+            raise KeyboardInterrupt
+    for _ in range(3):
+        assert total(database) == before
+    with database.write() as connection:
+        connection.raw.exec_driver_sql("SELECT 1")
