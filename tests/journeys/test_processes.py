@@ -430,9 +430,17 @@ def test_a_child_cannot_end_its_parents_run(ml: DerivaML) -> None:
 
 def test_a_terminated_child_ends_by_the_signal(ml: DerivaML) -> None:
     workflow = ml.create_workflow("fork", "Ingest")
+    fork = multiprocessing.get_context("fork")
+    begun = fork.Event()
+
+    def wait() -> None:
+        begun.set()
+        time.sleep(30)
+
     with ml.create_execution(workflow=workflow, description="terminates a child") as exe:
-        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+        child = fork.Process(target=wait)
         child.start()
+        assert begun.wait(20)
         child.terminate()
         child.join(10)
         assert child.exitcode == -signal.SIGTERM
