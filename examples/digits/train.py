@@ -22,13 +22,12 @@ EPOCHS = 40
 
 
 def load(bag: DatasetBag) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read RIDs, pixels scaled to 0..1 of shape (n, 64), and labels from a bag."""
+    """Read RIDs, the ink of each pixel (0 to 1, shape (n, 64)) and labels from a bag."""
     labels = {value.Image: value.Digit_Class for value in bag.feature_values("Image", "Digit")}
     rows = bag.list_dataset_members()["Image"]
-    pixels = np.stack(
-        [np.asarray(Image.open(bag.file("Image", row)), dtype=float).ravel() / 255 for row in rows]
-    )
-    return [row["RID"] for row in rows], pixels, np.array([labels[row["RID"]] for row in rows])
+    images = [np.asarray(Image.open(bag.file("Image", row)), dtype=float) for row in rows]
+    ink = 1 - np.stack(images).reshape(len(rows), -1) / 255
+    return [row["RID"] for row in rows], ink, np.array([labels[row["RID"]] for row in rows])
 
 
 def train(ml: DerivaML, dataset_rid: str, version: str) -> str:
@@ -39,13 +38,15 @@ def train(ml: DerivaML, dataset_rid: str, version: str) -> str:
     config = ExecutionConfiguration(
         workflow=workflow,
         datasets=[DatasetSpec(rid=dataset_rid, version=version)],
-        description=f"64 hidden units, {EPOCHS} epochs",
+        description=f"128 hidden units, {EPOCHS} epochs",
     )
     with ml.create_execution(config) as exe:
         bag = exe.download_dataset_bag(config.datasets[0])
         _, pixels, labels = load(bag)
         held_out = np.random.default_rng(0).random(len(labels)) < 0.1
-        model = MLPClassifier(hidden_layer_sizes=(64,), learning_rate_init=0.003, random_state=0)
+        model = MLPClassifier(
+            hidden_layer_sizes=(128,), batch_size=64, learning_rate_init=0.003, random_state=0
+        )
         history = []
         with exe.metrics_file().open("a") as metrics:
             for epoch in tqdm(range(EPOCHS), "Training"):
