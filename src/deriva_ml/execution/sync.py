@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency
+from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLStateInconsistency
 from deriva_ml.names import ConnectionMode, ExecutionStatus, MLTable
 from deriva_ml.workspace.executions import ExecutionState
 
@@ -98,6 +98,8 @@ def reconcile(session: Session, execution_rid: str) -> None:
 
     Raises
     ------
+    DerivaMLNotFoundError
+        If its creation failed and it was taken back.
     DerivaMLStateInconsistency
         If the two states contradict each other, or the catalog has no such execution.
     """
@@ -112,6 +114,12 @@ def reconcile(session: Session, execution_rid: str) -> None:
     except DerivaMLException as error:
         logger.warning("The catalog's state of execution %s is unknown: %s", execution_rid, error)
         return
+    if not found and not state.prepared:
+        # Taking it back reached the catalog, but the answer did not reach this machine.
+        session.workspace.executions.remove(execution_rid)
+        raise DerivaMLNotFoundError(
+            f"Execution {execution_rid} could not be prepared and was taken back before anything ran; create it again."
+        )
     if not found:
         raise DerivaMLStateInconsistency(
             f"Execution {execution_rid} is known on this machine ({state.status}) but not in {session.connection.name}."

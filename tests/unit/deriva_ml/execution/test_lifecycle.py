@@ -9,6 +9,7 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLInvalidTerm,
+    DerivaMLNotFoundError,
     DerivaMLStateInconsistency,
     DerivaMLValidationError,
     InvalidTransitionError,
@@ -297,6 +298,15 @@ def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute
     rows.delete(session.connection, session.ml_table("Execution"), {"RID": [exe.execution_rid]})
     with pytest.raises(DerivaMLStateInconsistency, match="not in"):
         resume_execution(session, exe.execution_rid)
+
+
+def test_a_withdrawn_creation_is_forgotten(session, execute):
+    exe = execute()
+    session.workspace.executions.update(exe.execution_rid, prepared=False)
+    rows.delete(session.connection, session.ml_table("Execution"), {"RID": [exe.execution_rid]})
+    with pytest.raises(DerivaMLNotFoundError, match="taken back"):
+        resume_execution(session, exe.execution_rid)
+    assert session.workspace.executions.get(exe.execution_rid) is None
 
 
 # Local listing
