@@ -306,12 +306,19 @@ def test_three_callers(ml: DerivaML, names: dict[str, Any]) -> None:
     with ml.create_execution(names["config"]) as exe:
         exe.asset_file_path("Model", "resumed.pt").write_bytes(b"resumed")
     names["rid"] = exe.execution_rid
-    subset = []
-    for _ in range(2):
-        with ml.create_execution(names["config"]) as late:
-            pass
-        subset.append(late.execution_rid)
-    run("three_callers", names, **{"EXE-A": subset[0], "EXE-B": subset[1]})
+    subset = ["EXE-A", "EXE-B"]
+    template = ml._session.workspace.executions.get(exe.execution_rid)
+    for late in subset:
+        _insert(ml, "deriva-ml:Execution", RID=late, Workflow=exe.workflow_rid, Status="Stopped")
+        known = ml._session.workspace.executions
+        known.add(
+            late,
+            config_json=template.config_json,
+            working_dir_rel=template.working_dir_rel.replace(exe.execution_rid, late),
+            workflow_rid=exe.workflow_rid,
+        )
+        known.update(late, status=ExecutionStatus.Stopped, prepared=True, sync_pending=False)
+    run("three_callers", names)
     assert names["report"].execution_rids == subset
     assert names["report"].total_failed == 0
     for rid in (names["rid"], waiting.execution_rid, *subset):

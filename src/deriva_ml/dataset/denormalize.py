@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -214,9 +215,9 @@ class WideView(DatasetView):
     def _wide(self, options: dict[str, Any]) -> Denormalizer:
         return Denormalizer(self, version=options.pop("version", None))
 
+    @abstractmethod
     def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
         """Reader of the rows of a version on this disk, and whether it has no others; for `Denormalizer`."""
-        raise NotImplementedError
 
 
 def label_of(plan: Plan, table: Table, column: str) -> str | None:

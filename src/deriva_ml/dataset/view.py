@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,7 @@ def workflow_executions(reader: Reader, workflow: str) -> list[RID]:
     return found
 
 
-class DatasetView:
+class DatasetView(ABC):
     """What can be read from a dataset, wherever it is; `Dataset` and `DatasetBag` build on it.
 
     Parameters
@@ -163,15 +164,15 @@ class DatasetView:
     def __hash__(self) -> int:
         return hash(self.dataset_rid)
 
+    @abstractmethod
     def _reader(self, version: DatasetVersion | str | None = None) -> Reader:
         """Where this dataset is read from; at a released version if one is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reached(
         self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
     ) -> Collection[str] | None:
         """RIDs of the rows of a feature's target that belong to this dataset; None for all that the reader has."""
-        raise NotImplementedError
 
     @property
     def dataset_types(self) -> list[str]:
