@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,10 +39,16 @@ class Database:
         self._migrations = tuple(migrations)
         self._forget()
 
+    def _leave_to_parent(self) -> None:
+        """Drop the connection of the parent process unclosed: closing it could drop locks that the parent holds."""
+        if self._connection is not None:
+            _inherited.append(self._connection)
+        self._forget()
+
     def _forget(self) -> None:
+        _databases.add(self)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_migrations": self._migrations}
@@ -77,16 +84,12 @@ class Database:
     def close(self) -> None:
         """Close the connection of this process; the next use opens it again."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        if self._pid != os.getpid():
-            if self._connection is not None:
-                _inherited.append(self._connection)
-            self._forget()
         with self._lock:
             if self._connection is None:
                 self._connection = self._open()
@@ -156,3 +159,15 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for database in list(_databases):
+        database._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -117,3 +117,15 @@ def test_the_file_is_plain_sqlite(tmp_path):
     connection = sqlite3.connect(tmp_path / "b.db")
     assert connection.execute("SELECT text FROM notes").fetchall() == [("one",)]
     connection.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_leaves_the_connection_to_its_parent(tmp_path):
+    database = Database(tmp_path / "b.db", STEPS)
+    database.fetch("SELECT 1")
+    child = os.fork()
+    if not child:
+        os._exit(int(database._connection is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert database.fetch("SELECT 1")
