@@ -104,5 +104,13 @@ def runner_of(transport: Transport) -> Callable[[CaseFile], Runner]:
     ("case_file", "case"),
     [pytest.param(file, case, id=f"{file.name}: {case.name}") for file in FILES for case in file.cases],
 )
-def test_case(runner_of: Callable[[CaseFile], Runner], case_file: CaseFile, case: Case) -> None:
+def test_case(
+    request: pytest.FixtureRequest,
+    database: str,
+    runner_of: Callable[[CaseFile], Runner],
+    case_file: CaseFile,
+    case: Case,
+) -> None:
+    if database in case.flaws:
+        request.applymarker(pytest.mark.xfail(reason=case.flaws[database], strict=True))
     runner_of(case_file).run(case)
