@@ -51,6 +51,13 @@ class Http:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        try:
+            return self._send(method, target, headers, body)
+        except http.client.HTTPException:
+            self.connection.close()
+            raise
+
+    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> Answer:
         self.connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items():
             self.connection.putheader(name, value)
