@@ -68,7 +68,7 @@ def number(value: Stored) -> str:
         return '"Infinity"' if value > 0 else '"-Infinity"'
     if isinstance(value, str):
         return '"NaN"' if value == "NaN" else value
-    return repr(value)
+    return repr(value).removesuffix(".0")
 
 
 def number_text(value: Stored) -> str | None:
@@ -90,6 +90,8 @@ def _member(value: Any, scalar: str) -> str:
         if scalar == "timestamptz":
             return value.replace("T", " ").replace("+00:00", "+00")
         return value.replace("T", " ") if scalar == "timestamp" else value
+    if isinstance(value, float):
+        return number_text(value) or ""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
