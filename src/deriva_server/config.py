@@ -14,6 +14,7 @@ from deriva_server.errors import DeploymentError
 
 FILE = "server.toml"
 PREFIX = "DERIVA_SERVER_"
+_TEXTS = frozenset(("database",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class ServerConfig:
         Largest body accepted over HTTP; larger objects come in chunks.
     session_seconds : int
         Life of a session as told to clients.
+    database : str or None
+        ``postgresql://user@host/name`` to keep catalogs on a PostgreSQL server; None for SQLite files.
 
     Examples
     --------
@@ -38,11 +41,15 @@ class ServerConfig:
     threads: int = 8
     max_body_bytes: int = 128 << 20
     session_seconds: int = 1800
+    database: str | None = None
 
     def __post_init__(self) -> None:
         for name in _names():
             value = getattr(self, name)
-            if type(value) is not int or value <= 0:
+            if name in _TEXTS:
+                if value is not None and not isinstance(value, str):
+                    raise DeploymentError(f"Setting {name} must be a text, not {value!r}.")
+            elif type(value) is not int or value <= 0:
                 raise DeploymentError(f"Setting {name} must be a positive whole number, not {value!r}.")
 
     @classmethod
@@ -66,7 +73,9 @@ class ServerConfig:
         for name in _names():
             variable = PREFIX + name.upper()
             text = environment.get(variable)
-            if text is not None:
+            if text is not None and name in _TEXTS:
+                values[name] = text
+            elif text is not None:
                 try:
                     values[name] = int(text)
                 except ValueError:

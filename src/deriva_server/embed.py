@@ -19,6 +19,7 @@ from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
 from deriva_server.http.message import Request, Response
+from deriva_server.sql.databases import open_databases
 from deriva_server.wsgi import RunningServer, start
 
 
@@ -39,7 +40,8 @@ class LocalServer:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.config = ServerConfig.load(deployment.folder)
-        self.registry = Registry(deployment.folder)
+        databases = open_databases(deployment.folder, deployment.id, self.config.database)
+        self.registry = Registry(databases)
         self.objects = ObjectStore(deployment.objects_folder)
         self.application = Application(
             {
