@@ -248,9 +248,8 @@ def add_foreign_key(model: Model, request: ForeignKeyRequest, new_rid: NewRid) -
     check.check_foreign_key(model, table, request)
     name = request.name
     if name is None:
-        order = [column.name for column in table.columns if column.name in request.columns]
         taken = frozenset(check.constraint_names(model))
-        name = check.choose_name(table.name, order, "fkey", taken)
+        name = check.choose_name(table.name, request.columns, "fkey", taken)
     fkey = parse.new_foreign_key(request, name, new_rid)
     return put_table(model, replace(table, foreign_keys=(*table.foreign_keys, fkey)), table), fkey
 

@@ -125,7 +125,9 @@ def check_key(model: Model, table: Table, key: Key) -> None:
 
 
 def check_key_name(model: Model, table: Table, name: str) -> None:
-    """Whether a key of `table` may bear a name, which no other key of the schema may have."""
+    """Whether a key of `table` may bear a name, which no other key of the schema or constraint of the table may have."""
+    if any(fkey.name == name for fkey in table.foreign_keys):
+        raise Conflict(f'Constraint "{name}" exists already on table "{table.schema}:{table.name}".')
     for other in model.schemas[table.schema].tables.values():
         if any(key.name == name for key in other.keys):
             raise Conflict(f'Constraint "{name}" exists already in schema "{table.schema}".')
