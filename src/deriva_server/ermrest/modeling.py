@@ -126,6 +126,7 @@ def _post_schema(change: _Change, route: SchemaRoute, _body: Any) -> Answer:
 def _put_schema(change: _Change, route: SchemaRoute, body: Any) -> Answer:
     schema = find.find_schema(change.writing, route.schema)
     if schema is None:
+        parse.an_object(body, "schema")
         answer, _ = _post_model(change, SchemasRoute(), body)
         return answer, 200
     change.own(schema)
@@ -276,6 +277,8 @@ def _put_key(change: _Change, route: KeyRoute, body: Any) -> Answer:
     change.own(table)
     body = parse.an_object(body, "key")
     if key is None:
+        if "unique_columns" in body and set(parse.key_columns(body)) != set(route.columns):
+            raise BadRequest("The columns of a key in the document differ from those in the URL.")
         answer, _ = _post_key(
             change, KeysRoute(route.schema, route.table), {"unique_columns": list(route.columns), **body}
         )
