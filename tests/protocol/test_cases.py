@@ -12,11 +12,17 @@ from werkzeug.datastructures import Headers
 
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import FilePart, Request
+from deriva_server.identity import ADMIN, ANONYMOUS, Client
 
 from .cases_files import Case, CaseFile, load_all
-from .cases_runner import Answer, Runner, Transport
+from .cases_runner import CALLER, Answer, Runner, Transport
 
 FILES = load_all()
+CALLERS = {
+    "owner": Client("kim", "kim", "Kim Lee", "kim@example.org", (ADMIN,)),
+    "other": Client("lee", "lee", "Lee Kim"),
+    "anonymous": ANONYMOUS,
+}
 
 
 def open_server(database: str, folder: Path) -> LocalServer:
@@ -78,6 +84,7 @@ def database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     with open_server(database, tmp_path_factory.mktemp(f"cases-{database}") / "lab") as server:
+        server.application.identify = lambda request: CALLERS[request.headers.get(CALLER, "owner")]
         yield server
 
 

@@ -101,6 +101,8 @@ def is_stored_alike(old: Type, new: Type) -> bool:
 
 
 def _form(type_: Type) -> str:
+    if type_.name.startswith("color_rgb_hex"):
+        return "color_rgb_hex"
     return {"serial2": "int2", "serial4": "int4", "serial8": "int8"}.get(type_.scalar, type_.scalar)
 
 
