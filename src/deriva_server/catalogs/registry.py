@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import threading
@@ -133,7 +134,7 @@ class Registry:
         )
         with self._database.write() as connection:
             id = _claim(connection, client, document)
-            path = self._path(id)
+            path = self.path(id)
             try:
                 catalog = _made(id, path, client, owner, annotations)
             except BaseException:
@@ -162,6 +163,28 @@ class Registry:
             self._open.pop(id, None)
         catalog.close()
 
+    def path(self, id: str) -> Path:
+        """The database file of a catalog."""
+        plain = _PLAIN.fullmatch(id) is not None
+        return self._folder / f"{id if plain else '~' + hashlib.sha256(id.encode()).hexdigest()[:24]}.db"
+
+    def size(self, id: str) -> int:
+        """Bytes that a catalog takes on disk, 0 when there is nothing of it."""
+        found = 0
+        for file in _files(self.path(id)):
+            # The journal comes and goes with the processes that use it.
+            with contextlib.suppress(FileNotFoundError):
+                found += file.stat().st_size
+        return found
+
+    def purgeable(self) -> list[Entry]:
+        """Deleted catalogs whose files are still there, in the order of their creation."""
+        with self._database.read() as connection:
+            return self._purgeable(connection)
+
+    def _purgeable(self, connection: Connection) -> list[Entry]:
+        return [entry for entry in registry.list_deleted(connection) if self.path(entry.id).exists()]
+
     def purge(self) -> list[str]:
         """Remove the files of deleted catalogs; their ids stay taken.
 
@@ -171,9 +194,9 @@ class Registry:
             Ids of the catalogs whose files were removed.
         """
         with self._database.write() as connection:
-            gone = [entry.id for entry in registry.list_deleted(connection) if self._path(entry.id).exists()]
+            gone = [entry.id for entry in self._purgeable(connection)]
             for id in gone:
-                _remove_files(self._path(id))
+                _remove_files(self.path(id))
         return gone
 
     def create_alias(self, client: Client, document: Mapping[str, Any]) -> str:
@@ -234,12 +257,8 @@ class Registry:
         with self._lock:
             catalog = self._open.get(id)
             if catalog is None:
-                catalog = self._open[id] = Catalog(id, self._path(id))
+                catalog = self._open[id] = Catalog(id, self.path(id))
             return catalog
-
-    def _path(self, id: str) -> Path:
-        plain = _PLAIN.fullmatch(id) is not None
-        return self._folder / f"{id if plain else '~' + hashlib.sha256(id.encode()).hexdigest()[:24]}.db"
 
 
 def denied(client: Client, action: str) -> Unauthorized | Forbidden:
@@ -260,9 +279,13 @@ def _made(
     return catalog
 
 
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+
+
 def _remove_files(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for file in _files(path):
+        file.unlink(missing_ok=True)
 
 
 def _now() -> str:
