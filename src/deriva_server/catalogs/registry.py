@@ -48,11 +48,11 @@ class Registry:
     """
 
     def __init__(self, folder: Path, creators: frozenset[str] = frozenset((ADMIN,))) -> None:
-        self._folder = folder / "catalogs"
+        self._folder = folder
         self._creators = creators
         self._lock = threading.Lock()
         self._open: dict[str, Catalog] = {}
-        self._folder.mkdir(exist_ok=True)
+        (folder / "catalogs").mkdir(exist_ok=True)
         self._database = Database(folder / "registry.db")
         with self._database.read() as connection:
             ready = registry.is_ready(connection)
@@ -134,7 +134,7 @@ class Registry:
         )
         with self._database.write() as connection:
             id = _claim(connection, client, document)
-            path = self.path(id)
+            path = self._path(id)
             try:
                 catalog = _made(id, path, client, owner, annotations)
             except BaseException:
@@ -163,15 +163,10 @@ class Registry:
             self._open.pop(id, None)
         catalog.close()
 
-    def path(self, id: str) -> Path:
-        """The database file of a catalog."""
-        plain = _PLAIN.fullmatch(id) is not None
-        return self._folder / f"{id if plain else '~' + hashlib.sha256(id.encode()).hexdigest()[:24]}.db"
-
     def size(self, id: str) -> int:
         """Bytes that a catalog takes on disk, 0 when there is nothing of it."""
         found = 0
-        for file in _files(self.path(id)):
+        for file in _files(self._path(id)):
             # The journal comes and goes with the processes that use it.
             with contextlib.suppress(FileNotFoundError):
                 found += file.stat().st_size
@@ -183,7 +178,7 @@ class Registry:
             return self._purgeable(connection)
 
     def _purgeable(self, connection: Connection) -> list[Entry]:
-        return [entry for entry in registry.list_deleted(connection) if self.path(entry.id).exists()]
+        return [entry for entry in registry.list_deleted(connection) if self._path(entry.id).exists()]
 
     def purge(self) -> list[str]:
         """Remove the files of deleted catalogs; their ids stay taken.
@@ -196,7 +191,7 @@ class Registry:
         with self._database.write() as connection:
             gone = [entry.id for entry in self._purgeable(connection)]
             for id in gone:
-                _remove_files(self.path(id))
+                _remove_files(self._path(id))
         return gone
 
     def create_alias(self, client: Client, document: Mapping[str, Any]) -> str:
@@ -257,8 +252,18 @@ class Registry:
         with self._lock:
             catalog = self._open.get(id)
             if catalog is None:
-                catalog = self._open[id] = Catalog(id, self.path(id))
+                catalog = self._open[id] = Catalog(id, self._path(id))
             return catalog
+
+    def _path(self, id: str) -> Path:
+        return catalog_file(self._folder, id)
+
+
+def catalog_file(folder: Path, id: str) -> Path:
+    """The database file of a catalog of the deployment in `folder`."""
+    plain = _PLAIN.fullmatch(id) is not None
+    name = id if plain else "~" + hashlib.sha256(id.encode()).hexdigest()[:24]
+    return folder / "catalogs" / f"{name}.db"
 
 
 def denied(client: Client, action: str) -> Unauthorized | Forbidden:
