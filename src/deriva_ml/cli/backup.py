@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from deriva_ml.cli.text import examples
+from deriva_ml.cli.text import counted, examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.backup import Backup, back_up
 from deriva_server.errors import DeploymentError
@@ -42,9 +42,8 @@ def backup(arguments: argparse.Namespace) -> int:
         raise DerivaMLConnectionError(str(error)) from error
     finally:
         progress.clear()
-    print(
-        f"{made.deployment.folder} has {made.catalogs} catalogs and {made.objects} objects of {arguments.folder}."
-    )
+    holds = f"{counted(made.catalogs, 'catalog')} and {counted(made.objects, 'object')}"
+    print(f"{made.deployment.folder} is a deployment with {holds} of {arguments.folder}.")
     return _warn_of_damage(made)
 
 

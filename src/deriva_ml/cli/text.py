@@ -43,3 +43,14 @@ def size(count: int) -> str:
     while value >= 1000 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{value:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "catalog"), counted(1200, "object")
+    ('1 catalog', '1,200 objects')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
