@@ -152,6 +152,20 @@ class Registry:
             self._open.pop(id, None)
         catalog.close()
 
+    def size(self, id: str) -> int:
+        """Bytes that a catalog takes where it is kept, 0 when there is nothing of it."""
+        return self._databases.size(id)
+
+    def purgeable(self) -> list[Entry]:
+        """Deleted catalogs whose databases are still there, in the order of their creation."""
+        with self._database.read() as connection:
+            return self._purgeable(connection)
+
+    def _purgeable(self, connection: Connection) -> list[Entry]:
+        return [
+            entry for entry in registry.list_deleted(connection) if self._databases.has_catalog(entry.id)
+        ]
+
     def purge(self) -> list[str]:
         """Remove the databases of deleted catalogs; their ids stay taken.
 
@@ -161,8 +175,7 @@ class Registry:
             Ids of the catalogs whose databases were removed.
         """
         with self._database.write() as connection:
-            deleted = [entry.id for entry in registry.list_deleted(connection)]
-            gone = [id for id in deleted if self._databases.has_catalog(id)]
+            gone = [entry.id for entry in self._purgeable(connection)]
             for id in gone:
                 self._databases.remove_catalog(id)
         return gone

@@ -28,6 +28,9 @@ class Databases(Protocol):
     def has_catalog(self, id: str) -> bool:
         """Whether there is a database for an id."""
 
+    def size(self, id: str) -> int:
+        """Bytes that the database of a catalog takes, 0 when there is none."""
+
     def remove_catalog(self, id: str) -> None:
         """Remove the database of a catalog for good."""
 

@@ -133,6 +133,14 @@ class PostgresServer:
             )
             return found.first() is not None
 
+    def size(self, id: str) -> int:
+        """As the server counts it."""
+        with self._connected(self._url) as connection:
+            found = connection.exec_driver_sql(
+                "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", (self.name(id),)
+            )
+            return int(found.scalar() or 0)
+
     def remove_catalog(self, id: str) -> None:
         """Drop the database, whoever uses it."""
         with self._connected(self._url) as connection:

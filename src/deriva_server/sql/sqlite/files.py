@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
@@ -57,17 +58,34 @@ class SqliteFiles:
         """Whether the file is there."""
         return self.path(id).exists()
 
+    def size(self, id: str) -> int:
+        """Bytes of the file and its companions."""
+        found = 0
+        for file in _companions(self.path(id)):
+            # The journal comes and goes with the processes that use it.
+            with contextlib.suppress(FileNotFoundError):
+                found += file.stat().st_size
+        return found
+
     def remove_catalog(self, id: str) -> None:
         """Remove the file and its companions."""
-        path = self.path(id)
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for file in _companions(self.path(id)):
+            file.unlink(missing_ok=True)
 
     def path(self, id: str) -> Path:
-        """The file of a catalog; ids that are no plain file names are hashed."""
-        plain = _PLAIN.fullmatch(id) is not None
-        name = id if plain else "~" + hashlib.sha256(id.encode()).hexdigest()[:24]
-        return self._folder / "catalogs" / f"{name}.db"
+        """The file of a catalog."""
+        return catalog_file(self._folder, id)
+
+
+def catalog_file(folder: Path, id: str) -> Path:
+    """The file of a catalog of the deployment in `folder`; ids that are no plain file names are hashed."""
+    plain = _PLAIN.fullmatch(id) is not None
+    name = id if plain else "~" + hashlib.sha256(id.encode()).hexdigest()[:24]
+    return folder / "catalogs" / f"{name}.db"
+
+
+def _companions(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def enter_wal(database: Database) -> None:
