@@ -147,7 +147,9 @@ def cases(send: Callable[..., bytes], base: str, ml: str, rows: int) -> Iterator
     schema = json.loads(send("GET", f"{base}/"))["snaptime"]
     tag = "*"
     join = f"{base}/attribute/A:=B:Ten/B:=B:Subject/B:age::geq::20/C:=B:Site/$A/A:RID,A:name,B:age,C:name2:=C:name"
-    join = f"{base}/attribute/A:=B:Ten/B:=B:Subject/B:age::geq::20/C:=B:Site/$A/A:RID,A:name,B:age,site:=C:name"
+    join = (
+        f"{base}/attribute/A:=B:Ten/B:=B:Subject/B:age::geq::20/C:=B:Site/$A/A:RID,A:name,B:age,site:=C:name"
+    )
     own = [column["name"] for column in study.COLUMNS]
     yield Case("GET service document", 2.3, 1, get("/ermrest/"), small=True)
     yield Case("GET catalog document", 4.7, 1, get(f"{base}"), small=True)
@@ -170,7 +172,9 @@ def cases(send: Callable[..., bytes], base: str, ml: str, rows: int) -> Iterator
     yield Case(f"attributegroup cnt, avg, max of {rows:,}", 28 * rows / 1e5, 1, get(group), 15)
     yield Case(f"aggregate cnt(*) of {rows:,}", 13 * rows / 1e5, 1, get(f"{base}/aggregate/B:Big/c:=cnt(*)"))
     yield Case("PUT entity 1,000 rows", 296, 5, put("/entity/B:Thousand", own), 15)
-    yield Case("PUT attributegroup RID;v 1,000 rows", 851, 10, put("/attributegroup/B:Thousand/RID;v", ["RID"]), 15)
+    yield Case(
+        "PUT attributegroup RID;v 1,000 rows", 851, 10, put("/attributegroup/B:Thousand/RID;v", ["RID"]), 15
+    )
     past = f"{base}@{schema}"
     yield Case("GET schema at a snapshot", 17.7, 1, get(f"{past}/schema"))
     yield Case("GET 1,000 rows at a snapshot", 15.6, 1, get(f"{past}/entity/B:Thousand?limit=1000"))

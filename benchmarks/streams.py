@@ -107,7 +107,8 @@ def _costs(wire: Wire, base: str, name: str, count: int) -> dict[str, float]:
     rids = [row["RID"] for row in json.loads(send("GET", f"{base}/attribute/B:{name}/RID?limit=100"))]
     before = json.loads(send("GET", f"{base}/"))["snaptime"]
     inserts = [
-        wire.request("POST", target, study.json_rows(count + at, count + at + 1000)) for at in range(0, 9000, 1000)
+        wire.request("POST", target, study.json_rows(count + at, count + at + 1000))
+        for at in range(0, 9000, 1000)
     ]
     past = f"{base}@{before}/entity/B:{name}"
     once = max(1, min(5, 1_000_000 // count))

@@ -79,7 +79,11 @@ class Wire:
 
     def request(self, method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
         """The bytes of a request; underscores in names of headers stand for dashes."""
-        lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Content-Length: {len(body)}"]
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            f"Content-Length: {len(body)}",
+        ]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         return "\r\n".join((*lines, "", "")).encode() + body
 
