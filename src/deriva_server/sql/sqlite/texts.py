@@ -17,7 +17,8 @@ from deriva_server.sql.dialect import text_literal
 _COUNTED = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8", "oid"))
 _FRACTIONAL = frozenset(("float4", "float8", "numeric"))
 _DOCUMENTS = frozenset(("json", "jsonb"))
-_AT_ONCE = 90
+_AT_ONCE = 60
+"""Columns per call of a function; SQLite takes 127 arguments."""
 
 
 @lru_cache(maxsize=1024)
@@ -31,23 +32,53 @@ def row_text(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str,
     form : str
         JSON object or CSV line.
     """
-    texts = []
-    for start in range(0, len(names), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        pairs = list(zip(types[part], values[part], strict=True))
-        if form == "json":
-            pattern = ",".join(_json_name(name) + ":%s" for name in names[part])
-            pattern = pattern if len(names) > _AT_ONCE else "{" + pattern + "}"
-            texts.append(_printed(pattern, [json_text(type_, value) for type_, value in pairs]))
+    if form == "json":
+        return _json_object(list(zip(names, types, values, strict=True)))
+    arrays = form == "csv-json-arrays"
+    fields = [_csv_text(type_, value, arrays) for type_, value in zip(types, values, strict=True)]
+    texts = [_joined(fields[start : start + _AT_ONCE]) for start in range(0, len(fields), _AT_ONCE)]
+    return texts[0] if len(texts) == 1 else _joined(texts)
+
+
+def _joined(fields: Sequence[str]) -> str:
+    return _printed(",".join("%s" for _ in fields), fields)
+
+
+def _json_object(outputs: Sequence[tuple[str, Type, str]]) -> str:
+    """A JSON object; texts that are JSON already are put in as they are, between objects without their braces."""
+    parts: list[str] = []
+    plain: list[tuple[str, Type, str]] = []
+    for name, type_, value in outputs:
+        if type_.is_array or type_.scalar in _DOCUMENTS:
+            parts += _members(plain)
+            parts.append(_printed(_json_name(name) + ":%s", [json_text(type_, value)]))
+            plain = []
         else:
-            arrays = form == "csv-json-arrays"
-            texts.append(
-                _printed(",".join("%s" for _ in pairs), [_csv_text(*pair, arrays) for pair in pairs])
-            )
-    if len(texts) == 1:
-        return texts[0]
-    joined = ",".join("%s" for _ in texts)
-    return _printed("{" + joined + "}" if form == "json" else joined, texts)
+            plain.append((name, type_, value))
+    if not parts and len(plain) <= _AT_ONCE:
+        return _object_of(plain)
+    parts += _members(plain)
+    texts = [_joined(parts[start : start + _AT_ONCE]) for start in range(0, len(parts), _AT_ONCE)]
+    return _printed("{" + ",".join("%s" for _ in texts) + "}", texts)
+
+
+def _members(outputs: Sequence[tuple[str, Type, str]]) -> list[str]:
+    """Objects without their braces; no last member ends in a brace of its own."""
+    chunks = [outputs[start : start + _AT_ONCE] for start in range(0, len(outputs), _AT_ONCE)]
+    return [f"trim({_object_of(chunk)}, '{{}}')" for chunk in chunks]
+
+
+def _object_of(outputs: Sequence[tuple[str, Type, str]]) -> str:
+    arguments = [f"{text_literal(name)}, {_member(type_, value)}" for name, type_, value in outputs]
+    return f"json_object({', '.join(arguments)})"
+
+
+def _member(type_: Type, value: str) -> str:
+    """A value as ``json_object`` takes it: integers and texts as they are, which is what makes it fast."""
+    scalar = type_.scalar
+    if scalar == "boolean" or scalar in _FRACTIONAL:
+        return f"json({json_text(type_, value)})"
+    return _json_moment(value) if scalar in ("timestamptz", "timestamp") else value
 
 
 def json_text(type_: Type, value: str) -> str:
@@ -58,12 +89,26 @@ def json_text(type_: Type, value: str) -> str:
     if scalar == "boolean":
         return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END"
     if scalar in _FRACTIONAL:
-        return f"deriva_number({value})"
-    if scalar in ("timestamptz", "timestamp"):
-        offset = "+00:00" if scalar == "timestamptz" else ""
-        pattern = f'"%s%s{offset}"'
-        return f"CASE WHEN {value} IS NULL THEN 'null' ELSE {_printed(pattern, _moment(value))} END"
-    return f"json_quote({value})"
+        return _json_number(value)
+    return f"json_quote({_json_moment(value) if scalar in ('timestamptz', 'timestamp') else value})"
+
+
+def _json_number(value: str) -> str:
+    """Decimals of up to six places, which one exact division proves, by the database; others by Python."""
+    proof = f"abs({value}) < 1e9 AND {value} <> 0 AND round({value} * 1e6) / 1e6 = {value}"
+    return (
+        f"CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN 'null'"
+        f" WHEN 'real' THEN CASE WHEN {proof} THEN printf('%!.15g', {value}) ELSE deriva_number({value}) END"
+        f" ELSE deriva_number({value}) END"
+    )
+
+
+def _json_moment(value: str) -> str:
+    """A stored timestamp without the trailing zeros of its fraction."""
+    return (
+        f"CASE WHEN substr({value}, 26, 1) > '0' THEN {value}"
+        f" ELSE substr({value}, 1, 19) || {_fraction(value)} || substr({value}, 27) END"
+    )
 
 
 def plain_text(type_: Type, value: str) -> str:
@@ -104,20 +149,28 @@ def _csv_text(type_: Type, value: str, json_arrays: bool) -> str:
     if type_.is_array:
         return _quoted(value if json_arrays else plain_text(type_, value))
     if scalar in ("timestamptz", "timestamp"):
-        parts = [f"substr({value}, 1, 10)", f"substr({value}, 12, 8)", _fraction(value)]
-        pattern = "%s %s%s+00" if scalar == "timestamptz" else "%s %s%s"
-        return f"CASE WHEN {value} IS NOT NULL THEN {_printed(pattern, parts)} ELSE '' END"
+        return f"coalesce(replace({_csv_moment(value, scalar)}, 'T', ' '), '')"
     if scalar in _COUNTED or scalar in ("date", "time", "timetz", "uuid"):
         return f"coalesce({value}, '')"
-    if scalar == "boolean" or scalar in _FRACTIONAL:
+    if scalar == "boolean":
         return f"coalesce({plain_text(type_, value)}, '')"
+    if scalar in _FRACTIONAL:
+        return f"""CASE WHEN {value} IS NULL THEN '' ELSE trim({_json_number(value)}, '"') END"""
     return _quoted(value)
+
+
+def _csv_moment(value: str, scalar: str) -> str:
+    offset = "+00" if scalar == "timestamptz" else ""
+    return (
+        f"CASE WHEN substr({value}, 26, 1) > '0' THEN substr({value}, 1, 26 + {len(offset)})"
+        f" ELSE substr({value}, 1, 19) || {_fraction(value)} || '{offset}' END"
+    )
 
 
 def _quoted(value: str) -> str:
     """A CSV field: empty for NULL, in quotes where needed."""
-    signs = text_literal('*[",\n\r]*')
+    special = " OR ".join(f"instr({value}, {text_literal(sign)})" for sign in '",\n\r')
     return (
-        f"CASE WHEN {value} IS NULL THEN '' WHEN {value} = '' OR {value} GLOB {signs}"
-        f""" THEN printf('"%s"', replace({value}, '"', '""')) ELSE {value} END"""
+        f"""CASE WHEN {special} OR {value} = '' THEN '"' || replace({value}, '"', '""') || '"'"""
+        f" ELSE coalesce({value}, '') END"
     )
