@@ -42,10 +42,26 @@ def new_address(postgres):
     return make
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def address(request):
-    """Where a deployment keeps its catalogs: None stands for SQLite files."""
-    if request.param == "sqlite":
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database(request):
+    """Which kind of database."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shared_address(database, request):
+    """Where a deployment that many tests share keeps its catalogs: None stands for SQLite files."""
+    yield from _address(database, request)
+
+
+@pytest.fixture
+def address(database, request):
+    """Where a deployment of one test keeps its catalogs: None stands for SQLite files."""
+    yield from _address(database, request)
+
+
+def _address(database, request):
+    if database == "sqlite":
         yield None
         return
     address = request.getfixturevalue("new_address")()

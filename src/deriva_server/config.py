@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -84,6 +85,28 @@ class ServerConfig:
             known = ", ".join(_names())
             raise DeploymentError(f"{folder / FILE} has no setting {unknown[0]!r}; it knows {known}.")
         return cls(**values)
+
+
+def keep_database(folder: Path, address: str) -> None:
+    """Write the address of the database into the settings of a deployment.
+
+    Raises
+    ------
+    DeploymentError
+        If another one stands there, or the file cannot be written.
+    """
+    known = _from_file(folder / FILE).get("database")
+    if known == address:
+        return
+    if known is not None:
+        raise DeploymentError(f"{folder / FILE} says that the catalogs are at {known}, not at {address}.")
+    try:
+        with (folder / FILE).open("a", encoding="utf-8") as file:
+            file.write(f"database = {json.dumps(address)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DeploymentError(f"{folder / FILE} cannot be written: {error}.") from error
 
 
 def _names() -> list[str]:

@@ -162,9 +162,7 @@ class Registry:
             return self._purgeable(connection)
 
     def _purgeable(self, connection: Connection) -> list[Entry]:
-        return [
-            entry for entry in registry.list_deleted(connection) if self._databases.has_catalog(entry.id)
-        ]
+        return [entry for entry in registry.list_deleted(connection) if self._databases.has_catalog(entry.id)]
 
     def purge(self) -> list[str]:
         """Remove the databases of deleted catalogs; their ids stay taken.

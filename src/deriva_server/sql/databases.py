@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
-from deriva_server.sql.postgres.server import PostgresServer
-from deriva_server.sql.sqlite.files import SqliteFiles
+from deriva_server.sql.postgres.server import PostgresServer, parse_address
+from deriva_server.sql.sqlite.files import REGISTRY, SqliteFiles
 
 
 class Databases(Protocol):
@@ -52,4 +53,20 @@ def open_databases(folder: Path, deployment: str, address: str | None) -> Databa
     DeploymentError
         If the server cannot be used, or serves another deployment there.
     """
-    return SqliteFiles(folder) if address is None else PostgresServer(address, deployment)
+    if address is None:
+        return SqliteFiles(folder)
+    if (folder / REGISTRY).exists():
+        raise DeploymentError(
+            f"{folder} keeps its catalogs in SQLite files. Use another folder for catalogs on a server."
+        )
+    return PostgresServer(address, deployment)
+
+
+def shown_address(address: str) -> str:
+    """The address of a database without the password.
+
+    >>> shown_address("postgresql://kim:secret@host/lab")
+    'postgresql://kim@host/lab'
+    """
+    url = parse_address(address)._replace(drivername="postgresql", password=None)
+    return url.render_as_string(hide_password=False)

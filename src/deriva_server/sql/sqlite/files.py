@@ -14,6 +14,9 @@ from deriva_server.deployment import sync_folder
 from deriva_server.sql.connect import Database
 from deriva_server.sql.sqlite.database import SqliteDialect
 
+REGISTRY = "registry.db"
+"""Name of the file of the registry."""
+
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
@@ -32,7 +35,7 @@ class SqliteFiles:
 
     def registry(self) -> Database:
         """One file beside the folder of the catalogs."""
-        path = self._folder / "registry.db"
+        path = self._folder / REGISTRY
         is_new = not path.exists()
         database = Database(SqliteDialect(path))
         if is_new:
