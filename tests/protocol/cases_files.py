@@ -18,6 +18,10 @@ transports.
       each:
         GET /entity/S:T/x=1: {column: {x: [1]}}
         GET /entity/S:T/x=a: 400
+    - name: many bodies          # one case per pair of a body and what is expected
+      request: POST /schema
+      bodies:
+      - [[5], 400]
 
 What the server does not satisfy yet on some database says why in ``flaw: {database: reason}``, and must fail there.
 A step holds the request and what is expected of the answer; ``status`` is 200 when nothing else is said.
@@ -25,6 +29,8 @@ A step holds the request and what is expected of the answer; ``status`` is 200 w
 request
     Method and raw target, sent as written. A target that begins with ``//`` is absolute (``//ermrest/``), any other
     continues ``/ermrest/catalog/N``: ``GET /entity/S:T``, ``GET @${snap}/schema``, or just ``GET``.
+as
+    Who sends it: ``owner`` (when nothing else is said; also owns the catalogs), ``other``, or ``anonymous``.
 headers, body, text_body
     Body as a JSON value, or as text; without a Content-Type of its own a body is sent as JSON. A header that is null is
     not sent.
@@ -60,6 +66,7 @@ in which texts before a number stand so many times, ``!table`` a table document 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +192,20 @@ class CaseFile:
 
 _FILE_KEYS = {"setup", "prepare", "clean", "fresh", "cases"}
 _STEP_KEYS = {
-    *("request", "headers", "body", "text_body", "status", "type", "json", "has", "column", "names", "count"),
+    *(
+        "request",
+        "as",
+        "headers",
+        "body",
+        "text_body",
+        "status",
+        "type",
+        "json",
+        "has",
+        "column",
+        "names",
+        "count",
+    ),
     *("unordered", "text", "contains", "lacks", "matches", "response_headers", "save"),
 }
 
@@ -225,6 +245,24 @@ def _cases(entry: dict[str, Any]) -> list[Case]:
             for request, wanted in rest["each"].items()
         ]
         return [Case(f"{name}: {step['request']}", [_checked(step)], flaws) for step in steps]
+    if "bodies" in rest:
+        common = {key: value for key, value in rest.items() if key != "bodies"}
+        return [
+            Case(
+                f"{name}: {json.dumps(body, ensure_ascii=False)}",
+                [
+                    _checked(
+                        {
+                            **common,
+                            "body": body,
+                            **(wanted if isinstance(wanted, dict) else {"status": wanted}),
+                        }
+                    )
+                ],
+                flaws,
+            )
+            for body, wanted in rest["bodies"]
+        ]
     if "steps" in rest:
         return [Case(name, [_checked(step) for step in rest["steps"]], flaws)]
     return [Case(name, [_checked(rest)], flaws)]

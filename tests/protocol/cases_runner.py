@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from .cases_files import Anything, Case, CaseFile, Pattern
 
+CALLER = "X-Test-Caller"
+"""Header that tells the server of the tests who sends a request."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -66,7 +69,7 @@ class Runner:
             "save": step.get("save", {})
         }
         method, _, target = step["request"].partition(" ")
-        headers = dict(step.get("headers", {}))
+        headers = {CALLER: step.get("as", "owner"), **step.get("headers", {})}
         body = None
         if "body" in step or "text_body" in step:
             text = step["text_body"] if "text_body" in step else json.dumps(step["body"], ensure_ascii=False)

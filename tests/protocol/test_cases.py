@@ -12,17 +12,22 @@ from werkzeug.datastructures import Headers
 
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import FilePart, Request
+from deriva_server.identity import ADMIN, ANONYMOUS, Client
 
 from .cases_files import Case, CaseFile, load_all
-from .cases_runner import Answer, Runner, Transport
+from .cases_runner import CALLER, Answer, Runner, Transport
 
 FILES = load_all()
+CALLERS = {
+    "owner": Client("kim", "kim", "Kim Lee", "kim@example.org", (ADMIN,)),
+    "other": Client("lee", "lee", "Lee Kim"),
+    "anonymous": ANONYMOUS,
+}
 
 
-def open_server(database: str, folder: Path) -> LocalServer:
-    """A new deployment on a kind of database."""
-    assert database == "sqlite"
-    return LocalServer.open(folder, create=True)
+def open_server(address: str | None, folder: Path) -> LocalServer:
+    """A new deployment, on a PostgreSQL server where there is an address."""
+    return LocalServer.open(folder, create=True, database=address)
 
 
 class InProcess:
@@ -70,14 +75,10 @@ class Http:
         return Answer(answer.status, given, answer.read())
 
 
-@pytest.fixture(scope="session", params=["sqlite"])
-def database(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="session")
-def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with open_server(database, tmp_path_factory.mktemp(f"cases-{database}") / "lab") as server:
+def server(shared_address: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    with open_server(shared_address, tmp_path_factory.mktemp("cases") / "lab") as server:
+        server.application.identify = lambda request: CALLERS[request.headers.get(CALLER, "owner")]
         yield server
 
 

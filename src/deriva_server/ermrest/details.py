@@ -146,7 +146,9 @@ def _put(call: Call, route: DetailRoute) -> Response:
         if before.get(route.name) is None:
             return Response(201, call.validators(writing.model_version))
         return call.changed(writing)
-    return call.changed(writing, dict(value) if route.name is None else value.get(route.name), 200)
+    if route.name is None:
+        return call.changed(writing, dict(value), 200)
+    return call.changed(writing, None if body is None else value[route.name], 200)
 
 
 def _owner_now(model: Model, place: _Place) -> Schema | Table | None:
