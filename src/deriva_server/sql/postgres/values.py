@@ -57,13 +57,17 @@ def list_text(type_: Type, values: Sequence[Stored]) -> str:
 
 
 def _array(type_: Type, members: list[Json]) -> str:
-    scalar = type_.scalar
+    if type_.scalar in _DOCUMENTS:
+        # A member that is itself a list is a value here, not a dimension.
+        return format_array([None if member is None else _document(member) for member in members], str)
 
     def write(member: Json) -> str:
-        if scalar in _DOCUMENTS:
-            return json.dumps(member, separators=(",", ":"), ensure_ascii=False)
         if isinstance(member, bool):
             return "t" if member else "f"
         return member if isinstance(member, str) else repr(member)
 
     return format_array(members, write)
+
+
+def _document(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -20,6 +20,7 @@ from deriva_server.model.values import Stored, exact_number
 from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.sqlite.convert import FUNCTION, convert
+from deriva_server.sql.sqlite.order import Greatest, Least, array_key, decimal_key
 
 _KNOWN = "deriva_functions"
 _FAILURE = "deriva_failure"
@@ -249,6 +250,8 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_array_text", 2, array_text),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
+    ("deriva_decimal_key", 1, decimal_key),
+    ("deriva_array_key", 2, array_key),
     (FUNCTION, 3, convert),
 )
 _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
@@ -256,4 +259,6 @@ _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
     ("deriva_array_d", 2, DistinctArrayAggregate),
     ("deriva_sum", 1, SumAggregate),
     ("deriva_avg", 1, AverageAggregate),
+    ("deriva_min", 2, Least),
+    ("deriva_max", 2, Greatest),
 )
