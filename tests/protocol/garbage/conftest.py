@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
-from tests.deployments import DATABASES, Answer, Direct, column, opened, reference, table
+from tests.deployments import Answer, Direct, column, opened, reference, table
 
 from deriva_server.embed import LocalServer
 
@@ -107,7 +107,7 @@ class Target:
         )
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with opened(tmp_path_factory.mktemp("garbage") / "lab", request.param) as server:
+@pytest.fixture(scope="module")
+def target(shared_address: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with opened(tmp_path_factory.mktemp("garbage") / "lab", shared_address) as server:
         yield Target(server)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import random
-import time
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -35,33 +34,35 @@ PATHOLOGICAL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def haystack(target: Target) -> Iterator[Target]:
-    """A table of 3,000 texts of 400 signs, and one text of a million."""
-    made = target.send("POST", "{C}/schema/S/table", _json(table("S", "Hay", [column("x", "text")], [])))
+def match_all(target: Target, texts: int, longest: int) -> float:
+    """Hold each pattern against texts of random letters and one long text; returns how long the slowest took."""
+    target.renew()
+    made = target.send(
+        "POST", "{C}/schema/S/table", json.dumps(table("S", "Hay", [column("x", "text")], [])).encode()
+    )
     assert made.status == 201, made.body
     chance = random.Random(0)
-    rows = [{"x": "".join(chance.choices("ab", k=400))} for _ in range(3000)]
-    assert (
-        target.send("POST", "{C}/entity/S:Hay", _json([*rows, {"x": "ab" * 500_000 + "A"}])).status == 200
-    )
-    yield target
-    target.renew()
+    rows = [{"x": "".join(chance.choices("ab", k=400))} for _ in range(texts)]
+    rows.append({"x": "ab" * (longest // 2) + "A"})
+    assert target.send("POST", "{C}/entity/S:Hay", json.dumps(rows).encode()).status == 200
+    target.longest = 0.0
+    for pattern in PATHOLOGICAL:
+        for operator in ("regexp", "ciregexp"):
+            path = f"{{C}}/aggregate/S:Hay/x::{operator}::{quote(pattern, safe='')}/n:=cnt(*)"
+            answer = target.send("GET", path)
+            assert answer.status == 200 or (
+                answer.status == 400 and (b"time limit" in answer.body or b"regular exp" in answer.body)
+            ), (pattern, answer.status, answer.body)
+    return target.longest
 
 
-def _json(document: object) -> bytes:
-    import json
+def test_pathological_patterns(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deriva_server.sql.rows.STATEMENT_SECONDS", 0.3)
+    assert match_all(target, 300, 10_000) < 5
 
-    return json.dumps(document).encode()
 
-
-@pytest.mark.parametrize("pattern", PATHOLOGICAL, ids=lambda pattern: pattern[:30])
-def test_pathological_patterns(haystack: Target, pattern: str) -> None:
-    for operator in ("regexp", "ciregexp"):
-        began = time.monotonic()
-        answer = haystack.send(
-            "GET", f"{{C}}/aggregate/S:Hay/x::{operator}::{quote(pattern, safe='')}/n:=cnt(*)"
-        )
-        assert answer.status in (200, 400), answer.body
-        took = time.monotonic() - began
-        print(f"{pattern[:40]} {operator} {answer.status} {answer.body[-60:]!r} {took:.2f} s")
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_pathological_patterns_for_long(target: Target) -> None:
+    slowest = match_all(target, 3000, 1_000_000)
+    print(f"slowest pattern {slowest:.1f} s")
