@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from deriva_server.errors import Conflict, ServiceError
+from deriva_server.errors import Conflict, ServiceError, TimeLimit
 from deriva_server.model import times
 from deriva_server.model.arrays import format_array
 from deriva_server.model.values import Stored, exact_number
@@ -21,6 +22,9 @@ from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.sqlite.convert import FUNCTION, convert
 from deriva_server.sql.sqlite.order import Greatest, Least, array_key, decimal_key
+
+DEADLINE = "deriva_deadline"
+"""Where a connection notes until when its statement may run."""
 
 _KNOWN = "deriva_functions"
 _FAILURE = "deriva_failure"
@@ -47,8 +51,13 @@ def failure(connection: Connection) -> ServiceError | None:
 
 
 def _remembering(function: Callable[..., Any], info: dict[Any, Any]) -> Callable[..., Any]:
+    # A match may be slow, and SQLite itself looks at the clock only every so many of its own steps.
+    limited = function is match
+
     def call(*arguments: Stored) -> Any:
         try:
+            if limited and time.monotonic() > info.get(DEADLINE, math.inf):
+                raise TimeLimit()
             return function(*arguments)
         except ServiceError as error:
             info[_FAILURE] = error
