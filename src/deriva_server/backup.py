@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deriva_server.blobs.files import FilesBackend
-from deriva_server.catalogs.registry import catalog_file
 from deriva_server.config import FILE as SETTINGS
 from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
 from deriva_server.errors import DeploymentError, NotFound, ServiceError
@@ -31,6 +30,8 @@ from deriva_server.sql import backup as statements
 from deriva_server.sql import objects, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
+from deriva_server.sql.sqlite.database import SqliteDialect
+from deriva_server.sql.sqlite.files import catalog_file
 
 _WORKERS = 4
 _BATCH = 256
@@ -289,7 +290,7 @@ class _Copying:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Database]:
-    database = Database(path)
+    database = Database(SqliteDialect(path))
     try:
         yield database
     finally:

@@ -16,8 +16,10 @@ from deriva_ml.ermrest.listing import CatalogEntry, delete_alias, list_catalogs
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLConnectionError
 from deriva_ml.schema.create import create_connected
 from deriva_server.catalogs.registry import Registry
+from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
+from deriva_server.sql.databases import open_databases
 
 _WHERE = "folder (./lab), host name, or http://host:port"
 
@@ -145,7 +147,10 @@ def purge(arguments: argparse.Namespace) -> int:
         deployment = Deployment.open(arguments.folder)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
-    with closing(Registry(deployment.folder)) as registry:
+    databases = open_databases(
+        deployment.folder, deployment.id, ServerConfig.load(deployment.folder).database
+    )
+    with closing(Registry(databases)) as registry:
         sizes = {entry.id: registry.size(entry.id) for entry in registry.purgeable()}
         gone = registry.purge() if arguments.yes else sizes
     if not gone:

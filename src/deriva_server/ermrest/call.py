@@ -22,6 +22,9 @@ from deriva_server.names import encode_id
 
 VARY = "cookie"
 
+NOTHING = object()
+"""In place of a document where null is one."""
+
 
 def json_body(request: Request) -> Any:
     """The body of a request as JSON; None when it is empty.
@@ -91,10 +94,10 @@ class Call:
         """The answer that the client's copy is still good, or that its precondition fails."""
         return check(self.request, self.tag(version), vary=VARY)
 
-    def changed(self, writing: Writing, document: Any = None, status: int = 204) -> Response:
-        """The response to a change of the model."""
+    def changed(self, writing: Writing, document: Any = NOTHING, status: int = 204) -> Response:
+        """The response to a change of the model; without a document it has no body."""
         headers = self.validators(encode_id(writing.now))
-        return Response(status, headers) if status == 204 else json_reply(document, status, headers)
+        return Response(status, headers) if document is NOTHING else json_reply(document, status, headers)
 
     def documents(self, reading: Reading) -> Documents:
         """Makes documents for the caller."""

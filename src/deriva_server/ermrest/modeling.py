@@ -10,7 +10,7 @@ from deriva_server.access.acls import Rights
 from deriva_server.catalogs.catalog import Writing
 from deriva_server.catalogs.registry import denied
 from deriva_server.ermrest import find
-from deriva_server.ermrest.call import Call, json_body
+from deriva_server.ermrest.call import NOTHING, Call, json_body
 from deriva_server.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import (
     ColumnRoute,
@@ -120,12 +120,13 @@ def _post_schema(change: _Change, route: SchemaRoute, _body: Any) -> Answer:
     bulk = Bulk(change.model, change.new_rid, change.owned)
     bulk.add_schema({"schema_name": route.schema})
     change.apply(bulk.finish())
-    return None, 201
+    return NOTHING, 201
 
 
 def _put_schema(change: _Change, route: SchemaRoute, body: Any) -> Answer:
     schema = find.find_schema(change.writing, route.schema)
     if schema is None:
+        parse.an_object(body, "schema")
         answer, _ = _post_model(change, SchemasRoute(), body)
         return answer, 200
     change.own(schema)
@@ -143,7 +144,7 @@ def _delete_schema(change: _Change, route: SchemaRoute, _body: Any) -> Answer:
     schema = find.schema_itself(change.writing, route.schema)
     change.own(schema)
     change.apply(changes.drop_schema(change.model, schema), renames=True)
-    return None, 204
+    return NOTHING, 204
 
 
 def _new_name(body: Mapping[str, Any], field: str) -> str | None:
@@ -186,7 +187,7 @@ def _delete_table(change: _Change, route: TableRoute, _body: Any) -> Answer:
     table = find.table_itself(change.writing, route.schema, route.table)
     change.own(table)
     change.apply(changes.drop_table(change.model, table), renames=True)
-    return None, 204
+    return NOTHING, 204
 
 
 def _owned_table(change: _Change, schema: str, name: str) -> Table:
@@ -261,7 +262,7 @@ def _delete_column(change: _Change, route: ColumnRoute, _body: Any) -> Answer:
     table, column = find.column_itself(change.writing, route)
     change.own(table)
     change.apply(changes.drop_column(change.model, table, column), renames=True)
-    return None, 204
+    return NOTHING, 204
 
 
 def _post_key(change: _Change, route: KeysRoute, body: Any) -> Answer:
@@ -276,6 +277,8 @@ def _put_key(change: _Change, route: KeyRoute, body: Any) -> Answer:
     change.own(table)
     body = parse.an_object(body, "key")
     if key is None:
+        if "unique_columns" in body and set(parse.key_columns(body)) != set(route.columns):
+            raise BadRequest("The columns of a key in the document differ from those in the URL.")
         answer, _ = _post_key(
             change, KeysRoute(route.schema, route.table), {"unique_columns": list(route.columns), **body}
         )
@@ -289,7 +292,7 @@ def _delete_key(change: _Change, route: KeyRoute, _body: Any) -> Answer:
     table, key = find.key_itself(change.writing, route)
     change.own(table)
     change.apply(changes.drop_key(change.model, table, key))
-    return None, 204
+    return NOTHING, 204
 
 
 def _post_foreign_key(change: _Change, route: ForeignKeysRoute, body: Any) -> Answer:
@@ -345,7 +348,7 @@ def _delete_foreign_key(change: _Change, route: ForeignKeyRoute, _body: Any) -> 
     table, fkey = find.foreign_key_itself(change.writing, route)
     change.own(table)
     change.apply(changes.drop_foreign_key(change.model, table, fkey), renames=True)
-    return None, 204
+    return NOTHING, 204
 
 
 _ACTIONS: dict[tuple[type, str], Callable[[_Change, Any, Any], Answer]] = {

@@ -20,6 +20,19 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "foreign_key": frozenset(("owner", "insert", "update")),
 }
 
+_STEPS: Mapping[str, frozenset[str]] = {
+    "outbound": frozenset(("outbound", "alias", "context")),
+    "inbound": frozenset(("inbound", "alias", "context")),
+    "filter": frozenset(("filter", "operator", "operand", "negate")),
+    "and": frozenset(("and", "negate")),
+    "or": frozenset(("or", "negate")),
+}
+"""Fields of a step by the one that makes it what it is."""
+
+_OPERATORS = frozenset(
+    ("=", "::lt::", "::leq::", "::gt::", "::geq::", "::null::", "::regexp::", "::ciregexp::", "::ts::")
+)
+
 NameOf = Callable[[str], str]
 """The present name of an element by RID; raises KeyError when it is gone."""
 
@@ -141,6 +154,16 @@ def _followed(old: Model, start: Table, binding: Json, names: Mapping[str, str])
     return {**binding, "projection": walk.written}
 
 
+def _kind(step: Mapping[str, Json]) -> str:
+    kind = next((word for word in _STEPS if word in step), None)
+    if kind is None:
+        raise BadRequest(f"A step of an ACL binding must be one of {', '.join(_STEPS)}.")
+    unknown = step.keys() - _STEPS[kind]
+    if unknown:
+        raise BadRequest(f'A step "{kind}" of an ACL binding has no field "{sorted(unknown)[0]}".')
+    return kind
+
+
 def _target(model: Model, fkey: ForeignKey) -> Table:
     return model.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
 
@@ -195,12 +218,12 @@ class Walk:
     def _step(self, step: Json) -> Json:
         if not isinstance(step, Mapping):
             raise BadRequest("Steps of an ACL binding must be JSON objects.")
+        kind = _kind(step)
+        if kind not in ("outbound", "inbound"):
+            return self._filter(step)
         if "context" in step:
             self.table = self._context(step["context"])
-        for direction in ("outbound", "inbound"):
-            if direction in step:
-                return self._link(step, direction)
-        return self._filter(step)
+        return self._link(step, kind)
 
     def _context(self, alias: Json) -> Table:
         if alias is None:
@@ -238,13 +261,18 @@ class Walk:
         )
 
     def _filter(self, step: Mapping[str, Json]) -> Json:
-        for word in ("and", "or"):
-            if word in step:
-                if not isinstance(step[word], list) or not step[word]:
-                    raise BadRequest(f'"{word}" of an ACL binding must be a non-empty list of filters.')
-                return {**step, word: [self._member(member) for member in step[word]]}
-        if "filter" not in step:
-            raise BadRequest("A step of an ACL binding must be outbound, inbound, filter, and, or.")
+        kind = _kind(step)
+        if not isinstance(step.get("negate", False), bool):
+            raise BadRequest("negate of an ACL binding must be true or false.")
+        if kind in ("and", "or"):
+            if not isinstance(step[kind], list) or not step[kind]:
+                raise BadRequest(f'"{kind}" of an ACL binding must be a non-empty list of filters.')
+            return {**step, kind: [self._member(member) for member in step[kind]]}
+        if kind != "filter":
+            raise BadRequest("Only filters can be combined in an ACL binding.")
+        operator = step.get("operator", "=")
+        if not isinstance(operator, str) or operator not in _OPERATORS:
+            raise BadRequest(f"operator of an ACL binding must be one of {', '.join(sorted(_OPERATORS))}.")
         place = step["filter"]
         if isinstance(place, str):
             return {**step, "filter": self._written(self._column(self.table, place), place)}

@@ -56,23 +56,28 @@ class Bulk:
             for name, document in schemas.items():
                 self.add_schema(document, name)
         elif isinstance(body, list):
-            for document in body:
-                self._add_listed(document)
+            self._add_list(body)
         else:
             raise BadRequest("A bulk document must be a list, or an object with schemas.")
         return self.finish()
 
-    def _add_listed(self, document: Any) -> None:
-        if not isinstance(document, Mapping):
-            raise BadRequest("Members of a bulk list must be JSON objects.")
-        if "table_name" in document:
-            self.add_table(document)
-        elif "foreign_key_columns" in document:
-            self._references.append(parse.foreign_key(document))
-        elif "schema_name" in document:
-            self.add_schema(document)
-        else:
-            raise BadRequest("A member of a bulk list must describe a schema, a table or a foreign key.")
+    def _add_list(self, documents: list[Any]) -> None:
+        """Add listed elements: schemas first, so that they may be listed after their tables."""
+        kinds = [_kind(document) for document in documents]
+        created: dict[int, Schema | Table] = {}
+        for wanted in ("schema", "table"):
+            for place, (kind, document) in enumerate(zip(kinds, documents, strict=True)):
+                if kind == wanted == "schema":
+                    self.add_schema(document)
+                elif kind == wanted:
+                    self.add_table(document)
+                else:
+                    continue
+                created[place] = self.created.pop()
+        self.created = [created[place] for place in sorted(created)]
+        for kind, document in zip(kinds, documents, strict=True):
+            if kind == "foreign key":
+                self._references.append(parse.foreign_key(document))
 
     def add_schema(self, document: Any, name: str | None = None) -> None:
         """Add a schema with its tables."""
@@ -80,7 +85,8 @@ class Bulk:
         assert isinstance(schema, Schema)
         self.model = changes.add_schema(self.model, schema)
         self.created.append(schema)
-        tables = document.get("tables") or {}
+        tables = document.get("tables")
+        tables = {} if tables is None else tables
         if not isinstance(tables, Mapping):
             raise BadRequest("tables of a schema must be a JSON object.")
         for table_name, table in tables.items():
@@ -111,6 +117,18 @@ class Bulk:
             if table.rid not in known:
                 check_table_bindings(self.model, table)
         return self.model
+
+
+def _kind(document: Any) -> str:
+    if not isinstance(document, Mapping):
+        raise BadRequest("Members of a bulk list must be JSON objects.")
+    if "table_name" in document:
+        return "table"
+    if "foreign_key_columns" in document:
+        return "foreign key"
+    if "schema_name" in document:
+        return "schema"
+    raise BadRequest("A member of a bulk list must describe a schema, a table or a foreign key.")
 
 
 def check_table_bindings(model: Model, table: Table) -> None:

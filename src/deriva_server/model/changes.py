@@ -80,10 +80,7 @@ def _update_references(
 
 def add_schema(model: Model, schema: Schema) -> Model:
     """Add an empty schema."""
-    if schema.name in model.schemas:
-        raise Conflict(f'Schema "{schema.name}" already exists.')
-    if schema.name == "_ermrest" or schema.name.startswith("_ermrest_"):
-        raise Conflict(f'Schema name "{schema.name}" is reserved.')
+    check.check_schema_name(model, schema.name)
     return put_schema(model, schema)
 
 
@@ -92,8 +89,7 @@ def alter_schema(model: Model, schema: Schema, name: str | None, details: Mappin
     model = put_schema(model, replace(schema, **details), schema.name)
     if name is None or name == schema.name:
         return model
-    if name in model.schemas:
-        raise Conflict(f'Schema "{name}" already exists.')
+    check.check_schema_name(model, name)
     for table in schema.tables.values():
         model = _update_references(
             model, lambda fkey: replace(fkey, referenced_schema=name), (schema.name, table.name)
@@ -179,6 +175,8 @@ def alter_column(model: Model, table: Table, column: Column, new: Column) -> Mod
         return tuple(new.name if name == column.name else name for name in names)
 
     columns = tuple(new if item.rid == column.rid else item for item in table.columns)
+    if new.type != column.type:
+        check.check_type(model, table, column, new)
     if not renamed:
         return put_table(model, replace(table, columns=columns), table)
     model = _update_references(
@@ -248,9 +246,8 @@ def add_foreign_key(model: Model, request: ForeignKeyRequest, new_rid: NewRid) -
     check.check_foreign_key(model, table, request)
     name = request.name
     if name is None:
-        order = [column.name for column in table.columns if column.name in request.columns]
         taken = frozenset(check.constraint_names(model))
-        name = check.choose_name(table.name, order, "fkey", taken)
+        name = check.choose_name(table.name, request.columns, "fkey", taken)
     fkey = parse.new_foreign_key(request, name, new_rid)
     return put_table(model, replace(table, foreign_keys=(*table.foreign_keys, fkey)), table), fkey
 

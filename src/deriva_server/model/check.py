@@ -27,6 +27,20 @@ def require_schema(model: Model, name: str) -> Schema:
     return found
 
 
+def check_schema_name(model: Model, name: str) -> None:
+    """Whether a schema may get a name.
+
+    Raises
+    ------
+    Conflict
+        If it is taken, or reserved for the service.
+    """
+    if name in model.schemas:
+        raise Conflict(f'Schema "{name}" already exists.')
+    if name == "_ermrest" or name.startswith("_ermrest_"):
+        raise Conflict(f'Schema name "{name}" is reserved.')
+
+
 def require_table(model: Model, schema: str, name: str) -> Table:
     """The table of that name.
 
@@ -113,10 +127,7 @@ def check_key(model: Model, table: Table, key: Key) -> None:
     for name in key.columns:
         if name not in table.column_by_name:
             raise BadRequest(f'Column "{name}" does not exist in table "{table.schema}:{table.name}".')
-        if table.column_by_name[name].type.scalar in _UNCOMPARABLE:
-            raise Conflict(
-                f'Column "{name}" has type json, which cannot be compared and hence not be in a key.'
-            )
+        _check_key_type(table.column_by_name[name])
     if find_key(table, key.columns) is not None:
         raise Conflict(
             f'Columns {", ".join(key.columns)} of table "{table.schema}:{table.name}" are a key already.'
@@ -124,8 +135,38 @@ def check_key(model: Model, table: Table, key: Key) -> None:
     check_key_name(model, table, key.name)
 
 
+def _check_key_type(column: Column) -> None:
+    if column.type.scalar in _UNCOMPARABLE:
+        raise Conflict(
+            f'Column "{column.name}" has type json, which cannot be compared and hence not be in a key.'
+        )
+
+
+def check_type(model: Model, table: Table, old: Column, new: Column) -> None:
+    """Whether the keys and foreign keys over a column allow another type.
+
+    Raises
+    ------
+    Conflict
+        If one does not.
+    """
+    if any(old.name in key.columns for key in table.keys):
+        _check_key_type(new)
+    for fkey in table.foreign_keys:
+        target = model.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
+        for name, referenced in zip(fkey.columns, fkey.referenced_columns, strict=True):
+            if name == old.name and (target.rid, referenced) != (table.rid, old.name):
+                _check_comparable(new, target.column_by_name[referenced])
+    for other, fkey in model.referrers.get(table.qualified, ()):
+        for name, referenced in zip(fkey.columns, fkey.referenced_columns, strict=True):
+            if referenced == old.name and (other.rid, name) != (table.rid, old.name):
+                _check_comparable(other.column_by_name[name], new)
+
+
 def check_key_name(model: Model, table: Table, name: str) -> None:
-    """Whether a key of `table` may bear a name, which no other key of the schema may have."""
+    """Whether a key of `table` may bear a name, which no other key of the schema or constraint of the table may have."""
+    if any(fkey.name == name for fkey in table.foreign_keys):
+        raise Conflict(f'Constraint "{name}" exists already on table "{table.schema}:{table.name}".')
     for other in model.schemas[table.schema].tables.values():
         if any(key.name == name for key in other.keys):
             raise Conflict(f'Constraint "{name}" exists already in schema "{table.schema}".')

@@ -120,16 +120,22 @@ def type_from_document(document: Any) -> Type:
         raise BadRequest("A type must be an object with a typename.")
     if document.get("is_array"):
         element = type_from_document(document.get("base_type"))
-        if element.is_array:
-            raise Conflict("Arrays of arrays are not supported as column types.")
-        return array_of(element)
+        return _array_for_column(element)
     name = document.get("typename")
     if not isinstance(name, str):
         raise BadRequest("A type must have a typename that is a string.")
     found = type_named(name)
+    if found.base is not None and found.is_array:
+        return _array_for_column(found.base)
     if found.scalar in _READ_ONLY:
         raise Conflict(f'Type "{name}" cannot be used for new columns.')
     return found
+
+
+def _array_for_column(element: Type) -> Type:
+    if element.is_array or is_serial(element) or element.scalar in _READ_ONLY:
+        raise Conflict(f'Arrays of "{element.name}" are not supported as column types.')
+    return array_of(element)
 
 
 def type_document(type_: Type) -> dict[str, Any]:

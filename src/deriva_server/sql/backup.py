@@ -12,7 +12,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from deriva_server.errors import ServiceError, StorageFull, StorageUnusable
-from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.connect import Database
+from deriva_server.sql.dialect import Connection
+from deriva_server.sql.sqlite.database import SqliteDialect
 
 _PAGES = 2048
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -78,7 +80,7 @@ def _sync(path: Path) -> None:
 
 def _check(path: Path) -> None:
     """Refuse a damaged copy."""
-    database = Database(path)
+    database = Database(SqliteDialect(path))
     try:
         with database.read() as connection:
             found = connection.raw.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
