@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deriva_server.access.rights import RowAccess
 from deriva_server.catalogs.catalog import Reading, Writing
-from deriva_server.errors import BadRequest, Conflict, NotFound
+from deriva_server.catalogs.twins import Twins
+from deriva_server.errors import Conflict, NotFound
 from deriva_server.grammar.nodes import DataPath
 from deriva_server.model.elements import Column, Table
 from deriva_server.model.types import is_serial
@@ -52,8 +53,20 @@ def read(
     return [output.name for output in query.outputs], statements.texts(reading.connection, statement)
 
 
-def insert(writing: Writing, plan: Insert, rows: Sequence[Row], form: Format) -> list[str]:
-    """Insert rows; returns the texts of the rows inserted, in input order.
+def insert(
+    writing: Writing, plan: Insert, batches: Iterable[Sequence[Row]], form: Format
+) -> Iterator[list[str]]:
+    """Insert rows; the texts of the rows inserted, in input order.
+
+    Parameters
+    ----------
+    batches : iterable of sequences of rows
+        Some rows at a time, so that no more of them is held.
+
+    Yields
+    ------
+    list of str
+        Some texts at a time, after everything is inserted.
 
     Raises
     ------
@@ -65,21 +78,29 @@ def insert(writing: Writing, plan: Insert, rows: Sequence[Row], form: Format) ->
         If the caller lacks a right.
     """
     allowed = access(writing)
-    allowed.check_insert(plan, _references(plan.table, plan.given, rows))
-    _refuse_twins(plan, rows)
-    rids = _insert(writing, plan, rows, allowed)
-    if not rids:
-        return []
-    moment = stored_time(writing.now)
-    written_at = moment if plan.skip else None
-    once = list(dict.fromkeys(rids))
-    return statements.by_rids(
-        writing.connection, plan.table, plan.table.columns, once, form, written_at=written_at
-    )
+    allowed.check_insert(plan, ())
+    table = _whole(writing, plan.table)
+    twins = Twins(plan.distinguishing)
+    before = statements.last_position(writing.connection, table)
+    with twins.preferred():
+        for rows in _at_once(batches, whole=_refers_to_itself(table)):
+            allowed.check_insert(plan, _references(plan.table, plan.given, rows))
+            twins.add(rows)
+            _insert(writing, plan, rows, allowed)
+    yield from statements.after(writing.connection, plan.table, before, form)
 
 
-def update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[int]:
-    """Update rows; returns the indexes of the input rows, once for each row that they changed.
+def update(
+    writing: Writing, plan: Update, batches: Iterable[Sequence[Row]]
+) -> Iterator[tuple[Sequence[Row], list[int]]]:
+    """Update rows.
+
+    Yields
+    ------
+    rows : sequence of rows
+        Some input rows.
+    changed : list of int
+        Their indexes, once for each row that they changed.
 
     Raises
     ------
@@ -91,33 +112,63 @@ def update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[int]:
         If the caller lacks a right.
     """
     allowed = access(writing)
-    shifted = [row[len(plan.keys) :] for row in rows]
-    allowed.check_update(plan, _references(plan.table, plan.targets, shifted))
-    return [index for index, _ in _update(writing, plan, rows)]
+    allowed.check_update(plan, ())
+    twins = Twins(range(len(plan.keys)), nulls_agree=True)
+    # Rows are sought by the key values from before the request.
+    moves_keys = not {field.column.name for field in plan.keys}.isdisjoint(
+        field.column.name for field in plan.targets
+    )
+    with twins.preferred():
+        for rows in _at_once(batches, whole=moves_keys or _refers_to_itself(plan.table)):
+            shifted = [row[len(plan.keys) :] for row in rows]
+            allowed.check_update(plan, _references(plan.table, plan.targets, shifted))
+            twins.add(rows)
+            yield rows, [index for index, _ in _update(writing, plan, rows)]
 
 
-def upsert(writing: Writing, plan: Upsert, rows: Sequence[Row], form: Format) -> list[str]:
+def upsert(
+    writing: Writing, plan: Upsert, batches: Iterable[Sequence[Row]], form: Format
+) -> Iterator[list[str]]:
     """Update the rows that exist and insert the others; rows hold the fields of the insert plan.
 
-    Returns
-    -------
+    Yields
+    ------
     list of str
-        Texts of the updated rows, then of the inserted ones.
+        Some texts at a time, of the updated rows, then of the inserted ones.
     """
     allowed = access(writing)
-    references = _references(plan.insert.table, plan.insert.given, rows)
+    allowed.check_update(plan.update, ())
+    table = _whole(writing, plan.insert.table)
     at = {field.name: index for index, field in enumerate(plan.insert.given)}
     fields = [at[field.name] for field in plan.update.keys + plan.update.targets]
-    changes = [tuple(row[index] for index in fields) for row in rows]
-    allowed.check_update(plan.update, references)
-    changed = _update(writing, plan.update, changes)
-    known = {index for index, _ in changed}
-    fresh = [row for index, row in enumerate(rows) if index not in known]
-    if fresh:
-        allowed.check_insert(plan.insert, references)
-    rids = list(dict.fromkeys(rid for _, rid in changed)) + _insert(writing, plan.insert, fresh, allowed)
-    table = plan.insert.table
-    return statements.by_rids(writing.connection, table, table.columns, rids, form) if rids else []
+    twins = Twins([at[field.name] for field in plan.update.keys], nulls_agree=True)
+    before = statements.last_position(writing.connection, table)
+    updated: list[str] = []
+    with twins.preferred():
+        for rows in _at_once(batches, whole=_refers_to_itself(table)):
+            references = _references(plan.insert.table, plan.insert.given, rows)
+            allowed.check_update(plan.update, references)
+            twins.add(rows)
+            changed = _update(writing, plan.update, [tuple(row[index] for index in fields) for row in rows])
+            known = {index for index, _ in changed}
+            fresh = [row for index, row in enumerate(rows) if index not in known]
+            if fresh:
+                allowed.check_insert(plan.insert, references)
+                _insert(writing, plan.insert, fresh, allowed)
+            updated.append("\n".join(dict.fromkeys(rid for _, rid in changed)))
+    columns = plan.insert.table.columns
+    for rids in filter(None, updated):
+        yield statements.by_rids(writing.connection, plan.insert.table, columns, rids.split("\n"), form)
+    yield from statements.after(writing.connection, plan.insert.table, before, form)
+
+
+def _at_once(batches: Iterable[Sequence[Row]], *, whole: bool) -> Iterable[Sequence[Row]]:
+    """The batches, or all of them as one where rows must be seen together."""
+    return [[row for rows in batches for row in rows]] if whole else batches
+
+
+def _refers_to_itself(table: Table) -> bool:
+    return any((f.referenced_schema, f.referenced_table) == table.qualified for f in table.foreign_keys)
 
 
 def delete(writing: Writing, request: DataPath) -> int:
@@ -191,26 +242,13 @@ def _references(table: Table, fields: Sequence[Field], rows: Iterable[Row]) -> l
     return [fkey.name for fkey in concerned if any(given.get(name) in used for name in fkey.columns)]
 
 
-def _refuse_twins(plan: Insert, rows: Sequence[Row]) -> None:
-    indexes = plan.distinguishing
-    if not indexes:
-        return
-    seen: set[Row] = set()
-    for row in rows:
-        values = tuple(row[at] for at in indexes)
-        if None in values:
-            continue
-        if values in seen:
-            raise BadRequest(f"Two input rows have the same key values {values!r}.")
-        seen.add(values)
-
-
-def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> list[str]:
-    """Insert and return the RIDs in input order, those of dropped rows included."""
+def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> None:
     if not rows:
-        return []
+        return
     table = _whole(writing, plan.table)
-    given = {field.column.name: [row[at] for row in rows] for at, field in enumerate(plan.given)}
+    given: dict[str, Sequence[Stored]] = dict(
+        zip((field.column.name for field in plan.given), zip(*rows, strict=True), strict=True)
+    )
     columns: dict[str, Sequence[Stored]] = {
         column.name: given[column.name] if column.name in given else _filled(writing, column, len(rows))
         for column in table.columns
@@ -231,7 +269,6 @@ def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAcc
     complete = list(zip(*(columns[column.name] for column in table.columns), strict=True))
     writing.data_changed(table)
     statements.insert(writing.connection, writing.model, table, complete, skip=plan.skip)
-    return rids
 
 
 def _filled(writing: Writing, column: Column, count: int) -> Sequence[Stored]:
@@ -287,8 +324,6 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
     width = len(plan.keys)
     key_columns = [field.column for field in plan.keys]
     keys = [row[:width] for row in rows]
-    if len(set(keys)) != len(keys):
-        raise BadRequest("Two input rows have the same key values.")
     found = statements.matching(writing.connection, plan.table, key_columns, keys)
     if not found:
         return []

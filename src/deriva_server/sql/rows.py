@@ -214,13 +214,31 @@ def use_leases(connection: Connection, leases: Table, client_id: str | None, rid
     return connection.raw.exec_driver_sql(statement, (json.dumps(rids), client_id)).rowcount
 
 
+def last_position(connection: Connection, table: Table) -> int:
+    """Where the rows inserted from now on come after."""
+    statement = f"SELECT max(_rowid_) FROM {quote(table.storage)}"
+    return connection.raw.exec_driver_sql(statement).scalar() or 0
+
+
+def after(connection: Connection, table: Table, position: int, form: Format) -> Iterator[list[str]]:
+    """Texts of the rows inserted after a position, in the order of their insertion, some at a time."""
+    values = tuple(f"t0.{quote(column.storage)}" for column in table.columns)
+    names, types = tuple(c.name for c in table.columns), tuple(c.type for c in table.columns)
+    text: sa.ColumnClause[str] = sa.literal_column(row_text(names, types, values, form))
+    number: sa.ColumnClause[int] = sa.literal_column("t0._rowid_")
+    rows = live_source(table).alias("t0")
+    return texts(connection, sa.select(text).select_from(rows).where(number > position).order_by(number))
+
+
 __all__ = [
     "STATEMENT_SECONDS",
     "Source",
+    "after",
     "by_rids",
     "column",
     "delete",
     "insert",
+    "last_position",
     "matching",
     "null_conflict",
     "texts",
