@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from deriva_server.access.rights import RowAccess
 from deriva_server.catalogs.catalog import Reading, Writing
@@ -140,7 +141,7 @@ def upsert(
     allowed.check_update(plan.update, ())
     table = _whole(writing, plan.insert.table)
     at = {field.name: index for index, field in enumerate(plan.insert.given)}
-    fields = [at[field.name] for field in plan.update.keys + plan.update.targets]
+    change = _picker([at[field.name] for field in plan.update.keys + plan.update.targets])
     twins = Twins([at[field.name] for field in plan.update.keys], nulls_agree=True)
     before = statements.last_position(writing.connection, table)
     updated: list[str] = []
@@ -149,7 +150,7 @@ def upsert(
             references = _references(plan.insert.table, plan.insert.given, rows)
             allowed.check_update(plan.update, references)
             twins.add(rows)
-            changed = _update(writing, plan.update, [tuple(row[index] for index in fields) for row in rows])
+            changed = _update(writing, plan.update, [*map(change, rows)])
             known = {index for index, _ in changed}
             fresh = [row for index, row in enumerate(rows) if index not in known]
             if fresh:
@@ -165,6 +166,13 @@ def upsert(
 def _at_once(batches: Iterable[Sequence[Row]], *, whole: bool) -> Iterable[Sequence[Row]]:
     """The batches, or all of them as one where rows must be seen together."""
     return [[row for rows in batches for row in rows]] if whole else batches
+
+
+def _picker(indexes: Sequence[int]) -> Callable[[Row], Row]:
+    """Picks some values of a row."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda row: tuple(row[at] for at in indexes)
 
 
 def _refers_to_itself(table: Table) -> bool:
@@ -232,14 +240,12 @@ def _moment(writing: Writing) -> tuple[str, str | None]:
     return stored_time(writing.now), writing.client.id
 
 
-def _references(table: Table, fields: Sequence[Field], rows: Iterable[Row]) -> list[str]:
+def _references(table: Table, fields: Sequence[Field], rows: Sequence[Row]) -> list[str]:
     """Names of the foreign keys that some row gives a value for."""
     given = {field.column.name: at for at, field in enumerate(fields)}
-    concerned = [fkey for fkey in table.foreign_keys if any(name in given for name in fkey.columns)]
-    if not concerned:
-        return []
-    used = {at for row in rows for at in given.values() if row[at] is not None}
-    return [fkey.name for fkey in concerned if any(given.get(name) in used for name in fkey.columns)]
+    named = {name for fkey in table.foreign_keys for name in fkey.columns}
+    used = {name for name in named & given.keys() if any(row[given[name]] is not None for row in rows)}
+    return [fkey.name for fkey in table.foreign_keys if not used.isdisjoint(fkey.columns)]
 
 
 def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> None:
@@ -327,10 +333,10 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
     found = statements.matching(writing.connection, plan.table, key_columns, keys)
     if not found:
         return []
-    changes = [(rid, rows[index][width:]) for index, rid in found]
-    targets = [(at, field) for at, field in enumerate(plan.targets) if field.column.name != "RCT"]
+    targets = [(at, field) for at, field in enumerate(plan.targets, width) if field.column.name != "RCT"]
+    values_of = _picker([at for at, _ in targets])
     for at, field in targets:
-        if not field.column.nullok and any(values[at] is None for _, values in changes):
+        if not field.column.nullok and any(rows[index][at] is None for index, _ in found):
             raise statements.null_conflict(plan.table, field.column.name)
     writing.data_changed(plan.table)
     statements.update(
@@ -338,7 +344,7 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
         writing.model,
         plan.table,
         [field.column for _, field in targets],
-        [(rid, tuple(values[at] for at, _ in targets)) for rid, values in changes],
+        [(rid, values_of(rows[index])) for index, rid in found],
         _moment(writing),
     )
     return found

@@ -81,7 +81,7 @@ def _texts(body: BinaryIO, size: int) -> Iterator[str]:
     try:
         while piece := body.read(size):
             yield decoder.decode(piece)
-        yield decoder.decode(b"", final=True)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not UTF-8.") from error
 
