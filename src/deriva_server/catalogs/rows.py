@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import itemgetter
 
+from deriva_server.access.acls import Rights
 from deriva_server.access.rights import RowAccess
 from deriva_server.catalogs.catalog import Reading, Writing
 from deriva_server.catalogs.twins import Twins
 from deriva_server.errors import Conflict, NotFound
 from deriva_server.grammar.nodes import DataPath
-from deriva_server.model.elements import Column, Table
+from deriva_server.identity import Client
+from deriva_server.model.elements import Column, Model, Same, Table
 from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
 from deriva_server.names import decode_id, stored_time
@@ -18,7 +21,8 @@ from deriva_server.plan.bind import bind, bind_path
 from deriva_server.plan.relation import Format
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
-from deriva_server.sql.compile import compile_read, compile_rids
+from deriva_server.sql.compile import Statement, compile_read, compile_rids
+from deriva_server.sql.join import SourceOf
 
 _LAST_FOLLOWED = 1 << 62
 Row = tuple[Stored, ...]
@@ -31,13 +35,18 @@ def access(reading: Reading) -> RowAccess:
 
 
 def read(
-    reading: Reading, request: DataPath, form: Format, limit: int | None = None
-) -> tuple[list[str], Iterator[list[str]]]:
+    reading: Reading, request: DataPath, form: Format, limit: int | None = None, *, keep: bool = False
+) -> tuple[tuple[str, ...], Iterator[list[str]]]:
     """Run a read.
+
+    Parameters
+    ----------
+    keep : bool
+        Remember what the request means for the next like it.
 
     Returns
     -------
-    names : list of str
+    names : tuple of str
         Names of the outputs.
     pieces : iterator of lists of str
         One text per row, some rows at a time, while the reading lasts.
@@ -47,11 +56,34 @@ def read(
     BadRequest, Conflict, Forbidden, Unauthorized
         As the request deserves.
     """
-    allowed = access(reading)
+    if reading.as_of is not None:
+        allowed = access(reading)
+        names, statement = _statement(allowed, request, form, limit, lambda table: _source(reading, table))
+    else:
+        plan = _kept_statement if keep else _live_statement
+        names, statement = plan(Same(reading.model), reading.client, request, form, limit)
+    return names, statements.texts(reading.connection, statement)
+
+
+def _statement(
+    allowed: RowAccess, request: DataPath, form: Format, limit: int | None, source: SourceOf
+) -> tuple[tuple[str, ...], Statement]:
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    statement = compile_read(query, lambda table: _source(reading, table), form, allowed.summary(query))
-    return [output.name for output in query.outputs], statements.texts(reading.connection, statement)
+    statement = compile_read(query, source, form, allowed.summary(query))
+    return tuple(output.name for output in query.outputs), statement
+
+
+def _live_statement(
+    model: Same[Model], client: Client, request: DataPath, form: Format, limit: int | None
+) -> tuple[tuple[str, ...], Statement]:
+    allowed = RowAccess(Rights(model.value, client))
+    return _statement(
+        allowed, request, form, limit, lambda table: statements.live_source(_whole(model.value, table))
+    )
+
+
+_kept_statement = lru_cache(maxsize=256)(_live_statement)
 
 
 def insert(
@@ -80,7 +112,7 @@ def insert(
     """
     allowed = access(writing)
     allowed.check_insert(plan, ())
-    table = _whole(writing, plan.table)
+    table = _whole(writing.model, plan.table)
     twins = Twins(plan.distinguishing)
     before = statements.last_position(writing.connection, table)
     with twins.preferred():
@@ -139,7 +171,7 @@ def upsert(
     """
     allowed = access(writing)
     allowed.check_update(plan.update, ())
-    table = _whole(writing, plan.insert.table)
+    table = _whole(writing.model, plan.insert.table)
     at = {field.name: index for index, field in enumerate(plan.insert.given)}
     change = _picker([at[field.name] for field in plan.update.keys + plan.update.targets])
     twins = Twins([at[field.name] for field in plan.update.keys], nulls_agree=True)
@@ -229,11 +261,11 @@ def clear(writing: Writing, request: DataPath) -> int:
 
 def _source(reading: Reading, table: Table) -> statements.Source:
     """The rows of a table, hidden columns included."""
-    return reading.source(_whole(reading, table))
+    return reading.source(_whole(reading.model, table))
 
 
-def _whole(reading: Reading, table: Table) -> Table:
-    return reading.model.schemas[table.schema].tables[table.name]
+def _whole(model: Model, table: Table) -> Table:
+    return model.schemas[table.schema].tables[table.name]
 
 
 def _moment(writing: Writing) -> tuple[str, str | None]:
@@ -251,7 +283,7 @@ def _references(table: Table, fields: Sequence[Field], rows: Sequence[Row]) -> l
 def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> None:
     if not rows:
         return
-    table = _whole(writing, plan.table)
+    table = _whole(writing.model, plan.table)
     given: dict[str, Sequence[Stored]] = dict(
         zip((field.column.name for field in plan.given), zip(*rows, strict=True), strict=True)
     )

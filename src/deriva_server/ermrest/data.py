@@ -16,7 +16,7 @@ from deriva_server.ermrest.decode import body_type, decode
 from deriva_server.ermrest.formats import encoded, row_texts
 from deriva_server.errors import BadRequest, Forbidden, MethodNotAllowed
 from deriva_server.grammar.options import Options
-from deriva_server.grammar.routes import DataRoute
+from deriva_server.grammar.routes import LONGEST_KEPT, DataRoute
 from deriva_server.http.conditional import check, etag
 from deriva_server.http.message import Response
 from deriva_server.http.negotiate import CSV, response_type, suffix
@@ -84,7 +84,8 @@ def _read(route: DataRoute, call: Call) -> Response:
         fresh = check(call.request, headers["ETag"], vary=_VARY)
         if fresh is not None:
             return fresh
-        names, pieces = rows.read(reading, route.path, _format(media_type, options), limit)
+        keep = len(call.request.target) <= LONGEST_KEPT
+        names, pieces = rows.read(reading, route.path, _format(media_type, options), limit, keep=keep)
         headers["Content-Type"] = media_type
         name = options.one("download")
         if name:

@@ -239,6 +239,7 @@ __all__ = [
     "delete",
     "insert",
     "last_position",
+    "live_source",
     "matching",
     "null_conflict",
     "texts",
