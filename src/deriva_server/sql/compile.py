@@ -205,7 +205,16 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
         )
     if function == "avg" and column.type.scalar in _INTEGERS:
         return sa.func.avg(value)
+    if column.type.scalar in ("float4", "float8"):
+        return _float_aggregate(function, value)
     return sa.Function(f"deriva_{function}", value)
+
+
+def _float_aggregate(function: str, value: Expression) -> Expression:
+    """The database's own sum or average; not-a-number, which it cannot add, sorts after every number."""
+    total: Expression = sa.Function(function, value)
+    is_nan = sa.or_(sa.func.max(value) == "NaN", sa.and_(sa.func.count(value) > 0, total.is_(None)))
+    return sa.case((is_nan, "NaN"), else_=total)
 
 
 def _row_object(join: Join, expression: r.Aggregated) -> Expression:
