@@ -11,6 +11,8 @@ from deriva_server.model.values import Stored
 
 _SIZE = 16
 """Bytes per row that are kept: too many for two different rows ever to look alike."""
+_PARTS = 16
+"""Digests are kept and compared in so many parts, because a set takes many times their own space."""
 
 
 class Twins:
@@ -28,7 +30,7 @@ class Twins:
         self._indexes = indexes
         self._nulls_agree = nulls_agree
         self._latest: set[tuple[Stored, ...]] = set()
-        self._digests = bytearray()
+        self._digests = [bytearray() for _ in range(_PARTS)]
 
     def add(self, rows: Sequence[Sequence[Stored]]) -> None:
         """Note more rows.
@@ -56,13 +58,13 @@ class Twins:
         BadRequest
             If so.
         """
-        if not self._digests:
+        if not any(self._digests):
             return
         self._keep_digests()
-        digests = self._digests
-        known = {bytes(digests[at : at + _SIZE]) for at in range(0, len(digests), _SIZE)}
-        if len(known) * _SIZE < len(digests):
-            raise BadRequest("Two input rows have the same key values.")
+        for digests in self._digests:
+            known = {bytes(digests[at : at + _SIZE]) for at in range(0, len(digests), _SIZE)}
+            if len(known) * _SIZE < len(digests):
+                raise BadRequest("Two input rows have the same key values.")
 
     @contextmanager
     def preferred(self) -> Iterator[None]:
@@ -76,7 +78,8 @@ class Twins:
 
     def _keep_digests(self) -> None:
         for key in self._latest:
-            self._digests += blake2b(repr(key).encode(), digest_size=_SIZE).digest()
+            digest = blake2b(repr(key).encode(), digest_size=_SIZE).digest()
+            self._digests[digest[0] % _PARTS] += digest
         self._latest = set()
 
 

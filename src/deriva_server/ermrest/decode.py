@@ -14,7 +14,7 @@ from deriva_server.model.columns import TextColumn, json_column, text_column
 from deriva_server.model.values import Stored, json_reader
 from deriva_server.plan.writes import Field
 
-_PIECE = 1 << 20
+_PIECE = 1 << 19
 _DOCUMENTS = frozenset(("json", "jsonb"))
 
 
