@@ -6,7 +6,7 @@ computes, its `tables` make and fill the tables of a catalog.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -99,7 +99,9 @@ class Dialect(Protocol):
     place: str
     """Where it is, for messages."""
     idle: int
-    """How many connections may wait for their next use."""
+    """How many connections to this database may wait for their next use."""
+    idle_together: int | None
+    """How many connections of this process to all databases of this kind may wait; None for no limit."""
     types: Mapping[str, str]
     """Types in the service's own tables by what they hold: ``number`` of 64 bits, ``moment``."""
     expressions: Expressions
@@ -107,6 +109,9 @@ class Dialect(Protocol):
 
     def engine(self) -> sa.Engine:
         """An engine whose connections are ready for use and begin no transaction by themselves."""
+
+    def connect(self, engine: sa.Engine) -> sa.Connection:
+        """A new connection."""
 
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
         """Begin a transaction with a stable view; a writing one holds the only write lock from its start."""
@@ -136,7 +141,7 @@ class Dialect(Protocol):
         """A timestamp as this database returns it, in microseconds since 1970."""
 
 
-class Expressions(Protocol):
+class Expressions(Hashable, Protocol):
     """What a read computes, as SQL. Texts are SQL; values are bound."""
 
     def source(self, table: Table) -> sa.TableClause:
@@ -191,6 +196,9 @@ class Expressions(Protocol):
 
     def some(self, type_: Type, value: Expression) -> Expression:
         """Aggregate: any one of the values that are not NULL."""
+
+    def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
+        """Aggregate: ``min`` or ``max`` in the order of the type."""
 
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
         """Aggregate: exact ``sum`` or ``avg``."""
@@ -251,6 +259,9 @@ class Tables(Protocol):
 
     def listed(self, values: Sequence[str]) -> tuple[str, Any]:
         """The right side of a test whether a text is one of `values`, and what to bind to its ``?``."""
+
+    def last_position(self, connection: Connection, table: Table) -> int | None:
+        """The greatest position of a row as `Expressions.position` gives it; None where rows have none."""
 
     def change(self, connection: Connection, old: Model, new: Model, now: int) -> Model:
         """Bring all tables from one model to the next; see `ddl.apply`."""

@@ -21,6 +21,7 @@ from deriva_server.model.values import Stored, exact_number
 from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.sqlite.convert import FUNCTION, convert
+from deriva_server.sql.sqlite.order import Greatest, Least, array_key, decimal_key
 
 DEADLINE = "deriva_deadline"
 """Where a connection notes until when its statement may run."""
@@ -78,7 +79,7 @@ def number(value: Stored) -> str:
         return '"Infinity"' if value > 0 else '"-Infinity"'
     if isinstance(value, str):
         return '"NaN"' if value == "NaN" else value
-    return repr(value)
+    return repr(value).removesuffix(".0")
 
 
 def number_text(value: Stored) -> str | None:
@@ -100,6 +101,8 @@ def _member(value: Any, scalar: str) -> str:
         if scalar == "timestamptz":
             return value.replace("T", " ").replace("+00:00", "+00")
         return value.replace("T", " ") if scalar == "timestamp" else value
+    if isinstance(value, float):
+        return number_text(value) or ""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -256,6 +259,8 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_array_text", 2, array_text),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
+    ("deriva_decimal_key", 1, decimal_key),
+    ("deriva_array_key", 2, array_key),
     (FUNCTION, 3, convert),
 )
 _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
@@ -263,4 +268,6 @@ _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
     ("deriva_array_d", 2, DistinctArrayAggregate),
     ("deriva_sum", 1, SumAggregate),
     ("deriva_avg", 1, AverageAggregate),
+    ("deriva_min", 2, Least),
+    ("deriva_max", 2, Greatest),
 )
