@@ -57,7 +57,7 @@ def crash(folder, address, kills, seed):
                 fates[ledger.settle(caller)] += 1
                 ledger.check_kept(caller, 2)
             if number < kills:
-                killed(server, ledgers, chance.uniform(0.0, 0.4))
+                killed(server, ledgers, chance.uniform(0.0, 0.4 if address is None else 1.5))
         if chance.random() < 0.2:
             killed_while_opening(folder, address, chance.uniform(0.0, 0.1))
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
@@ -143,11 +143,12 @@ def test_killed_amid_creation(tmp_path, address, kills):
 
 
 @pytest.mark.parametrize("kills", [8, pytest.param(150, marks=pytest.mark.soak)])
-def test_killed_while_it_is_made(tmp_path, address, kills):
+def test_killed_while_it_is_made(tmp_path, database, request, kills):
     chance = random.Random(4)
     for number in range(kills):
         folder = tmp_path / str(number)
-        killed_while_opening(folder, address, chance.uniform(0.0, 0.08))
+        address = None if database == "sqlite" else request.getfixturevalue("new_address")()
+        killed_while_opening(folder, address, chance.uniform(0.0, 0.08 if address is None else 0.5))
         with opened(folder, address) as server:
             assert Direct(server).send("POST", "/ermrest/catalog").status == 201
             assert Direct(server).send("GET", f"{CATALOG}/schema").status == 200

@@ -108,6 +108,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(shared_address: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with opened(tmp_path_factory.mktemp("garbage") / "lab", shared_address) as server:
+def target(
+    database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    address = None if database == "sqlite" else request.getfixturevalue("new_address")()
+    with opened(tmp_path_factory.mktemp("garbage") / "lab", address) as server:
         yield Target(server)

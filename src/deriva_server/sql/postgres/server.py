@@ -20,6 +20,7 @@ OLDEST = 140000
 """Oldest version of the server, as it numbers itself."""
 
 _FIRST_BUILTIN_LOCALE = 170000
+_CREATING = 2
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _NO_DATABASE = "3D000"
 _PREPARE = f"""
@@ -116,8 +117,7 @@ class PostgresServer:
 
     def create_catalog(self, id: str) -> Database:
         """A new database; what is there without an entry was left by a creation that was interrupted."""
-        self.remove_catalog(id)
-        self._create(self._url, self.name(id))
+        self._create(self._url, self.name(id), replace=True)
         url = self._url.set(database=self.name(id))
         self._prepare(url)
         return self._database(url)
@@ -236,10 +236,14 @@ class PostgresServer:
         script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
         connection.exec_driver_sql(script)
 
-    def _create(self, beside: sa.URL, name: str) -> None:
+    def _create(self, beside: sa.URL, name: str, *, replace: bool = False) -> None:
         """Make a database whose texts sort by code point and whose letters are Unicode's."""
         with self._connected(beside) as connection:
             version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+            # The server goes on with what a client that was killed had asked for, and holds its lock meanwhile.
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
+            if replace:
+                connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
             locale = (
                 "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'" if version >= _FIRST_BUILTIN_LOCALE else ""
             )
