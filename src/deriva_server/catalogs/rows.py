@@ -291,6 +291,8 @@ def _use_leases(writing: Writing, table: Table, rids: Sequence[str]) -> int:
 
 def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Update and return index of input row and RID of each changed row."""
+    if not rows:
+        return []
     width = len(plan.keys)
     key_columns = [field.column for field in plan.keys]
     keys = [row[:width] for row in rows]

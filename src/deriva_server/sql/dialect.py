@@ -197,6 +197,9 @@ class Expressions(Protocol):
     def some(self, type_: Type, value: Expression) -> Expression:
         """Aggregate: any one of the values that are not NULL."""
 
+    def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
+        """Aggregate: ``min`` or ``max`` in the order of the type."""
+
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
         """Aggregate: exact ``sum`` or ``avg``."""
 
