@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,11 +21,15 @@ from deriva_server.names import encode_id
 
 def advertisement() -> Response:
     """What the service is and can do."""
+    return json_reply({"version": _release(), "features": FEATURES})
+
+
+@cache
+def _release() -> str:
     try:
-        release = version("deriva-ml")
+        return version("deriva-ml")
     except PackageNotFoundError:
-        release = "0"
-    return json_reply({"version": release, "features": FEATURES})
+        return "0"
 
 
 def _object_body(request: Request) -> Mapping[str, Any]:

@@ -136,9 +136,11 @@ class SqliteExpressions:
         return sa.Function(function, value) if key is value else sa.Function(f"deriva_{function}", value, key)
 
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
-        """By functions of ours, but for the average of integers."""
+        """By functions of ours, but for floats and the average of integers."""
         if function == "avg" and type_.scalar in r.INTEGERS:
             return sa.func.avg(value)
+        if type_.scalar in ("float4", "float8"):
+            return _float_aggregate(function, value)
         return sa.Function(f"deriva_{function}", value)
 
     def distinct_count(self, type_: Type, value: Expression) -> Expression:
@@ -165,3 +167,10 @@ class SqliteExpressions:
     def failure(self, connection: Connection) -> ServiceError | None:
         """What a function of ours stumbled over."""
         return failure(connection)
+
+
+def _float_aggregate(function: str, value: Expression) -> Expression:
+    """The database's own sum or average; not-a-number, which it cannot add, sorts after every number."""
+    total: Expression = sa.Function(function, value)
+    is_nan = sa.or_(sa.func.max(value) == "NaN", sa.and_(sa.func.count(value) > 0, total.is_(None)))
+    return sa.case((is_nan, "NaN"), else_=total)
