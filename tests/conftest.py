@@ -52,14 +52,16 @@ def database(request):
 def shared_address(database, request):
     """Where a deployment that many tests share keeps its catalogs; every call is for another one."""
     made = []
+    # Asked for before the tests, so that the server outlives what is kept on it.
+    engine = None if database == "sqlite" else request.getfixturevalue("postgres")
 
     def address():
-        made.append(None if database == "sqlite" else request.getfixturevalue("new_address")())
+        made.append(None if engine is None else request.getfixturevalue("new_address")())
         return made[-1]
 
     yield address
     for used in filter(None, made):
-        drop_databases(request.getfixturevalue("postgres"), used)
+        drop_databases(engine, used)
 
 
 @pytest.fixture

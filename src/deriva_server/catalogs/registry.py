@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deriva_server.access.acls import Rights
+from deriva_server.catalogs import listing
 from deriva_server.catalogs.catalog import Catalog
 from deriva_server.catalogs.system import initial_model
 from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
@@ -60,6 +61,8 @@ class Registry:
         NotFound
             If there is none, or the alias leads to none.
         """
+        if id == listing.ID:
+            self._refresh_listing()
         with self._database.read() as connection:
             entry = _present(connection, id)
             target = entry
@@ -82,7 +85,7 @@ class Registry:
     def entries(self) -> list[Entry]:
         """All present catalogs and aliases, in the order of their creation."""
         with self._database.read() as connection:
-            return registry.list_present(connection)
+            return [entry for entry in registry.list_present(connection) if entry.id != listing.ID]
 
     def close(self) -> None:
         """Close the open catalogs and the registry."""
@@ -136,6 +139,8 @@ class Registry:
 
     def delete(self, client: Client, id: str) -> None:
         """Delete a catalog, or the alias of that id; only an owner may."""
+        if id == listing.ID:
+            raise Forbidden("delete the registry")
         with self._database.read() as connection:
             entry = _present(connection, id)
         if not entry.is_catalog:
@@ -239,6 +244,24 @@ class Registry:
                 catalog = self._open[id] = Catalog(id, self._databases.catalog(id))
             return catalog
 
+    def _refresh_listing(self) -> None:
+        """Make catalog ``0`` when it is missing, and let it tell what is registered now."""
+        with self._database.read() as connection:
+            known = registry.find(connection, listing.ID)
+        if known is None:
+            with self._database.write() as connection:
+                if registry.find(connection, listing.ID) is None:
+                    made = Catalog.create(listing.ID, self._databases.create_catalog(listing.ID))
+                    listing.fill(made)
+                    made.close()
+                    self._databases.keep_catalog(listing.ID)
+                    registry.insert(connection, Entry(listing.ID, True, (ADMIN,), name="Registry"), _now())
+        listing.refresh(self._opened(listing.ID), self._all_entries)
+
+    def _all_entries(self) -> list[tuple[Entry, str]]:
+        with self._database.read() as connection:
+            return registry.list_all(connection)
+
     def _made(
         self, id: str, client: Client, owner: list[str], annotations: Mapping[str, Any] | None
     ) -> Catalog:
@@ -295,7 +318,7 @@ def _claim(connection: Connection, client: Client, document: Mapping[str, Any]) 
     id = _id_or_none(document.get("id"), "id")
     if id is None:
         return registry.next_serial(connection)
-    if id == "0":
+    if id == listing.ID:
         raise Conflict('The id "0" is reserved.')
     found = registry.find(connection, id)
     if found is None:

@@ -20,18 +20,31 @@ _CLOSED: Mapping[str, list[str]] = {
 }
 
 
-def _table(
+def system_table(
     name: str,
     columns: Mapping[str, tuple[str, bool]],
     keys: list[list[str]],
     acls: Mapping[str, list[str]],
     acl_bindings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """The document of a table of the service.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    columns : mapping
+        Name to type, and whether it may be null, of the columns besides those of every table.
+    keys : list of list of str
+        Columns of the keys besides RID.
+    acls, acl_bindings : mapping
+        As in the document.
+    """
     system = {column: (SYSTEM_TYPES[column], SYSTEM_NULLOK[column]) for column in SYSTEM_COLUMNS}
     return {
         "table_name": name,
         "column_definitions": [
-            {"name": column, "type": {"typename": type_}, "nullok": nullok}
+            {"name": column, "type": _type(type_), "nullok": nullok}
             for column, (type_, nullok) in (system | dict(columns)).items()
         ],
         "keys": [{"unique_columns": key} for key in [["RID"], *keys]],
@@ -40,8 +53,13 @@ def _table(
     }
 
 
+def _type(name: str) -> dict[str, Any]:
+    base = name.removesuffix("[]")
+    return {"typename": name} | ({"is_array": True, "base_type": {"typename": base}} if base != name else {})
+
+
 _TABLES = (
-    _table(
+    system_table(
         "ERMrest_Client",
         {
             "ID": ("text", False),
@@ -53,7 +71,7 @@ _TABLES = (
         [["ID"]],
         _CLOSED,
     ),
-    _table(
+    system_table(
         "ERMrest_Group",
         {
             "ID": ("text", False),
@@ -64,7 +82,7 @@ _TABLES = (
         [["ID"]],
         _CLOSED,
     ),
-    _table(
+    system_table(
         "ERMrest_RID_Lease",
         {"ID": ("text", True)},
         [["RCB", "ID"]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deriva_server.catalogs import clients
+from deriva_server.catalogs import clients, listing
 from deriva_server.catalogs.history import snapshot_time
 from deriva_server.catalogs.registry import Registry
 from deriva_server.ermrest import catalogs
@@ -73,6 +73,8 @@ class ErmrestFace:
         reads = request.method in READS
         if as_of is not None and not reads and not isinstance(route.resource, HistoryRoute):
             raise Forbidden("modification to catalog at previous revision")
+        if call.resolved.entry.id == listing.ID and not reads:
+            raise Forbidden("modification to the registry")
         match route.resource:
             case CatalogDocument():
                 return catalogs.catalog(call, self._registry, options)

@@ -9,9 +9,9 @@ from deriva_server.embed import LocalServer
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, shared_address):
     place = tmp_path_factory.mktemp("deployment") / "lab"
-    with LocalServer.open(place, create=True):
+    with LocalServer.open(place, create=True, database=shared_address()):
         yield place
 
 
