@@ -226,7 +226,7 @@ def after(connection: Connection, table: Table, position: int, form: Format) -> 
     names, types = tuple(c.name for c in table.columns), tuple(c.type for c in table.columns)
     text: sa.ColumnClause[str] = sa.literal_column(row_text(names, types, values, form))
     number: sa.ColumnClause[int] = sa.literal_column("t0._rowid_")
-    rows = live_source(table).alias("t0")
+    rows = sa.table(table.storage).alias("t0")
     return texts(connection, sa.select(text).select_from(rows).where(number > position).order_by(number))
 
 
