@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import service
+
 from deriva_server.embed import LocalServer
 
 IMAGES = 1797
@@ -118,7 +120,16 @@ def main() -> None:
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of the start-up measurements")
-    runs = parser.parse_args().runs
+    parser.add_argument("--only", help="only the catalog service, and of it what `service.py --only` names")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and runs of the catalog service")
+    options = parser.parse_args()
+    if options.only is None:
+        client(options.runs)
+    service.measure(options.only or "", quick=options.quick)
+
+
+def client(runs: int) -> None:
+    """Print what the client library costs."""
     os.environ.setdefault("DERIVA_ML_ALLOW_DIRTY", "true")
     print(f"{'work':<36}{'seconds':>9}  requests")
     with tempfile.TemporaryDirectory() as work:

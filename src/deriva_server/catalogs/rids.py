@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deriva_server.catalogs.catalog import Reading
 from deriva_server.catalogs.modelstore import load
-from deriva_server.model.elements import Table
+from deriva_server.model.elements import Model, Same, Table
 from deriva_server.names import from_microseconds, normal_rid
 from deriva_server.sql import find, modelstore
+from deriva_server.sql.dialect import Expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,22 @@ def lookup(reading: Reading, text: str) -> Found | None:
     If several tables hold the RID the most recent row is given.
     """
     spellings = tuple(dict.fromkeys((text, normal_rid(text))))
-    by_rid = {table.rid: table for table in reading.model.tables()}
-    present = [(table.rid, reading.source(table), _system(table)) for table in by_rid.values()]
-    found = find.present_row(reading.connection, present, spellings)
+    if reading.as_of is None:
+        statements = _live_statements(reading.connection.dialect.expressions, Same(reading.model))
+    else:
+        statements = find.looking_into(
+            [(table.rid, reading.source(table), _system(table)) for table in reading.model.tables()]
+        )
+    found = find.present_row(reading.connection, statements, spellings)
     if found is not None:
-        table = by_rid[found[0]]
+        table = next(table for table in reading.model.tables() if table.rid == found[0])
         return Found(found[1], table.schema, table.name)
     return None if reading.as_of is not None else _deleted(reading, spellings)
+
+
+@lru_cache(maxsize=8)
+def _live_statements(x: Expressions, model: Same[Model]) -> find.Statements:
+    return find.looking_into([(table.rid, x.source(table), _system(table)) for table in model.value.tables()])
 
 
 def _system(table: Table) -> tuple[str, str]:

@@ -13,28 +13,38 @@ from deriva_server.sql.history import Source, tables_with_history
 _MOST_PARTS = 400
 
 
-def present_row(
-    connection: Connection, tables: Sequence[tuple[str, Source, tuple[str, str]]], spellings: Sequence[str]
-) -> tuple[str, str] | None:
-    """Table RID and stored RID of the newest row with one of these RIDs.
+Statements = tuple[sa.CompoundSelect[Any], ...]
+"""Together they look into every table."""
+
+
+def looking_into(tables: Sequence[tuple[str, Source, tuple[str, str]]]) -> Statements:
+    """Statements that look for a row by its RID; they may be used again as long as the tables stay the same.
 
     Parameters
     ----------
     tables : sequence of (table RID, rows, (name of the RID column, name of the RMT column))
         Where to look.
-    spellings : sequence of str
-        What to look for.
     """
+    wanted: sa.BindParameter[Any] = sa.bindparam("spellings", expanding=True)
+    parts = [
+        sa.select(sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m")).where(
+            source.c[rid].in_(wanted)
+        )
+        for table_rid, source, (rid, rmt) in tables
+    ]
+    return tuple(
+        sa.union_all(*parts[start : start + _MOST_PARTS]) for start in range(0, len(parts), _MOST_PARTS)
+    )
+
+
+def present_row(
+    connection: Connection, statements: Statements, spellings: Sequence[str]
+) -> tuple[str, str] | None:
+    """Table RID and stored RID of the newest row with one of these RIDs."""
     newest: tuple[Any, ...] | None = None
-    for start in range(0, len(tables), _MOST_PARTS):
-        parts = []
-        for table_rid, source, (rid, rmt) in tables[start : start + _MOST_PARTS]:
-            found = sa.select(
-                sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m")
-            )
-            parts.append(found.where(source.c[rid].in_(spellings)))
-        for row in connection.raw.execute(sa.union_all(*parts)):
-            if newest is None or row[2] > newest[2]:
+    for statement in statements:
+        for row in connection.raw.execute(statement, {"spellings": list(spellings)}):
+            if newest is None or row.m > newest[2]:
                 newest = tuple(row)
     return None if newest is None else (newest[0], newest[1])
 
