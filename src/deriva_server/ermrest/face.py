@@ -52,7 +52,7 @@ class ErmrestFace:
         target = parse_target(request.target)
         match target.route:
             case ServiceRoute():
-                return catalogs.advertisement()
+                return catalogs.advertisement(request)
             case CatalogsRoute():
                 return catalogs.create_catalog(self._registry, request)
             case AliasesRoute():

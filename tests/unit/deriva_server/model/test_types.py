@@ -20,7 +20,8 @@ def test_documents_round_trip(name):
     type_ = TYPES[name]
     assert type_from_document(type_document(type_)) == type_
     assert type_from_document({"typename": name}) == type_
-    assert type_from_document(type_document(array_of(type_))) == array_of(type_)
+    if not is_serial(type_):
+        assert type_from_document(type_document(array_of(type_))) == array_of(type_)
 
 
 @pytest.mark.parametrize("alias", sorted(ALIASES))
