@@ -128,7 +128,7 @@ class Registry:
             None,
             _text(document, "name"),
             _text(document, "description"),
-            bool(document.get("is_persistent")),
+            _is_persistent(client, document),
             _id_or_none(document.get("clone_source"), "clone_source"),
         )
         with self._database.write() as connection:
@@ -189,7 +189,7 @@ class Registry:
                 _target(connection, document),
                 _text(document, "name"),
                 _text(document, "description"),
-                bool(document.get("is_persistent")),
+                _is_persistent(client, document),
             )
             registry.insert(connection, entry, _now())
         return id
@@ -337,6 +337,18 @@ def _id_or_none(value: Any, what: str) -> str | None:
     ):
         raise BadRequest(f"{what} must be a non-empty string.")
     return str(value)
+
+
+def _is_persistent(client: Client, document: Mapping[str, Any]) -> bool:
+    """Whether an entry shall be kept; only who may change any entry can ask for it."""
+    value = document.get("is_persistent")
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise BadRequest("is_persistent must be true or false.")
+    if ADMIN not in client.roles:
+        raise denied(client, "make a catalog persistent")
+    return value
 
 
 def _text(document: Mapping[str, Any], name: str) -> str | None:
