@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from deriva_server.errors import DeploymentError
 
 FILE = "server.toml"
 PREFIX = "DERIVA_SERVER_"
+_TEXTS = frozenset(("database",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class ServerConfig:
         Largest body accepted over HTTP; larger objects come in chunks.
     session_seconds : int
         Life of a session as told to clients.
+    database : str or None
+        ``postgresql://user@host/name`` to keep catalogs on a PostgreSQL server; None for SQLite files.
 
     Examples
     --------
@@ -38,11 +42,15 @@ class ServerConfig:
     threads: int = 8
     max_body_bytes: int = 128 << 20
     session_seconds: int = 1800
+    database: str | None = None
 
     def __post_init__(self) -> None:
         for name in _names():
             value = getattr(self, name)
-            if type(value) is not int or value <= 0:
+            if name in _TEXTS:
+                if value is not None and not isinstance(value, str):
+                    raise DeploymentError(f"Setting {name} must be a text, not {value!r}.")
+            elif type(value) is not int or value <= 0:
                 raise DeploymentError(f"Setting {name} must be a positive whole number, not {value!r}.")
 
     @classmethod
@@ -66,7 +74,9 @@ class ServerConfig:
         for name in _names():
             variable = PREFIX + name.upper()
             text = environment.get(variable)
-            if text is not None:
+            if text is not None and name in _TEXTS:
+                values[name] = text
+            elif text is not None:
                 try:
                     values[name] = int(text)
                 except ValueError:
@@ -75,6 +85,28 @@ class ServerConfig:
             known = ", ".join(_names())
             raise DeploymentError(f"{folder / FILE} has no setting {unknown[0]!r}; it knows {known}.")
         return cls(**values)
+
+
+def keep_database(folder: Path, address: str) -> None:
+    """Write the address of the database into the settings of a deployment.
+
+    Raises
+    ------
+    DeploymentError
+        If another one stands there, or the file cannot be written.
+    """
+    known = _from_file(folder / FILE).get("database")
+    if known == address:
+        return
+    if known is not None:
+        raise DeploymentError(f"{folder / FILE} says that the catalogs are at {known}, not at {address}.")
+    try:
+        with (folder / FILE).open("a", encoding="utf-8") as file:
+            file.write(f"database = {json.dumps(address)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DeploymentError(f"{folder / FILE} cannot be written: {error}.") from error
 
 
 def _names() -> list[str]:

@@ -83,14 +83,14 @@ class Deployment:
             If the folder holds something else, cannot be written or lies on a network file system.
             Nothing is left behind then.
         """
-        place = _resolved(folder)
+        place = resolved(folder)
         if (place / DOCUMENT).is_file():
             return cls.open(place)
         if place.exists() and not place.is_dir():
             raise DeploymentError(f"{place} is a file. Choose a folder for the deployment.")
         check_sqlite()
         _check_mount(place)
-        with _new_folders(place):
+        with new_folders(place):
             _check_empty(place)
             document: dict[str, Any] = {
                 "id": uuid.uuid4().hex,
@@ -98,7 +98,7 @@ class Deployment:
                 "format": FORMAT,
             }
             try:
-                _write_document(place, document, replace=False)
+                write_document(place, document, replace=False)
             except FileExistsError:
                 return cls.open(place)
             except OSError as error:
@@ -118,7 +118,7 @@ class Deployment:
             If there is none, it was made by a newer release, it cannot be written,
             or it lies on a network file system.
         """
-        place = _resolved(folder)
+        place = resolved(folder)
         if not place.exists():
             raise DeploymentError(
                 f"There is no folder {place}. `deriva-ml init {place}` makes a deployment there."
@@ -139,7 +139,14 @@ class Deployment:
         return cls(place, document["id"], document["name"], document["format"])
 
 
-def _resolved(folder: str | Path) -> Path:
+def resolved(folder: str | Path) -> Path:
+    """Absolute path of a folder, without links.
+
+    Raises
+    ------
+    DeploymentError
+        If it cannot be one.
+    """
     try:
         return Path(folder).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
@@ -195,7 +202,7 @@ def _check_empty(place: Path) -> None:
 
 
 @contextlib.contextmanager
-def _new_folders(place: Path) -> Iterator[None]:
+def new_folders(place: Path) -> Iterator[None]:
     """Make `place` and its parents; take back those that were made when the work fails."""
     missing = [folder for folder in (place, *place.parents) if not folder.exists()]
     made: list[Path] = []
@@ -214,7 +221,7 @@ def _new_folders(place: Path) -> Iterator[None]:
         raise
 
 
-def _write_document(place: Path, document: Mapping[str, Any], *, replace: bool) -> None:
+def write_document(place: Path, document: Mapping[str, Any], *, replace: bool) -> None:
     """Write the document whole or not at all, and make it last.
 
     Raises
@@ -296,7 +303,7 @@ def _upgrade(place: Path, document: dict[str, Any]) -> dict[str, Any]:
         step(place)
         document = document | {"format": document["format"] + 1}
         try:
-            _write_document(place, document, replace=True)
+            write_document(place, document, replace=True)
         except OSError as error:
             raise DeploymentError(_unwritable(place, error)) from error
     return document

@@ -13,12 +13,13 @@ from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.catalogs.registry import Registry
-from deriva_server.config import ServerConfig
+from deriva_server.config import ServerConfig, keep_database
 from deriva_server.deployment import Deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
 from deriva_server.http.message import Request, Response
+from deriva_server.sql.databases import open_databases, shown_address
 from deriva_server.wsgi import RunningServer, start
 
 
@@ -36,10 +37,12 @@ class LocalServer:
     200
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, database: str | None = None) -> None:
         self.deployment = deployment
         self.config = ServerConfig.load(deployment.folder)
-        self.registry = Registry(deployment.folder)
+        self.database = database or self.config.database
+        databases = open_databases(deployment.folder, deployment.id, self.database)
+        self.registry = Registry(databases)
         self.objects = ObjectStore(deployment.objects_folder)
         self.application = Application(
             {
@@ -51,7 +54,7 @@ class LocalServer:
         )
 
     @classmethod
-    def open(cls, folder: str | Path, *, create: bool = False) -> LocalServer:
+    def open(cls, folder: str | Path, *, create: bool = False, database: str | None = None) -> LocalServer:
         """The server of `folder`.
 
         Parameters
@@ -60,17 +63,25 @@ class LocalServer:
             A deployment.
         create : bool
             Whether a missing or empty folder becomes one.
+        database : str, optional
+            ``postgresql://user@host/name`` for catalogs on a PostgreSQL server. Kept as a setting of the deployment,
+            without the password, so it need not be given again.
 
         Raises
         ------
         DeploymentError
-            If the folder cannot be used; says why and the way out.
+            If the folder or the database cannot be used; says why and the way out.
         """
         deployment = Deployment.create(folder) if create else Deployment.open(folder)
         with _opening:
             server = _open.get(deployment.folder)
             if server is None or server.id != deployment.id:
-                server = _open[deployment.folder] = cls(deployment)
+                server = cls(deployment, database)
+                if database is not None:
+                    keep_database(deployment.folder, shown_address(database))
+                _open[deployment.folder] = server
+            elif database not in (None, server.database):
+                raise DeploymentError(f"{deployment.folder} is open already, with other databases.")
             return server
 
     @property

@@ -15,7 +15,9 @@ from itertools import chain
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
+import waitress.channel
 import waitress.server
+import waitress.task
 from werkzeug.datastructures import Headers
 from werkzeug.wsgi import get_input_stream
 
@@ -277,6 +279,29 @@ class RunningServer:
         self.close()
 
 
+class _Task(waitress.task.WSGITask):  # type: ignore[misc]
+    """Keeps connections open after answers whose end is clear without a length: chunked ones, 204 and 304."""
+
+    _heading = False
+
+    def build_response_header(self) -> bytes:
+        wants_close = self.request.headers.get("CONNECTION", "").lower() == "close"
+        self._heading = self.version == "1.1" and not wants_close
+        try:
+            head: bytes = super().build_response_header()
+            return head
+        finally:
+            self._heading = False
+
+    def set_close_on_finish(self) -> None:
+        if not self._heading:
+            super().set_close_on_finish()
+
+
+class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
+
+
 def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int) -> RunningServer:
     """Answer HTTP on an address, in threads.
 
@@ -318,6 +343,7 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
     except BaseException:
         listening.close()
         raise
+    server.channel_class = _Channel
     return RunningServer(server, host)
 
 

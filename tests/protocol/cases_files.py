@@ -23,6 +23,7 @@ transports.
       bodies:
       - [[5], 400]
 
+What the server does not satisfy yet on some database says why in ``flaw: {database: reason}``, and must fail there.
 A step holds the request and what is expected of the answer; ``status`` is 200 when nothing else is said.
 
 request
@@ -53,8 +54,8 @@ text, contains, lacks, matches
 response_headers
     Exact texts, ``!re`` patterns, null for a header that must be absent.
 save
-    ``{name: where}`` keeps a part of the answer, ``[0].RID`` or ``header:ETag``, for ``${name}`` in later steps; what the
-    set-up saves is there for all cases. ``${base}`` is ``/ermrest/catalog/N`` and ``${catalog}`` is ``N``.
+    ``{name: where}`` keeps a part of the answer for ``${name}`` in later steps: ``[0].RID``, ``header:ETag``, or ``tag``,
+    the entity tag without quotes. What the set-up saves is there for all cases. ``${base}`` is ``/ermrest/catalog/N`` and ``${catalog}`` is ``N``.
 
 Tags: ``!re PATTERN`` is any text with that pattern in it, ``!any`` any value at all, ``!table`` a table document from
 ``{name:, schema:, columns: {name: type}, keys: [[..]], references: [[[columns], schema:table, [columns]]]}``, where a type is
@@ -65,7 +66,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,7 @@ class Case:
 
     name: str
     steps: list[dict[str, Any]]
+    flaws: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,15 +223,15 @@ def _read(path: Path) -> Any:
 
 
 def _cases(entry: dict[str, Any]) -> list[Case]:
-    name = entry["name"]
-    rest = {key: value for key, value in entry.items() if key != "name"}
+    name, flaws = entry["name"], entry.get("flaw", {})
+    rest = {key: value for key, value in entry.items() if key not in ("name", "flaw")}
     if "each" in rest:
         common = {key: value for key, value in rest.items() if key != "each"}
         steps = [
             {**common, "request": request, **(wanted if isinstance(wanted, dict) else {"status": wanted})}
             for request, wanted in rest["each"].items()
         ]
-        return [Case(f"{name}: {step['request']}", [_checked(step)]) for step in steps]
+        return [Case(f"{name}: {step['request']}", [_checked(step)], flaws) for step in steps]
     if "bodies" in rest:
         common = {key: value for key, value in rest.items() if key != "bodies"}
         return [
@@ -244,12 +246,13 @@ def _cases(entry: dict[str, Any]) -> list[Case]:
                         }
                     )
                 ],
+                flaws,
             )
             for body, wanted in rest["bodies"]
         ]
     if "steps" in rest:
-        return [Case(name, [_checked(step) for step in rest["steps"]])]
-    return [Case(name, [_checked(rest)])]
+        return [Case(name, [_checked(step) for step in rest["steps"]], flaws)]
+    return [Case(name, [_checked(rest)], flaws)]
 
 
 def _checked(step: dict[str, Any]) -> dict[str, Any]:

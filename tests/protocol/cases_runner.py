@@ -105,6 +105,8 @@ def _filled(value: Any, saved: dict[str, Any]) -> Any:
 def _part(answer: Answer, where: str) -> Any:
     if where.startswith("header:"):
         return answer.headers[where.removeprefix("header:").lower()]
+    if where == "tag":
+        return answer.headers["etag"].strip('"')
     value = answer.json
     for at, name in re.findall(r"\[(-?\d+)\]|([^.\[\]]+)", where):
         value = value[int(at)] if at else value[name]

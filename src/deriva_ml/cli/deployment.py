@@ -11,6 +11,7 @@ from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.deployment import Deployment
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError
+from deriva_server.sql.databases import shown_address
 
 
 def init_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,15 +20,20 @@ def init_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, metavar="FOLDER", help="new or empty folder; a deployment is left as it is"
     )
     parser.add_argument("--name", help="name as shown to people, that of the folder by default")
+    _database_argument(parser)
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make a folder a deployment."""
     try:
         made = Deployment.create(arguments.folder, arguments.name)
+        if arguments.database is not None:
+            LocalServer.open(made.folder, database=arguments.database).close()
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
+    if arguments.database is not None:
+        print(f"Its catalogs are kept at {shown_address(arguments.database)}.")
     print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
     return 0
 
@@ -35,6 +41,15 @@ def init(arguments: argparse.Namespace) -> int:
 def _quoted(path: Path) -> str:
     text = str(path)
     return f"'{text}'" if " " in text else text
+
+
+def _database_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--database",
+        metavar="ADDRESS",
+        help="keep catalogs on a PostgreSQL server instead of in files: postgresql://user@host/name; "
+        "remembered without its password, for which PGPASSWORD or ~/.pgpass serve",
+    )
 
 
 def serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +61,13 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default 8080)"
     )
+    _database_argument(parser)
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Answer HTTP until interrupted; the folder may be used in other processes meanwhile."""
     try:
-        server = LocalServer.open(arguments.folder)
+        server = LocalServer.open(arguments.folder, database=arguments.database)
         running = server.serve(arguments.host, arguments.port)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from deriva_ml.cli.text import table
 from deriva_ml.cli.upload import connected, connection_arguments
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def executions(arguments: argparse.Namespace) -> int:
         print(f"No executions in {ml.working_dir}.")
         return 0
     cells = [["RID", "STATUS", "SINCE", "WAITING", "ABOUT"], *(_cells(each) for each in found)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    for line in cells:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    print(table(cells))
     return 0
 
 

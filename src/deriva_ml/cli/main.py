@@ -45,6 +45,22 @@ COMMANDS = (
         "catalog create", "make a catalog in a deployment or on a server", "deriva_ml.cli.catalog", "create"
     ),
     Command(
+        "catalog list", "list the catalogs of a deployment or a server", "deriva_ml.cli.catalog", "list_all"
+    ),
+    Command("catalog delete", "delete a catalog or an alias for ever", "deriva_ml.cli.catalog", "delete"),
+    Command(
+        "catalog purge",
+        "free the space on disk that deleted catalogs still take",
+        "deriva_ml.cli.catalog",
+        "purge",
+    ),
+    Command(
+        "backup",
+        "copy a deployment that may be in use into a folder that opens at once",
+        "deriva_ml.cli.backup",
+        "backup",
+    ),
+    Command(
         "executions",
         "list the executions of a working directory, and what of them waits",
         "deriva_ml.cli.executions",

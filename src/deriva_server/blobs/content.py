@@ -15,7 +15,7 @@ from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
 from deriva_server.http.message import Body
 from deriva_server.identity import Client
 from deriva_server.sql import objects
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Version
 
 _CHEAP = 1 << 20

@@ -20,7 +20,8 @@ from deriva_server.blobs.backend import Backend, Staged
 from deriva_server.errors import Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects
-from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.connect import Database
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Name
 
 T = TypeVar("T")

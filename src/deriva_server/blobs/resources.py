@@ -12,7 +12,7 @@ from deriva_server.blobs.metadata import attribute_of, with_field
 from deriva_server.errors import Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import NAMESPACE, Metadata
 
 AclGuard = Callable[[list[str]], None]

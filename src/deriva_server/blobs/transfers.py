@@ -12,7 +12,7 @@ from deriva_server.blobs.metadata import verified
 from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
 from deriva_server.identity import Client
 from deriva_server.sql import objects
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import OBJECT, Job, Metadata
 
 _BEYOND = 1 << 63

@@ -50,13 +50,13 @@ def redact(
     table_rid, column = _column(writing, period, column_rid)
     if column.name in _NEVER_REDACTED:
         raise Conflict(f'Column "{column.name}" cannot be redacted.')
-    stored: tuple[str, Stored] | None = None
+    stored: tuple[Column, Stored] | None = None
     if condition is not None:
         value = load(condition[1])
         other_rid, other = _column(writing, period, condition[0])
         if other_rid != table_rid:
             raise Conflict("The columns belong to different tables.")
-        stored = (condition[0], None if value is None else stored_from_json(other.type, value))
+        stored = (other, None if value is None else stored_from_json(other.type, value))
     history.redact(writing.connection, table_rid, column_rid, period, stored)
     writing.past_changed(*period)
 
@@ -98,14 +98,13 @@ def require(
 
 def _column(reading: Reading, period: tuple[int, int], rid: str) -> tuple[str, Column]:
     """A column as it last was in or before the period, and the RID of its table."""
-    table_rid = history.table_of_column(reading.connection, rid)
     for model in (reading.model, *(models.load(reading.connection, moment) for moment in reversed(period))):
         for table in model.tables():
             column = next((column for column in table.columns if column.rid == rid), None)
-            if column is not None and table_rid is not None:
+            if column is not None:
                 if table.annotations.get(HISTORY_CAPTURE) is False:
                     raise Conflict(f'Table "{table.schema}:{table.name}" keeps no history.')
-                return table_rid, column
+                return table.rid, column
     raise NotFound(f"column with RID {rid}")
 
 

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 
 from deriva_server.access.acls import Rights
 from deriva_server.catalogs import modelstore as models
@@ -18,7 +17,8 @@ from deriva_server.model.changes import with_history
 from deriva_server.model.elements import Model, Table
 from deriva_server.names import encode_id
 from deriva_server.sql import ddl, history, modelstore
-from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.connect import Database
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.modelstore import State
 
 _PAST_MODELS = 16
@@ -66,7 +66,7 @@ class Reading:
     def source(self, table: Table) -> history.Source:
         """The rows of a table of `model` at this moment; its columns bear the names `Column.storage`."""
         if self.as_of is None:
-            return history.live_source(table)
+            return self.connection.dialect.expressions.source(table)
         live = self.catalog.live_table(self.live_model, table.rid)
         return history.past_source(self.connection, table, live, self.as_of)
 
@@ -159,7 +159,7 @@ class Writing(Reading):
         old = self.model
         if model is old:
             return old
-        model = ddl.with_storage(model, self.connection.dialect, old)
+        model = ddl.with_storage(model, self.connection.dialect.tables, old)
         model = ddl.apply(self.connection, old, model, self.now)
         models.save(self.connection, old, model, self.now)
         self.model = self.live_model = model
@@ -195,8 +195,8 @@ class Catalog:
     ----------
     id : str
         The id it was created under.
-    path : Path
-        Its database file, which must exist.
+    database : Database
+        Its database, which must exist.
 
     Raises
     ------
@@ -204,9 +204,9 @@ class Catalog:
         If a newer version of the software wrote the catalog.
     """
 
-    def __init__(self, id: str, path: Path) -> None:
+    def __init__(self, id: str, database: Database) -> None:
         self.id = id
-        self._database = Database(path)
+        self._database = database
         self._lock = threading.Lock()
         self._current: tuple[int, Model] = (-1, models.NOTHING)
         self._past: OrderedDict[tuple[int, int | None], Model] = OrderedDict()
@@ -214,11 +214,9 @@ class Catalog:
         self.known_clients: dict[str, Client] = {}
 
     @classmethod
-    def create(cls, id: str, path: Path) -> Catalog:
-        """Make the database of a new catalog, with an empty model."""
-        catalog = cls(id, path)
-        with catalog._database.read() as connection:
-            modelstore.enter_wal(connection)
+    def create(cls, id: str, database: Database) -> Catalog:
+        """Make a new catalog in an empty database, with an empty model."""
+        catalog = cls(id, database)
         with catalog._database.write() as connection:
             modelstore.create_tables(connection)
         return catalog

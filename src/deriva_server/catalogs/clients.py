@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from deriva_server.catalogs.catalog import Catalog, Writing
 from deriva_server.identity import Client
 from deriva_server.model.elements import Model, Table
@@ -19,10 +21,10 @@ def register(catalog: Catalog, client: Client) -> None:
     """
     if client.id is None or catalog.known_clients.get(client.id) == client:
         return
-    wanted = _client_object(client)
     with catalog.read(client, admit_all=True) as reading:
         table = client_table(reading.model)
-        known = table is None or clients.stored_client(reading.connection, table, client.id) == wanted
+        stored = None if table is None else clients.stored_client(reading.connection, table, client.id)
+        known = table is None or (stored is not None and json.loads(stored) == client.document())
     if not known:
         with catalog.write(client, admit_all=True) as writing:
             put(writing)

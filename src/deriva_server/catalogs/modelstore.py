@@ -15,7 +15,7 @@ from deriva_server.model.elements import EMPTY, Column, ForeignKey, Key, Model, 
 from deriva_server.model.types import type_named
 from deriva_server.names import decode_id
 from deriva_server.sql import modelstore
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 
 CATALOG = "catalog"
 """Key of the catalog's own settings, in place of a RID."""

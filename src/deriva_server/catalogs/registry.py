@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from deriva_server.access.acls import Rights
 from deriva_server.catalogs.catalog import Catalog
 from deriva_server.catalogs.system import initial_model
-from deriva_server.deployment import sync_folder
 from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from deriva_server.identity import ADMIN, Client
 from deriva_server.names import stored_time
 from deriva_server.sql import registry
-from deriva_server.sql.connect import Connection, Database
-from deriva_server.sql.modelstore import enter_wal
+from deriva_server.sql.databases import Databases
+from deriva_server.sql.dialect import Connection
 from deriva_server.sql.registry import Entry
-
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +30,25 @@ class Resolved:
 
 
 class Registry:
-    """Which catalogs exist in a folder, and the open ones.
+    """Which catalogs exist in a deployment, and the open ones.
 
     Parameters
     ----------
-    folder : Path
-        Of the deployment; the registry and the catalogs are made in it.
+    databases : Databases
+        Where the registry and the catalogs are kept.
     creators : frozenset of str
         Roles that may create catalogs and aliases.
     """
 
-    def __init__(self, folder: Path, creators: frozenset[str] = frozenset((ADMIN,))) -> None:
-        self._folder = folder / "catalogs"
+    def __init__(self, databases: Databases, creators: frozenset[str] = frozenset((ADMIN,))) -> None:
+        self._databases = databases
         self._creators = creators
         self._lock = threading.Lock()
         self._open: dict[str, Catalog] = {}
-        self._folder.mkdir(exist_ok=True)
-        self._database = Database(folder / "registry.db")
+        self._database = databases.registry()
         with self._database.read() as connection:
             ready = registry.is_ready(connection)
         if not ready:
-            with self._database.read() as connection:
-                enter_wal(connection)
             with self._database.write() as connection:
                 registry.create_tables(connection)
 
@@ -133,11 +124,10 @@ class Registry:
         )
         with self._database.write() as connection:
             id = _claim(connection, client, document)
-            path = self._path(id)
             try:
-                catalog = _made(id, path, client, owner, annotations)
+                catalog = self._made(id, client, owner, annotations)
             except BaseException:
-                _remove_files(path)
+                self._databases.remove_catalog(id)
                 raise
             registry.insert(connection, replace(entry, id=id), _now())
         with self._lock:
@@ -162,18 +152,30 @@ class Registry:
             self._open.pop(id, None)
         catalog.close()
 
+    def size(self, id: str) -> int:
+        """Bytes that a catalog takes where it is kept, 0 when there is nothing of it."""
+        return self._databases.size(id)
+
+    def purgeable(self) -> list[Entry]:
+        """Deleted catalogs whose databases are still there, in the order of their creation."""
+        with self._database.read() as connection:
+            return self._purgeable(connection)
+
+    def _purgeable(self, connection: Connection) -> list[Entry]:
+        return [entry for entry in registry.list_deleted(connection) if self._databases.has_catalog(entry.id)]
+
     def purge(self) -> list[str]:
-        """Remove the files of deleted catalogs; their ids stay taken.
+        """Remove the databases of deleted catalogs; their ids stay taken.
 
         Returns
         -------
         list of str
-            Ids of the catalogs whose files were removed.
+            Ids of the catalogs whose databases were removed.
         """
         with self._database.write() as connection:
-            gone = [entry.id for entry in registry.list_deleted(connection) if self._path(entry.id).exists()]
+            gone = [entry.id for entry in self._purgeable(connection)]
             for id in gone:
-                _remove_files(self._path(id))
+                self._databases.remove_catalog(id)
         return gone
 
     def create_alias(self, client: Client, document: Mapping[str, Any]) -> str:
@@ -234,35 +236,22 @@ class Registry:
         with self._lock:
             catalog = self._open.get(id)
             if catalog is None:
-                catalog = self._open[id] = Catalog(id, self._path(id))
+                catalog = self._open[id] = Catalog(id, self._databases.catalog(id))
             return catalog
 
-    def _path(self, id: str) -> Path:
-        plain = _PLAIN.fullmatch(id) is not None
-        return self._folder / f"{id if plain else '~' + hashlib.sha256(id.encode()).hexdigest()[:24]}.db"
+    def _made(
+        self, id: str, client: Client, owner: list[str], annotations: Mapping[str, Any] | None
+    ) -> Catalog:
+        catalog = Catalog.create(id, self._databases.create_catalog(id))
+        with catalog.write(client, alters=True, admit_all=True) as writing:
+            writing.change_model(initial_model(owner, annotations, lambda: writing.rids()[0]))
+        self._databases.keep_catalog(id)
+        return catalog
 
 
 def denied(client: Client, action: str) -> Unauthorized | Forbidden:
     """The error for a caller without the right to do something."""
     return Unauthorized(action) if client.is_anonymous else Forbidden(action)
-
-
-def _made(
-    id: str, path: Path, client: Client, owner: list[str], annotations: Mapping[str, Any] | None
-) -> Catalog:
-    # What lies there without an entry was left by a creation that was interrupted.
-    _remove_files(path)
-    catalog = Catalog.create(id, path)
-    with catalog.write(client, alters=True, admit_all=True) as writing:
-        writing.change_model(initial_model(owner, annotations, lambda: writing.rids()[0]))
-    # The registry must never know a catalog whose file name did not reach the disk.
-    sync_folder(path.parent)
-    return catalog
-
-
-def _remove_files(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
 from deriva_server.names import decode_id, stored_time
 from deriva_server.plan.bind import bind, bind_path
-from deriva_server.plan.relation import Format
+from deriva_server.plan.relation import Format, Joined
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
 from deriva_server.sql.compile import compile_read, compile_rids
@@ -48,7 +48,8 @@ def read(
     allowed = access(reading)
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    statement = compile_read(query, lambda table: _source(reading, table), form, allowed.summary(query))
+    x = reading.connection.dialect.expressions
+    statement = compile_read(x, query, lambda table: _source(reading, table), form, allowed.summary(query))
     return [output.name for output in query.outputs], statements.texts(reading.connection, statement)
 
 
@@ -136,7 +137,7 @@ def delete(writing: Writing, request: DataPath) -> int:
     joined = bind_path(allowed.model, request.path)
     allowed.check_path(joined)
     allowed.check_delete(joined.table)
-    rids = statements.column(writing.connection, compile_rids(joined, lambda table: _source(writing, table)))
+    rids = _selected(writing, joined)
     if not rids:
         raise NotFound("entities matching request path")
     writing.data_changed(joined.table)
@@ -149,9 +150,7 @@ def clear(writing: Writing, request: DataPath) -> int:
     plan: Clear = plan_clear(allowed.model, request)
     allowed.check_path(plan.joined)
     allowed.check_clear(plan.joined.table, plan.columns)
-    rids = statements.column(
-        writing.connection, compile_rids(plan.joined, lambda table: _source(writing, table))
-    )
+    rids = _selected(writing, plan.joined)
     if not rids:
         raise NotFound("entities matching request path")
     table = plan.joined.table
@@ -166,6 +165,14 @@ def clear(writing: Writing, request: DataPath) -> int:
         _moment(writing),
     )
     return len(rids)
+
+
+def _selected(writing: Writing, joined: Joined) -> list[str]:
+    """RIDs of the rows of the table that a path ends at."""
+    x = writing.connection.dialect.expressions
+    return statements.column(
+        writing.connection, compile_rids(x, joined, lambda table: _source(writing, table))
+    )
 
 
 def _source(reading: Reading, table: Table) -> statements.Source:

@@ -8,7 +8,7 @@ from typing import Any
 
 from deriva_server.catalogs.catalog import Reading
 from deriva_server.ermrest import find
-from deriva_server.ermrest.call import Call, json_body, json_reply
+from deriva_server.ermrest.call import Call, json_reply
 from deriva_server.errors import BadRequest, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import (
     CatalogDocument,
@@ -20,6 +20,7 @@ from deriva_server.grammar.routes import (
     SchemaRoute,
     TableRoute,
 )
+from deriva_server.http.document import parse_document
 from deriva_server.http.message import Response
 from deriva_server.model import changes, parse
 from deriva_server.model.bindings import check_binding
@@ -129,7 +130,7 @@ def _put(call: Call, route: DetailRoute) -> Response:
     if route.kind == "comment":
         body: Any = call.request.read().decode("utf-8", errors="replace")
     else:
-        body = json_body(call.request)
+        body = parse_document(call.request.read())
     with call.change() as writing:
         place = _place(writing, route.element)
         call.require_owner(writing, place.owner)

@@ -117,7 +117,7 @@ def foreign_keys(reading: Reading, route: ForeignKeyRoute) -> tuple[Table, list[
     if route.referenced_columns is not None:
         _require_columns(reading, target, route.referenced_columns)
         if check.find_key(target, route.referenced_columns) is None:
-            raise Conflict(f"{','.join(route.referenced_columns)} is no key of table \"{route.referenced}\".")
+            raise Conflict(f'{",".join(route.referenced_columns)} is no key of table "{route.referenced}".')
         found = [fkey for fkey in found if _maps(fkey, route.columns, route.referenced_columns)]
     return table, found
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from deriva_server.catalogs import amend, history
-from deriva_server.ermrest.call import Call, json_body, json_reply
+from deriva_server.ermrest.call import Call, json_reply
 from deriva_server.errors import BadRequest, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import HistoryRoute
+from deriva_server.http.document import parse_document
 from deriva_server.http.message import Response
 from deriva_server.names import encode_id
 
@@ -64,7 +65,7 @@ def _redact(call: Call, route: HistoryRoute) -> Response:
 
 
 def _configure(call: Call, route: HistoryRoute, kind: amend.Kind) -> Response:
-    body = json_body(call.request)
+    body = parse_document(call.request.read())
     with call.change() as writing:
         call.require_owner(writing)
         period = history.bounds(writing, route.since, route.until)

@@ -299,11 +299,12 @@ def single(number: float) -> float:
     if not math.isfinite(number):
         return number
     packed = struct.pack("<f", number)
+    number = float(struct.unpack("<f", packed)[0])
     for digits in range(6, 10):
         short = float(f"{number:.{digits}g}")
         if struct.pack("<f", short) == packed:
             return short
-    return float(struct.unpack("<f", packed)[0])
+    return number
 
 
 def _numeric(value: Json, type_: Type) -> Stored:

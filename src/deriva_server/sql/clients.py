@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deriva_server.model.elements import Table
-from deriva_server.sql.connect import Connection
-from deriva_server.sql.dialect import quote
+from deriva_server.sql.dialect import Connection, quote
 
 
 def stored_client(connection: Connection, table: Table, client_id: str) -> str | None:
     """The stored client object of a client, None when it has no row."""
     columns = table.column_by_name
-    row = connection.raw.exec_driver_sql(
-        f"SELECT {quote(columns['Client_Object'].storage)} FROM {quote(table.storage)}"
+    row = connection.run(
+        f"SELECT {quote(columns['Client_Object'].storage)} FROM {connection.dialect.tables.named(table)}"
         f" WHERE {quote(columns['ID'].storage)} = ?",
         (client_id,),
     ).first()
@@ -36,8 +35,8 @@ def put_client(connection: Connection, table: Table, values: Mapping[str, str | 
         name: quote(table.column_by_name[name].storage) for name in values if name in table.column_by_name
     }
     changing = [column for name, column in names.items() if name not in ("ID", "RID", "RCT", "RCB")]
-    connection.raw.exec_driver_sql(
-        f"INSERT INTO {quote(table.storage)} ({', '.join(names.values())}) VALUES ({', '.join('?' * len(names))})"
+    connection.run(
+        f"INSERT INTO {connection.dialect.tables.named(table)} ({', '.join(names.values())}) VALUES ({', '.join('?' * len(names))})"
         f" ON CONFLICT ({names['ID']}) DO UPDATE SET "
         + ", ".join(f"{column} = excluded.{column}" for column in changing),
         tuple(values[name] for name in names),

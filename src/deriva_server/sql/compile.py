@@ -10,16 +10,13 @@ import sqlalchemy as sa
 
 from deriva_server.plan import relation as r
 from deriva_server.plan.relation import Format
-from deriva_server.sql.dialect import quote
-from deriva_server.sql.join import Expression, Join, SourceOf, order_value, sql_text
+from deriva_server.sql.dialect import Expression, Expressions, quote
+from deriva_server.sql.join import Join, SourceOf, sql_text
 from deriva_server.sql.paging import Paging
-from deriva_server.sql.texts import json_text, row_text
 
 Statement = sa.Select[tuple[str]]
 RightsTexts = Mapping[tuple[int, bool], str]
 """JSON text of rights summaries by table instance and whether they go by column."""
-
-_INTEGERS = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,18 @@ class _Result:
 
 
 def compile_read(
-    query: r.Query, source: SourceOf, form: Format, rights: RightsTexts | None = None
+    expressions: Expressions,
+    query: r.Query,
+    source: SourceOf,
+    form: Format,
+    rights: RightsTexts | None = None,
 ) -> Statement:
     """The statement of a read.
 
     Parameters
     ----------
+    expressions : Expressions
+        The database's words.
     query : Query
         The plan.
     source : callable
@@ -54,11 +57,12 @@ def compile_read(
     sa.Select
         One column, the text of a row.
     """
-    result = _result(query, source, rights or {})
+    join = Join(query.joined, source, expressions)
+    result = _result(query, join, source, rights or {})
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
-    text = sql_text(row_text(names, types, tuple(result.texts), form))
-    paging = Paging(query, result.values)
+    text = sql_text(expressions.row_text(names, types, tuple(result.texts), form))
+    paging = Paging(query, result.values, expressions)
     ordering = paging.ordering()
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
@@ -76,9 +80,9 @@ def compile_read(
     return sa.select(page.c["row"]).order_by(*forward)
 
 
-def compile_rids(joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
+def compile_rids(expressions: Expressions, joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
     """The distinct RIDs of the context of a path."""
-    join = Join(joined, source)
+    join = Join(joined, source, expressions)
     rid = join.rid(joined.context)
     statement = sa.select(rid).select_from(join.clause).where(*join.conditions)
     if joined.may_be_missing(joined.context):
@@ -86,8 +90,8 @@ def compile_rids(joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
     return statement if joined.determined() == frozenset(range(len(joined.tables))) else statement.distinct()
 
 
-def _result(query: r.Query, source: SourceOf, rights: RightsTexts) -> _Result:
-    joined, join = query.joined, Join(query.joined, source)
+def _result(query: r.Query, join: Join, source: SourceOf, rights: RightsTexts) -> _Result:
+    joined = query.joined
     if query.api in ("attributegroup", "aggregate"):
         return _grouped(query, join, rights)
     single = len(joined.determined()) == len(joined.tables) and not joined.may_be_missing(joined.context)
@@ -152,7 +156,7 @@ def _narrowed(query: r.Query, join: Join, keys: Sequence[Expression]) -> list[Ex
             and expression.column.name == "RID"
             and not query.joined.may_be_missing(expression.instance)
         ):
-            paging = Paging(query, keys)
+            paging = Paging(query, keys, join.expressions)
             wanted = sa.select(key).select_from(join.clause).where(*join.conditions, *paging.conditions())
             wanted = wanted.group_by(key, *paging.keys).order_by(*paging.ordering()).limit(query.limit)
             return [key.in_(wanted)]
@@ -162,13 +166,7 @@ def _narrowed(query: r.Query, join: Join, keys: Sequence[Expression]) -> list[Ex
 def _plain(join: Join, expression: r.Expression) -> Expression:
     assert expression.column is not None
     value = join.column(expression.instance, expression.column)
-    return _binned(expression, value) if isinstance(expression, r.Binned) else value
-
-
-def _binned(expression: r.Binned, value: Expression) -> Expression:
-    scalar = expression.column.type.scalar
-    kind = scalar if scalar in ("timestamptz", "timestamp", "date") else "number"
-    return sa.func.deriva_bin(value, expression.count, expression.low, expression.high, kind)
+    return join.expressions.binned(expression, value) if isinstance(expression, r.Binned) else value
 
 
 def _leaf(join: Join, expression: r.Expression, rights: RightsTexts) -> Expression:
@@ -182,37 +180,44 @@ def _leaf(join: Join, expression: r.Expression, rights: RightsTexts) -> Expressi
 
 
 def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
-    function, column = expression.function, expression.column
+    function, column, x = expression.function, expression.column, join.expressions
     if column is None:
-        if function == "cnt":
-            return sa.func.count()
-        text = _row_object(join, expression)
-        order = join.position(expression.instance) if function == "array" else text
-        return sa.Function(f"deriva_{function}", text, order)
-    value = join.column(expression.instance, column)
-    if function == "cnt":
-        return sa.func.count(value)
-    if function == "cnt_d":
-        return sa.func.count(value.distinct())
-    if function in ("min", "max", "any"):
-        return sa.func.max(value) if function == "max" else sa.func.min(value)
-    if function in ("array", "array_d"):
-        order = join.position(expression.instance) if function == "array" else order_value(column.type, value)
-        return sa.Function(
-            f"deriva_{function}",
-            sql_text(json_text(column.type, join.sql(expression.instance, column))),
-            order,
-        )
-    if function == "avg" and column.type.scalar in _INTEGERS:
-        return sa.func.avg(value)
-    return sa.Function(f"deriva_{function}", value)
+        return _whole_rows(join, expression)
+    value, type_ = join.column(expression.instance, column), column.type
+    match function:
+        case "cnt":
+            return sa.func.count(value)
+        case "cnt_d":
+            return x.distinct_count(type_, value)
+        case "min":
+            return sa.func.min(value)
+        case "max":
+            return sa.func.max(value)
+        case "any":
+            return x.some(type_, value)
+        case "sum" | "avg":
+            return x.numeric(function, type_, value)
+    text = x.json_text(type_, join.sql(expression.instance, column))
+    if function == "array":
+        return x.array(text, join.position(expression.instance))
+    return x.distinct_array(text, type_, value)
 
 
-def _row_object(join: Join, expression: r.Aggregated) -> Expression:
+def _whole_rows(join: Join, expression: r.Aggregated) -> Expression:
+    if expression.function == "cnt":
+        return sa.func.count()
+    text = _row_object(join, expression)
+    if expression.function == "array":
+        return join.expressions.array(text, join.position(expression.instance))
+    return join.expressions.distinct_array(text, None, None)
+
+
+def _row_object(join: Join, expression: r.Aggregated) -> str:
     columns = expression.row
     names, types = tuple(column.name for column in columns), tuple(column.type for column in columns)
     values = tuple(join.sql(expression.instance, column) for column in columns)
-    text = sql_text(row_text(names, types, values, "json"))
+    text = join.expressions.row_text(names, types, values, "json")
     if not join.joined.may_be_missing(expression.instance):
         return text
-    return sa.case((join.rid(expression.instance).is_(None), sa.literal("null")), else_=text)
+    rid = join.joined.tables[expression.instance].column_by_name["RID"]
+    return f"CASE WHEN {join.sql(expression.instance, rid)} IS NULL THEN 'null' ELSE {text} END"

@@ -12,38 +12,13 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from deriva_server.errors import Busy, StorageUnusable
-from deriva_server.sql.dialect import Dialect
-from deriva_server.sql.sqlite import BUSY_SECONDS, SqliteDialect
+from deriva_server.sql.dialect import BUSY_SECONDS, Connection, Dialect
 
-_IDLE = 8
 _FORK_PATIENCE = 5.0
-
-
-class Connection:
-    """One connection inside a transaction.
-
-    Parameters
-    ----------
-    raw : sqlalchemy.Connection
-        Only modules of this package use it.
-    dialect : Dialect
-        The kind of database.
-    """
-
-    __slots__ = ("dialect", "raw")
-
-    def __init__(self, raw: sa.Connection, dialect: Dialect) -> None:
-        self.raw = raw
-        self.dialect = dialect
-
-    def limit_time(self, seconds: float | None) -> None:
-        """Interrupt statements of this transaction that run past `seconds` from now; None lifts the limit."""
-        self.dialect.limit_time(self.raw, seconds)
 
 
 class _Lease:
@@ -61,15 +36,12 @@ class Database:
 
     Parameters
     ----------
-    path : Path
-        The file; it must exist unless `create` made it.
-    dialect : Dialect, optional
-        SQLite unless given.
+    dialect : Dialect
+        Which one.
     """
 
-    def __init__(self, path: Path, dialect: Dialect | None = None) -> None:
-        self.path = path
-        self.dialect: Dialect = dialect or SqliteDialect()
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
         self._start()
         _open.add(self)
 
@@ -167,13 +139,13 @@ class Database:
     def _current_engine(self) -> sa.Engine:
         with self._gate:
             if self._engine is None:
-                self._engine = self.dialect.engine(self.path)
+                self._engine = self.dialect.engine()
             return self._engine
 
     def _end(self, lease: _Lease, *, clean: bool) -> None:
         # Closed before the lease ends, because a fork may begin as soon as none is left.
         with self._gate:
-            keep = clean and len(self._idle) < _IDLE and not self._forking
+            keep = clean and len(self._idle) < self.dialect.idle and not self._forking
             keep = keep and lease.raw is not None and lease.raw.engine is self._engine
         if lease.raw is not None and not keep:
             lease.raw.close()
@@ -192,7 +164,7 @@ class Database:
             if known is None:
                 raise
             if isinstance(known, StorageUnusable):
-                raise StorageUnusable(f"{self.path}: {known.detail}") from error
+                raise StorageUnusable(f"{self.dialect.place}: {known.detail}") from error
             raise known from error
 
     def _before_fork(self) -> None:

@@ -1,31 +1,27 @@
 """Bring the tables of a catalog from one model to the next.
 
-Tables are compared by RID and by identity, so that unchanged ones cost nothing. Renames, new columns, keys and
-indexes use the database's own statements; everything else rebuilds the table from the model with foreign keys
-suspended, which the caller arranges for. Keys and references are indexes and clauses named by RIDs, so renaming a
-constraint touches no table.
+Tables are compared by RID and by identity, so that unchanged ones cost nothing. What a difference of models asks of
+the tables is told here; how each database does it, in its own folder. Keys and references are named by RIDs in the
+database, so renaming a constraint touches no table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-
-import sqlalchemy as sa
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from deriva_server.errors import Conflict
-from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table
-from deriva_server.sql import history
-from deriva_server.sql.connect import Connection
-from deriva_server.sql.convert import converted, default_literal, is_stored_alike
-from deriva_server.sql.dialect import INTERNAL, Dialect, quote, quoted_list
+from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table, Type
+from deriva_server.model.values import Stored, json_reader
+from deriva_server.sql.dialect import INTERNAL, Connection, Tables
 
-_BUILDING = f"{INTERNAL}building"
-
-Shape = tuple[tuple[object, ...], ...]
+Reference = tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str]]
+"""Column RIDs, referenced column RIDs, and RID of the referenced table with both actions: a foreign key as databases
+know it, free of names."""
 
 
-def with_storage(model: Model, dialect: Dialect, old: Model) -> Model:
+def with_storage(model: Model, tables: Tables, old: Model) -> Model:
     """Name the storage of new and renamed tables and columns.
 
     Names of the old model stay taken, so that any order of statements works.
@@ -34,24 +30,24 @@ def with_storage(model: Model, dialect: Dialect, old: Model) -> Model:
     pending = [table for table in model.tables() if before.get(table.rid) is not table]
     if not pending:
         return model
-    taken = {dialect.fold(table.storage): rid for rid, table in before.items()}
-    taken |= {dialect.fold(table.storage): table.rid for table in model.tables() if table.storage}
+    taken = {tables.key(table.schema, table.storage): rid for rid, table in before.items()}
+    taken |= {tables.key(table.schema, table.storage): table.rid for table in model.tables() if table.storage}
     named: dict[str, Table] = {}
     for table in pending:
         was = before.get(table.rid)
         storage = table.storage
-        if was is None or was.name != table.name or not storage:
+        if was is None or was.qualified != table.qualified or not storage:
             others = [name for name, rid in taken.items() if rid != table.rid]
-            storage = dialect.table_storage(table.name, table.rid, frozenset(others))
-            taken[dialect.fold(storage)] = table.rid
-        columns = _columns_with_storage(table, was, dialect)
+            storage = tables.table_storage(table, frozenset(others))
+            taken[tables.key(table.schema, storage)] = table.rid
+        columns = _columns_with_storage(table, was, tables)
         named[table.rid] = replace(table, storage=storage, columns=columns)
     return replace(
         model, schemas={name: _with_tables(schema, named) for name, schema in model.schemas.items()}
     )
 
 
-def _with_tables(schema: Schema, named: dict[str, Table]) -> Schema:
+def _with_tables(schema: Schema, named: Mapping[str, Table]) -> Schema:
     if not any(table.rid in named for table in schema.tables.values()):
         return schema
     return replace(
@@ -59,17 +55,17 @@ def _with_tables(schema: Schema, named: dict[str, Table]) -> Schema:
     )
 
 
-def _columns_with_storage(table: Table, was: Table | None, dialect: Dialect) -> tuple[Column, ...]:
+def _columns_with_storage(table: Table, was: Table | None, tables: Tables) -> tuple[Column, ...]:
     before = {column.rid: column for column in was.columns} if was else {}
-    taken = {dialect.fold(column.storage): rid for rid, column in before.items()}
+    taken = {tables.fold(column.storage): rid for rid, column in before.items()}
     columns = []
     for column in table.columns:
         old = before.get(column.rid)
         storage = column.storage
         if old is None or old.name != column.name or not storage:
             others = frozenset(name for name, rid in taken.items() if rid != column.rid)
-            storage = dialect.column_storage(column.name, column.rid, others)
-            taken[dialect.fold(storage)] = column.rid
+            storage = tables.column_storage(column, others)
+            taken[tables.fold(storage)] = column.rid
         columns.append(column if column.storage == storage else replace(column, storage=storage))
     return tuple(columns)
 
@@ -87,215 +83,120 @@ def apply(connection: Connection, old: Model, new: Model, now: int) -> Model:
     Conflict
         If the data present does not fit the new model.
     """
-    return _Migration(connection, old, new, now).run()
+    return connection.dialect.tables.change(connection, old, new, now)
 
 
-class _Migration:
-    def __init__(self, connection: Connection, old: Model, new: Model, now: int) -> None:
-        self.connection = connection
-        self.old, self.new, self.now = old, new, now
-        self.before = {table.rid: table for table in old.tables()}
-        self.after = {table.rid: table for table in new.tables()}
-        self.aged: dict[str, Table] = {}
-        self.unchecked: list[Table] = []
+def with_live_since(model: Model, aged: Mapping[str, Table]) -> Model:
+    """The model with the tables in `aged`, given by RID, whose live rows tell the past since now only."""
+    if not aged:
+        return model
+    return replace(
+        model, schemas={name: _with_tables(schema, aged) for name, schema in model.schemas.items()}
+    )
 
-    def run(self) -> Model:
-        for rid, table in self.before.items():
-            if rid not in self.after:
-                self.drop(table)
-        moved = [
-            (self.before[rid], table)
-            for rid, table in self.after.items()
-            if rid in self.before and self.before[rid] is not table
+
+def is_stored_alike(old: Type, new: Type) -> bool:
+    """Whether both types store their values in the same form, as domains of one base do."""
+    return (old.is_array, _form(old)) == (new.is_array, _form(new))
+
+
+def _form(type_: Type) -> str:
+    if type_.name.startswith("color_rgb_hex"):
+        return "color_rgb_hex"
+    return {"serial2": "int2", "serial4": "int4", "serial8": "int8"}.get(type_.scalar, type_.scalar)
+
+
+def stored_default(column: Column) -> Stored:
+    """The stored form of a column's default, None when it has none."""
+    return None if column.default is None else json_reader(column.type)(column.default)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One table before and after a change.
+
+    Parameters
+    ----------
+    old, new : Table
+        The same RID.
+    """
+
+    old: Table
+    new: Table
+
+    @cached_property
+    def _before(self) -> Mapping[str, Column]:
+        return {column.rid: column for column in self.old.columns}
+
+    @cached_property
+    def added(self) -> list[Column]:
+        """New columns."""
+        return [column for column in self.new.columns if column.rid not in self._before]
+
+    @cached_property
+    def dropped(self) -> list[Column]:
+        """Columns that are gone."""
+        after = {column.rid for column in self.new.columns}
+        return [column for column in self.old.columns if column.rid not in after]
+
+    @cached_property
+    def kept(self) -> list[tuple[Column, Column]]:
+        """Columns that stay, as they were and as they are."""
+        return [
+            (self._before[column.rid], column) for column in self.new.columns if column.rid in self._before
         ]
-        for old, new in moved:
-            if old.storage != new.storage:
-                self.rename(old, new)
-        for table in self.after.values():
-            if table.rid not in self.before:
-                self.create(table)
-        for old, new in moved:
-            self.alter(old, new)
-        for table in self.unchecked:
-            self.check_references(table)
-        if not self.aged:
-            return self.new
-        return replace(
-            self.new,
-            schemas={name: _with_tables(schema, self.aged) for name, schema in self.new.schemas.items()},
-        )
 
-    def execute(self, statement: str) -> None:
-        self.connection.raw.exec_driver_sql(statement)
+    @property
+    def retyped(self) -> list[tuple[Column, Column]]:
+        """Columns with another type."""
+        return [(was, now) for was, now in self.kept if was.type != now.type]
 
-    def drop(self, table: Table) -> None:
-        history.supersede_all(self.connection, table, self.now)
-        self.execute(f"DROP TABLE {quote(table.storage)}")
+    @property
+    def renamed(self) -> list[tuple[Column, Column]]:
+        """Columns stored under another name."""
+        return [(was, now) for was, now in self.kept if was.storage != now.storage]
 
-    def create(self, table: Table) -> None:
-        self.execute(self.table_statement(table, table.storage))
-        self.index(table, _indexes(table))
-        history.create_history(self.connection, table)
-        history.create_triggers(self.connection, table)
-
-    def rename(self, old: Table, new: Table) -> None:
-        history.drop_triggers(self.connection, old)
-        fold = self.connection.dialect.fold
-        name = old.storage
-        if fold(name) == fold(new.storage):
-            self.execute(f"ALTER TABLE {quote(name)} RENAME TO {quote(_BUILDING)}")
-            name = _BUILDING
-        self.execute(f"ALTER TABLE {quote(name)} RENAME TO {quote(new.storage)}")
-
-    def alter(self, old: Table, new: Table) -> None:
-        """Change a table whose storage already bears its new name."""
-        before = {column.rid: column for column in old.columns}
-        added = [column for column in new.columns if column.rid not in before]
-        kept = [(before[column.rid], column) for column in new.columns if column.rid in before]
-        retyped = [(was, now) for was, now in kept if was.type != now.type]
-        lost = len(kept) < len(old.columns) or any(
-            not is_stored_alike(was.type, now.type) for was, now in retyped
-        )
-        same_references = _references(self.before, old) == _references(self.after, new)
-        rebuilt = (
-            lost
-            or not same_references
-            or any(was.nullok != now.nullok for was, now in kept)
-            or any(
-                self.connection.dialect.column_type(a.type) != self.connection.dialect.column_type(b.type)
-                for a, b in retyped
-            )
-            or any(not column.nullok and column.default is None for column in added)
-        )
-        if lost:
-            history.supersede_all(self.connection, replace(old, storage=new.storage), self.now)
-            new = self.aged[new.rid] = replace(new, live_since=self.now)
-        if added:
-            history.extend_history(self.connection, new, [column.rid for column in added])
-        renamed = [(was, now) for was, now in kept if was.storage != now.storage]
-        indexes_before, indexes_after = _indexes(old), _indexes(new)
-        if rebuilt or added or renamed or old.storage != new.storage:
-            history.drop_triggers(self.connection, new)
-        for was, now in renamed:
-            self.execute(
-                f"ALTER TABLE {quote(new.storage)} RENAME COLUMN {quote(was.storage)} TO {quote(now.storage)}"
-            )
-        if rebuilt:
-            self.rebuild(old, new)
-            if not same_references:
-                self.unchecked.append(new)
-            return
-        for name in indexes_before.keys() - indexes_after.keys():
-            self.execute(f"DROP INDEX {quote(name)}")
-        for column in added:
-            self.execute(
-                f"ALTER TABLE {quote(new.storage)} ADD COLUMN {self.column_clause(column, filled=True)}"
-            )
-        self.index(new, {name: spec for name, spec in indexes_after.items() if name not in indexes_before})
-        if added or renamed or old.storage != new.storage:
-            history.create_triggers(self.connection, new)
-
-    def rebuild(self, old: Table, new: Table) -> None:
-        """Make the table anew; its columns bear their new names already, its rows are copied in their order."""
-        before = {column.rid: column.type for column in old.columns}
-        values = [
-            converted(quote(column.storage), before[column.rid], column.type)
-            if column.rid in before
-            else default_literal(column)
-            for column in new.columns
-        ]
-        self.execute(self.table_statement(new, _BUILDING))
-        targets = quoted_list([column.storage for column in new.columns])
-        try:
-            self.execute(
-                f"INSERT INTO {quote(_BUILDING)} ({targets}) SELECT {', '.join(values)}"
-                f" FROM {quote(new.storage)} ORDER BY _rowid_"
-            )
-        except sa.exc.IntegrityError as error:
-            column_name = str(error.orig).rpartition(".")[2]
-            raise Conflict(f'column "{column_name}" contains null values') from error
-        except sa.exc.OperationalError as error:
-            if "user-defined function" not in str(error.orig):
-                raise
-            raise Conflict(f'A value in table "{new.schema}:{new.name}" cannot take the new type.') from error
-        self.execute(f"DROP TABLE {quote(new.storage)}")
-        self.execute(f"ALTER TABLE {quote(_BUILDING)} RENAME TO {quote(new.storage)}")
-        self.index(new, _indexes(new))
-        history.create_triggers(self.connection, new)
-
-    def table_statement(self, table: Table, name: str) -> str:
-        clauses = [self.column_clause(column) for column in table.columns]
-        clauses += [self.reference_clause(table, fkey) for fkey in table.foreign_keys]
-        return f"CREATE TABLE {quote(name)} ({', '.join(clauses)})"
-
-    def column_clause(self, column: Column, *, filled: bool = False) -> str:
-        words = [quote(column.storage), self.connection.dialect.column_type(column.type)]
-        if not column.nullok:
-            words.append("NOT NULL")
-        if filled and column.default is not None:
-            words.append(f"DEFAULT {default_literal(column)}")
-        return " ".join(word for word in words if word)
-
-    def reference_clause(self, table: Table, fkey: ForeignKey) -> str:
-        target = self.new.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
-        own, other = table.column_by_name, target.column_by_name
-        return (
-            f"FOREIGN KEY ({quoted_list([own[name].storage for name in fkey.columns])})"
-            f" REFERENCES {quote(target.storage)}"
-            f" ({quoted_list([other[name].storage for name in fkey.referenced_columns])})"
-            f" ON UPDATE {fkey.on_update} ON DELETE {fkey.on_delete}"
-        )
-
-    def index(self, table: Table, indexes: dict[str, tuple[bool, Shape]]) -> None:
-        columns = {column.rid: column for column in table.columns}
-        for name, (unique, shape) in indexes.items():
-            storages = [columns[str(rid)].storage for (rid,) in shape]
-            try:
-                self.execute(
-                    f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(name)}"
-                    f" ON {quote(table.storage)} ({quoted_list(storages)})"
-                )
-            except sa.exc.IntegrityError as error:
-                names = ", ".join(columns[str(rid)].name for (rid,) in shape)
-                raise Conflict(
-                    f'could not create unique index on table "{table.name}"\nDETAIL:  Key ({names}) is duplicated.'
-                ) from error
-
-    def check_references(self, table: Table) -> None:
-        found = self.connection.raw.exec_driver_sql(
-            f"PRAGMA foreign_key_check({quote(table.storage)})"
-        ).first()
-        if found is None:
-            return
-        # SQLite numbers the clauses of a table from the last one.
-        fkey = table.foreign_keys[len(table.foreign_keys) - 1 - found[3]]
-        raise Conflict(
-            f'insert or update on table "{table.name}" violates foreign key constraint "{fkey.name}"\n'
-            f"DETAIL:  Key ({', '.join(fkey.columns)}) of some row is not present in"
-            f' table "{fkey.referenced_table}".'
-        )
+    @property
+    def loses_values(self) -> bool:
+        """Whether live rows can no longer tell what the columns held before."""
+        return bool(self.dropped) or any(not is_stored_alike(a.type, b.type) for a, b in self.retyped)
 
 
-def _references(tables: dict[str, Table], table: Table) -> list[Shape]:
-    """The foreign keys of a table as the database knows them, free of names."""
+def references(tables: Mapping[str, Table], table: Table) -> dict[Reference, ForeignKey]:
+    """The foreign keys of a table by how the database knows them; `tables` are all of the model by RID."""
     by_name = {other.qualified: other for other in tables.values()}
-    shapes: list[Shape] = []
+    found: dict[Reference, ForeignKey] = {}
     for fkey in table.foreign_keys:
         target = by_name[fkey.referenced_schema, fkey.referenced_table]
         own = tuple(table.column_by_name[name].rid for name in fkey.columns)
         other = tuple(target.column_by_name[name].rid for name in fkey.referenced_columns)
-        shapes.append((own, other, (target.rid, fkey.on_update, fkey.on_delete)))
-    return sorted(shapes, key=repr)
+        found[own, other, (target.rid, fkey.on_update, fkey.on_delete)] = fkey
+    return found
 
 
-def _indexes(table: Table) -> dict[str, tuple[bool, Shape]]:
-    """Indexes of a table by name: one per key, one per foreign key that no key serves.
+def actions(fkey: ForeignKey) -> str:
+    """The actions of a foreign key in SQL."""
+    return f"ON UPDATE {fkey.on_update} ON DELETE {fkey.on_delete}"
+
+
+def duplicated(table: Table, columns: Iterable[Column]) -> Conflict:
+    """The conflict of a key that the rows present do not obey."""
+    names = ", ".join(column.name for column in columns)
+    return Conflict(
+        f'could not create unique index on table "{table.name}"\nDETAIL:  Key ({names}) is duplicated.'
+    )
+
+
+def indexes(table: Table) -> dict[str, tuple[bool, tuple[str, ...]]]:
+    """Indexes of a table by name, with whether they are unique and RIDs of their columns.
+
+    There is one per key, and one per foreign key that no key serves.
 
     The index of a foreign key within a longer key takes the rest of that key along, so an association can be
     walked from either side without touching the table.
     """
-    rids = {column.name: (column.rid,) for column in table.columns}
-    found: dict[str, tuple[bool, Shape]] = {}
+    rids = {column.name: column.rid for column in table.columns}
+    found: dict[str, tuple[bool, tuple[str, ...]]] = {}
     served: set[tuple[str, ...]] = set()
     for key in table.keys:
         found[f"{INTERNAL}key_{key.rid}"] = (True, tuple(rids[name] for name in key.columns))
@@ -307,7 +208,7 @@ def _indexes(table: Table) -> dict[str, tuple[bool, Shape]]:
         served.add(fkey.columns)
         shape = tuple(rids[name] for name in (*fkey.columns, *rest))
         # The rest belongs to the name: an index whose columns change must be made anew.
-        found[f"{INTERNAL}fkey_{fkey.rid}" + "".join(f"+{rids[name][0]}" for name in rest)] = (False, shape)
+        found[f"{INTERNAL}fkey_{fkey.rid}" + "".join(f"+{rids[name]}" for name in rest)] = (False, shape)
     return found
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.names import to_microseconds
-from deriva_server.sql.connect import Connection
-from deriva_server.sql.dialect import quote
-from deriva_server.sql.history import Source, history_name
+from deriva_server.sql.dialect import Connection, history_name, quote
+from deriva_server.sql.history import Source, tables_with_history
 
 _MOST_PARTS = 400
 
@@ -27,7 +25,7 @@ def present_row(
     spellings : sequence of str
         What to look for.
     """
-    newest: tuple[str, str, str] | None = None
+    newest: tuple[Any, ...] | None = None
     for start in range(0, len(tables), _MOST_PARTS):
         parts = []
         for table_rid, source, (rid, rmt) in tables[start : start + _MOST_PARTS]:
@@ -37,28 +35,20 @@ def present_row(
             parts.append(found.where(source.c[rid].in_(spellings)))
         for row in connection.raw.execute(sa.union_all(*parts)):
             if newest is None or row[2] > newest[2]:
-                newest = (row[0], row[1], row[2])
+                newest = tuple(row)
     return None if newest is None else (newest[0], newest[1])
 
 
 def deleted_row(connection: Connection, spellings: Sequence[str]) -> tuple[str, str, int] | None:
     """Table RID, stored RID and end of the last version of a row that is gone; the end in microseconds since 1970."""
-    prefix = history_name("")
-    names = connection.raw.exec_driver_sql(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, ?) = ?",
-        (len(prefix), prefix),
-    )
     wanted = ", ".join("?" for _ in spellings)
-    latest: tuple[str, str, str] | None = None
-    for (name,) in list(names):
-        row = connection.raw.exec_driver_sql(
-            f"SELECT rid, max(until) FROM {quote(name)} WHERE rid IN ({wanted}) GROUP BY rid ORDER BY 2 DESC LIMIT 1",
+    latest: tuple[str, str, int] | None = None
+    for table_rid in tables_with_history(connection):
+        row = connection.run(
+            f"SELECT rid, max(until) FROM {quote(history_name(table_rid))} WHERE rid IN ({wanted}) GROUP BY rid ORDER BY 2 DESC LIMIT 1",
             tuple(spellings),
         ).first()
-        if row is not None and (latest is None or row[1] > latest[2]):
-            latest = (name[len(prefix) :], row[0], row[1])
-    return (
-        None
-        if latest is None
-        else (latest[0], latest[1], to_microseconds(dt.datetime.fromisoformat(latest[2])))
-    )
+        until = None if row is None else connection.dialect.microseconds(row[1])
+        if row is not None and until is not None and (latest is None or until > latest[2]):
+            latest = (table_rid, row[0], until)
+    return latest

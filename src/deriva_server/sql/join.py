@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.model.elements import Column, Table, Type
-from deriva_server.model.values import Stored
+from deriva_server.model.elements import Column, Table
 from deriva_server.plan import relation as r
-from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import quote
-from deriva_server.sql.texts import plain_text
+from deriva_server.sql.dialect import Expression, Expressions, quote
 
-Expression = sa.ColumnElement[Any]
 SourceOf = Callable[[Table], sa.FromClause]
 """Gives the rows of a table."""
 
-_LIKE_SIGNS = re.compile("[%_!]")
-_LONGEST_WORD = 1000
-_OPERATORS: Mapping[str, Callable[[Expression, Any], Expression]] = {
-    "=": lambda value, bound: value == bound,
-    "lt": lambda value, bound: value < bound,
-    "leq": lambda value, bound: value <= bound,
-    "gt": lambda value, bound: value > bound,
-    "geq": lambda value, bound: value >= bound,
+_OPERATORS: Mapping[str, Callable[[Expression, Expression], Expression]] = {
+    "=": operator.eq,
+    "lt": operator.lt,
+    "leq": operator.le,
+    "gt": operator.gt,
+    "geq": operator.ge,
 }
 
 
@@ -39,12 +32,15 @@ class Join:
         The plan.
     source : callable
         Gives the rows of a table.
+    expressions : Expressions
+        The database's words.
     """
 
-    def __init__(self, joined: r.Joined, source: SourceOf) -> None:
+    def __init__(self, joined: r.Joined, source: SourceOf, expressions: Expressions) -> None:
         self.joined = joined
+        self.expressions = expressions
         sources = [source(table) for table in joined.tables]
-        self._has_row_ids = [isinstance(rows, sa.TableClause) for rows in sources]
+        self._is_live = [isinstance(rows, sa.TableClause) for rows in sources]
         self._rows = [rows.alias(f"t{at}") for at, rows in enumerate(sources)]
 
     def column(self, instance: int, column: Column) -> Expression:
@@ -61,9 +57,7 @@ class Join:
 
     def position(self, instance: int) -> Expression:
         """What orders the rows of an instance by their insertion."""
-        if self._has_row_ids[instance]:
-            return sa.literal_column(f"t{instance}._rowid_")
-        return self.rid(instance)
+        return self.expressions.position(f"t{instance}", self.rid(instance), is_live=self._is_live[instance])
 
     @property
     def clause(self) -> sa.FromClause:
@@ -80,7 +74,12 @@ class Join:
 
     def _equal(self, link: r.Link, pairs: tuple[tuple[Column, Column], ...]) -> Expression:
         return sa.and_(
-            *(self.column(link.left, here) == self.column(link.right, there) for here, there in pairs)
+            *(
+                self.expressions.linked(
+                    (here.type, self.column(link.left, here)), (there.type, self.column(link.right, there))
+                )
+                for here, there in pairs
+            )
         )
 
     @property
@@ -102,67 +101,32 @@ class Join:
         return sa.and_(*terms) if isinstance(predicate, r.AllOf) else sa.or_(*terms)
 
     def _compared(self, predicate: r.Compare) -> Expression:
-        column, operator = predicate.column, predicate.operator
+        column, x = predicate.column, self.expressions
         value = self.column(predicate.instance, column)
         combine = sa.and_ if predicate.every else sa.or_
         if column.type.is_array:
-            return combine(*(_contains(column.type, value, operator, bound) for bound in predicate.values))
-        if operator == "=" and not predicate.every and len(predicate.values) > 1:
-            return value.in_(predicate.values)
-        if operator != "=":
-            value = order_value(column.type, value)
-        return combine(
-            *(_OPERATORS[operator](value, bound_value(column.type, operator, v)) for v in predicate.values)
-        )
+            return combine(
+                *(x.contains(column.type, value, predicate.operator, bound) for bound in predicate.values)
+            )
+        if predicate.operator == "=":
+            if not predicate.every:
+                return x.among(column.type, value, predicate.values)
+            return sa.and_(*(x.among(column.type, value, [bound]) for bound in predicate.values))
+        value, compare = x.order_value(column.type, value), _OPERATORS[predicate.operator]
+        return combine(*(compare(value, x.bound_order(column.type, bound)) for bound in predicate.values))
 
     def _matched(self, predicate: r.Match) -> Expression:
         texts = [
-            sql_text(plain_text(column.type, self.sql(predicate.instance, column)))
+            sql_text(self.expressions.plain_text(column.type, self.sql(predicate.instance, column)))
             for column in predicate.columns
         ]
         found = [
-            sa.or_(*(_found_in(text, pattern, predicate.ignore_case) for text in texts))
+            sa.or_(*(self.expressions.found(text, pattern, predicate.ignore_case) for text in texts))
             for pattern in predicate.patterns
         ]
         return sa.and_(*found) if predicate.every else sa.or_(*found)
 
 
-def _found_in(text: Expression, pattern: str, ignore_case: bool) -> Expression:
-    """Whether a pattern matches; plain words are looked for by the database itself."""
-    plain = literal(pattern)
-    if plain is None or not plain.isascii() or len(plain) > _LONGEST_WORD:
-        return sa.func.deriva_match(pattern, int(ignore_case), text) == 1
-    if ignore_case:
-        return text.like("%" + _LIKE_SIGNS.sub(r"!\g<0>", plain) + "%", escape="!")
-    return sa.func.instr(text, plain) > 0
-
-
 def sql_text(text: str) -> Expression:
+    """A piece of SQL as an expression."""
     return sa.literal_column(text)
-
-
-def order_value(type_: Type, value: Expression) -> Expression:
-    """What values of a type are compared and sorted by."""
-    if not type_.is_array and type_.scalar == "numeric":
-        is_digits = sa.and_(sa.func.typeof(value) == "text", value != "NaN")
-        return sa.case((is_digits, sa.cast(value, sa.Double)), else_=value)
-    if not type_.is_array and type_.scalar == "interval":
-        return sa.func.deriva_interval(value)
-    return value
-
-
-def bound_value(type_: Type, operator: str, value: Stored) -> Expression:
-    bound = sa.literal(value)
-    return bound if operator == "=" else order_value(type_, bound)
-
-
-def _contains(type_: Type, value: Expression, operator: str, bound: Stored) -> Expression:
-    """Whether any element of an array satisfies a comparison; unknown for a NULL array."""
-    elements = sa.func.json_each(value).table_valued("value").alias("element")
-    element_type = type_.base or type_
-    element = elements.c.value if operator == "=" else order_value(element_type, elements.c.value)
-    if isinstance(bound, str) and element_type.scalar in ("timestamptz", "timestamp"):
-        bound = bound[:19] + bound[19:26].rstrip("0").rstrip(".") + bound[26:]
-    test = _OPERATORS[operator](element, bound_value(element_type, operator, bound))
-    found = sa.select(sa.literal(1)).select_from(elements).where(test).exists()
-    return sa.case((value.is_not(None), found)) == 1

@@ -6,14 +6,13 @@ catalog reads a few dozen rows and a change writes one or two.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from deriva_server.names import FIRST_RID, stored_time
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 
 FORMAT = 1
 """Format number of the service's own tables; a newer one is refused."""
@@ -22,38 +21,38 @@ _TABLES = (
     """CREATE TABLE _ermrest_state (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         format INTEGER NOT NULL,
-        snaptime INTEGER NOT NULL,
-        model_snaptime INTEGER NOT NULL,
-        next_rid INTEGER NOT NULL,
-        now TEXT NOT NULL,
+        snaptime {number} NOT NULL,
+        model_snaptime {number} NOT NULL,
+        next_rid {number} NOT NULL,
+        now {moment} NOT NULL,
         client TEXT
     )""",
     """CREATE TABLE _ermrest_snapshot (
-        time INTEGER PRIMARY KEY,
+        time {number} PRIMARY KEY,
         model INTEGER NOT NULL
     )""",
-    "CREATE INDEX _ermrest_snapshot_model ON _ermrest_snapshot (time) WHERE model",
+    "CREATE INDEX _ermrest_snapshot_model ON _ermrest_snapshot (time) WHERE model = 1",
     """CREATE TABLE _ermrest_model (
         rid TEXT PRIMARY KEY,
-        since INTEGER NOT NULL,
+        since {number} NOT NULL,
         document TEXT NOT NULL
     )""",
     """CREATE TABLE _ermrest_model_history (
         rid TEXT NOT NULL,
-        since INTEGER NOT NULL,
-        until INTEGER NOT NULL,
+        since {number} NOT NULL,
+        until {number} NOT NULL,
         document TEXT NOT NULL,
         PRIMARY KEY (rid, since)
     )""",
-    "CREATE TABLE _ermrest_serial (column_rid TEXT PRIMARY KEY, next INTEGER NOT NULL)",
+    "CREATE TABLE _ermrest_serial (column_rid TEXT PRIMARY KEY, next {number} NOT NULL)",
     """CREATE TABLE _ermrest_change (
         table_rid TEXT PRIMARY KEY,
-        time INTEGER NOT NULL
+        time {number} NOT NULL
     )""",
     """CREATE TABLE _ermrest_amendment (
-        time INTEGER PRIMARY KEY,
-        since INTEGER NOT NULL,
-        until INTEGER NOT NULL
+        time {number} PRIMARY KEY,
+        since {number} NOT NULL,
+        until {number} NOT NULL
     )""",
 )
 
@@ -73,25 +72,10 @@ class State:
 def create_tables(connection: Connection) -> None:
     """Make the service's own tables in an empty database."""
     for statement in _TABLES:
-        connection.raw.exec_driver_sql(statement)
-    connection.raw.exec_driver_sql(
+        connection.run(statement.format(**connection.dialect.types))
+    connection.run(
         "INSERT INTO _ermrest_state VALUES (1, ?, 0, 0, ?, ?, NULL)", (FORMAT, FIRST_RID, stored_time(0))
     )
-
-
-def enter_wal(connection: Connection) -> None:
-    """Keep the write-ahead journal for this database from now on, whatever other processes do meanwhile."""
-    connection.raw.rollback()
-    for attempt in range(200):
-        try:
-            connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
-        except sa.exc.OperationalError:
-            if attempt == 199:
-                raise
-            connection.raw.rollback()
-            time.sleep(0.05)
-        else:
-            return
 
 
 def read_state(connection: Connection) -> State:
@@ -101,29 +85,27 @@ def read_state(connection: Connection) -> State:
 
 def begin_moment(connection: Connection, now: int, client_id: str | None) -> None:
     """Tell the triggers which time and which client this transaction has."""
-    connection.raw.exec_driver_sql(
-        "UPDATE _ermrest_state SET now = ?, client = ?", (stored_time(now), client_id)
-    )
+    connection.run("UPDATE _ermrest_state SET now = ?, client = ?", (stored_time(now), client_id))
 
 
 def end_moment(connection: Connection, now: int, next_rid: int, *, model_changed: bool) -> None:
     """Record the transaction as a snapshot."""
-    connection.raw.exec_driver_sql(
+    connection.run(
         "UPDATE _ermrest_state SET snaptime = ?, next_rid = ?,"
-        " model_snaptime = CASE WHEN ? THEN ? ELSE model_snaptime END",
-        (now, next_rid, model_changed, now),
+        " model_snaptime = CASE WHEN ? = 1 THEN ? ELSE model_snaptime END",
+        (now, next_rid, int(model_changed), now),
     )
-    connection.raw.exec_driver_sql("INSERT INTO _ermrest_snapshot VALUES (?, ?)", (now, model_changed))
+    connection.run("INSERT INTO _ermrest_snapshot VALUES (?, ?)", (now, int(model_changed)))
 
 
 def mark_amended(connection: Connection, now: int, since: int, until: int) -> None:
     """Record that this transaction changed the past from `since` until before `until`."""
-    connection.raw.exec_driver_sql("INSERT INTO _ermrest_amendment VALUES (?, ?, ?)", (now, since, until))
+    connection.run("INSERT INTO _ermrest_amendment VALUES (?, ?, ?)", (now, since, until))
 
 
 def last_amendment(connection: Connection, since: int, until: int) -> int | None:
     """When anything from `since` until before `until` was last amended, None if never."""
-    found: int | None = connection.raw.exec_driver_sql(
+    found: int | None = connection.run(
         "SELECT max(time) FROM _ermrest_amendment WHERE since < ? AND until > ?", (until, since)
     ).scalar()
     return found
@@ -131,9 +113,9 @@ def last_amendment(connection: Connection, since: int, until: int) -> int | None
 
 def forget_snapshots(connection: Connection, before: int) -> None:
     """Let `before`, a snapshot, be the first one known; it shows the model that was valid then."""
-    connection.raw.exec_driver_sql("DELETE FROM _ermrest_snapshot WHERE time < ?", (before,))
-    connection.raw.exec_driver_sql("UPDATE _ermrest_snapshot SET model = 1 WHERE time = ?", (before,))
-    connection.raw.exec_driver_sql("DELETE FROM _ermrest_model_history WHERE until <= ?", (before,))
+    connection.run("DELETE FROM _ermrest_snapshot WHERE time < ?", (before,))
+    connection.run("UPDATE _ermrest_snapshot SET model = 1 WHERE time = ?", (before,))
+    connection.run("DELETE FROM _ermrest_model_history WHERE until <= ?", (before,))
 
 
 def abandon(connection: Connection) -> None:
@@ -143,9 +125,9 @@ def abandon(connection: Connection) -> None:
 
 def latest_snapshot(connection: Connection, moment: int) -> tuple[int, int] | None:
     """The last snapshot not later than `moment` and the last model change it shows, None before the first."""
-    row = connection.raw.exec_driver_sql(
+    row = connection.run(
         "SELECT (SELECT max(time) FROM _ermrest_snapshot WHERE time <= ?),"
-        " (SELECT time FROM _ermrest_snapshot WHERE time <= ? AND model ORDER BY time DESC LIMIT 1)",
+        " (SELECT time FROM _ermrest_snapshot WHERE time <= ? AND model = 1 ORDER BY time DESC LIMIT 1)",
         (moment, moment),
     ).one()
     return None if row[0] is None else (row[0], row[1])
@@ -153,7 +135,7 @@ def latest_snapshot(connection: Connection, moment: int) -> tuple[int, int] | No
 
 def snapshots_between(connection: Connection, start: int | None, end: int | None) -> tuple[int, int] | None:
     """First and last snapshot in a closed range of times, None when there is none."""
-    first, last = connection.raw.exec_driver_sql(
+    first, last = connection.run(
         "SELECT min(time), max(time) FROM _ermrest_snapshot WHERE time >= ? AND time <= ?",
         (0 if start is None else start, 2**62 if end is None else end),
     ).one()
@@ -162,13 +144,13 @@ def snapshots_between(connection: Connection, start: int | None, end: int | None
 
 def read_documents(connection: Connection) -> list[tuple[str, str]]:
     """RID and stored document of every present element group."""
-    rows = connection.raw.exec_driver_sql("SELECT rid, document FROM _ermrest_model")
+    rows = connection.run("SELECT rid, document FROM _ermrest_model")
     return [(row[0], row[1]) for row in rows]
 
 
 def read_past_documents(connection: Connection, moment: int) -> list[tuple[str, str]]:
     """RID and stored document of every element group as of a snapshot."""
-    rows = connection.raw.exec_driver_sql(
+    rows = connection.run(
         "SELECT rid, document FROM _ermrest_model WHERE since <= ? UNION ALL "
         "SELECT rid, document FROM _ermrest_model_history WHERE since <= ? AND until > ?",
         (moment, moment, moment),
@@ -184,24 +166,24 @@ def write_documents(
     parameters = [(now, rid, now) for rid in (*changed, *gone)]
     if not parameters:
         return
-    connection.raw.exec_driver_sql(
+    connection.run(
         "INSERT INTO _ermrest_model_history SELECT rid, since, ?, document FROM _ermrest_model"
         " WHERE rid = ? AND since < ?",
         parameters,
     )
     if changed:
-        connection.raw.exec_driver_sql(
+        connection.run(
             "INSERT INTO _ermrest_model VALUES (?, ?, ?) ON CONFLICT (rid) DO UPDATE"
             " SET since = excluded.since, document = excluded.document",
             [(rid, now, document) for rid, document in changed.items()],
         )
     if gone:
-        connection.raw.exec_driver_sql("DELETE FROM _ermrest_model WHERE rid = ?", [(rid,) for rid in gone])
+        connection.run("DELETE FROM _ermrest_model WHERE rid = ?", [(rid,) for rid in gone])
 
 
 def read_documents_between(connection: Connection, since: int, until: int) -> list[tuple[str, int, str]]:
     """RID, begin and stored document of every version that was valid at some moment of a range."""
-    rows = connection.raw.exec_driver_sql(
+    rows = connection.run(
         "SELECT rid, since, document FROM _ermrest_model WHERE since < ? UNION ALL "
         "SELECT rid, since, document FROM _ermrest_model_history WHERE since < ? AND until > ?",
         (until, until, since),
@@ -211,7 +193,7 @@ def read_documents_between(connection: Connection, since: int, until: int) -> li
 
 def split_documents(connection: Connection, rid: str, moment: int) -> None:
     """Let one version of an element group end and the next, equal one begin at a snapshot."""
-    run = connection.raw.exec_driver_sql
+    run = connection.run
     run(
         "INSERT INTO _ermrest_model_history SELECT rid, ?, until, document FROM _ermrest_model_history"
         " WHERE rid = ? AND since < ? AND until > ?",
@@ -232,16 +214,16 @@ def split_documents(connection: Connection, rid: str, moment: int) -> None:
 
 def replace_past_document(connection: Connection, rid: str, since: int, document: str) -> None:
     """Put another document in the place of the superseded version that began at `since`."""
-    connection.raw.exec_driver_sql(
+    connection.run(
         "UPDATE _ermrest_model_history SET document = ? WHERE rid = ? AND since = ?", (document, rid, since)
     )
 
 
 def take_serials(connection: Connection, column_rid: str, count: int) -> range:
     """The next `count` numbers of a serial column."""
-    end = connection.raw.exec_driver_sql(
+    end = connection.run(
         "INSERT INTO _ermrest_serial VALUES (?, ?) ON CONFLICT (column_rid) DO UPDATE"
-        " SET next = next + excluded.next - 1 RETURNING next",
+        " SET next = _ermrest_serial.next + excluded.next - 1 RETURNING next",
         (column_rid, 1 + count),
     ).scalar_one()
     return range(end - count, end)
@@ -251,7 +233,7 @@ def mark_changes(connection: Connection, table_rids: Iterable[str], now: int) ->
     """Note that rows of these tables changed in this transaction."""
     parameters = [(rid, now) for rid in table_rids]
     if parameters:
-        connection.raw.exec_driver_sql(
+        connection.run(
             "INSERT INTO _ermrest_change VALUES (?, ?) ON CONFLICT (table_rid) DO UPDATE SET time = excluded.time",
             parameters,
         )
@@ -259,7 +241,5 @@ def mark_changes(connection: Connection, table_rids: Iterable[str], now: int) ->
 
 def last_change(connection: Connection, table_rid: str) -> int:
     """When rows of a table last changed."""
-    found = connection.raw.exec_driver_sql(
-        "SELECT time FROM _ermrest_change WHERE table_rid = ?", (table_rid,)
-    )
+    found = connection.run("SELECT time FROM _ermrest_change WHERE table_rid = ?", (table_rid,))
     return found.scalar() or 0

@@ -16,7 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from deriva_server.errors import DeploymentError
-from deriva_server.sql.connect import Connection, Database
+from deriva_server.sql.connect import Database
+from deriva_server.sql.dialect import Connection
+from deriva_server.sql.sqlite.database import SqliteDialect
 
 FORMAT = 1
 """Format number of the directory; a newer one is refused."""
@@ -159,7 +161,7 @@ def open_directory(path: Path, root_acls: Acls) -> Database:
     DeploymentError
         If it was made by a newer release.
     """
-    database = Database(path)
+    database = Database(SqliteDialect(path))
     with database.read() as connection:
         connection.raw.rollback()
         if connection.raw.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
-from deriva_server.sql.join import Expression, bound_value, order_value
+from deriva_server.sql.dialect import Expression, Expressions
 
 
 class Paging:
@@ -22,12 +22,15 @@ class Paging:
         The plan.
     values : sequence of expressions
         Its outputs.
+    expressions : Expressions
+        The database's words.
     """
 
-    def __init__(self, query: r.Query, values: Sequence[Expression]) -> None:
+    def __init__(self, query: r.Query, values: Sequence[Expression], expressions: Expressions) -> None:
         self._query = query
+        self._expressions = expressions
         self.keys = [
-            _sort_value(query.outputs[key.output].expression, values[key.output]) for key in query.order
+            self._sort_value(query.outputs[key.output].expression, values[key.output]) for key in query.order
         ]
         self._firm = [_never_null(query, key.output) for key in query.order]
 
@@ -67,8 +70,7 @@ class Paging:
         condition: Expression | None = None
         for at in range(len(self.keys) - 1, -1, -1):
             value, order, firm = self.keys[at], self._query.order[at], self._firm[at]
-            type_ = self._query.outputs[order.output].expression.type
-            bound = None if page[at] is None else bound_value(type_, "lt", page[at])
+            bound = None if page[at] is None else self._bound(order.output, page[at])
             upwards = after != order.descending
             strict: Expression
             equal: Expression
@@ -89,11 +91,16 @@ class Paging:
         assert condition is not None
         return condition
 
+    def _sort_value(self, expression: r.Expression, value: Expression) -> Expression:
+        if isinstance(expression, r.Binned):
+            return self._expressions.bin_number(value)
+        return self._expressions.order_value(expression.type, value)
 
-def _sort_value(expression: r.Expression, value: Expression) -> Expression:
-    if isinstance(expression, r.Binned):
-        return sa.func.json_extract(value, "$[0]")
-    return order_value(expression.type, value)
+    def _bound(self, output: int, value: Stored) -> Expression:
+        expression = self._query.outputs[output].expression
+        if isinstance(expression, r.Binned):
+            return sa.literal(value)
+        return self._expressions.bound_order(expression.type, value)
 
 
 def _never_null(query: r.Query, output: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS entry (
@@ -23,7 +23,7 @@ _TABLES = (
         deleted_on TEXT
     )""",
     "CREATE TABLE IF NOT EXISTS serial (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL)",
-    "INSERT OR IGNORE INTO serial VALUES (1, 1)",
+    "INSERT INTO serial SELECT 1, 1 WHERE NOT EXISTS (SELECT 1 FROM serial)",
 )
 
 _COLUMNS = "id, is_catalog, owner, alias_target, name, description, is_persistent, clone_source, deleted_on"
@@ -47,14 +47,13 @@ class Entry:
 
 def is_ready(connection: Connection) -> bool:
     """Whether the tables of the registry exist."""
-    found = connection.raw.exec_driver_sql("SELECT 1 FROM sqlite_schema WHERE name = 'serial'")
-    return found.first() is not None
+    return "serial" in connection.dialect.list_tables(connection, "serial")
 
 
 def create_tables(connection: Connection) -> None:
     """Make the tables of the registry where they are missing."""
     for statement in _TABLES:
-        connection.raw.exec_driver_sql(statement)
+        connection.run(statement)
 
 
 def _entry(row: Any) -> Entry:
@@ -74,22 +73,20 @@ def _entry(row: Any) -> Entry:
 
 def find(connection: Connection, id: str) -> Entry | None:
     """The entry of an id, deleted ones included."""
-    row = connection.raw.exec_driver_sql(_FIND, (id,)).first()
+    row = connection.run(_FIND, (id,)).first()
     return None if row is None else _entry(row)
 
 
 def list_present(connection: Connection) -> list[Entry]:
     """All catalogs and aliases that are not deleted, in the order of their creation."""
-    rows = connection.raw.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM entry WHERE deleted_on IS NULL ORDER BY _rowid_"
-    )
+    rows = connection.run(f"SELECT {_COLUMNS} FROM entry WHERE deleted_on IS NULL ORDER BY created_on, id")
     return [_entry(row) for row in rows]
 
 
 def list_deleted(connection: Connection) -> list[Entry]:
     """Catalogs that were deleted."""
-    rows = connection.raw.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM entry WHERE is_catalog AND deleted_on IS NOT NULL ORDER BY _rowid_"
+    rows = connection.run(
+        f"SELECT {_COLUMNS} FROM entry WHERE is_catalog = 1 AND deleted_on IS NOT NULL ORDER BY created_on, id"
     )
     return [_entry(row) for row in rows]
 
@@ -97,25 +94,23 @@ def list_deleted(connection: Connection) -> list[Entry]:
 def next_serial(connection: Connection) -> str:
     """The next free serial number as an id."""
     while True:
-        number = connection.raw.exec_driver_sql(
-            "UPDATE serial SET next = next + 1 RETURNING next - 1"
-        ).scalar_one()
+        number = connection.run("UPDATE serial SET next = next + 1 RETURNING next - 1").scalar_one()
         if find(connection, str(number)) is None:
             return str(number)
 
 
 def insert(connection: Connection, entry: Entry, now: str) -> None:
     """Add an entry."""
-    connection.raw.exec_driver_sql(
+    connection.run(
         f"INSERT INTO entry ({_COLUMNS}, created_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         (
             entry.id,
-            entry.is_catalog,
+            int(entry.is_catalog),
             json.dumps(entry.owner),
             entry.alias_target,
             entry.name,
             entry.description,
-            entry.is_persistent,
+            int(entry.is_persistent),
             entry.clone_source,
             now,
         ),
@@ -126,9 +121,9 @@ def update(connection: Connection, id: str, values: Mapping[str, Any]) -> None:
     """Set fields of an entry."""
     names = ", ".join(f"{name} = ?" for name in values)
     stored = [json.dumps(value) if isinstance(value, (list, tuple)) else value for value in values.values()]
-    connection.raw.exec_driver_sql(f"UPDATE entry SET {names} WHERE id = ?", (*stored, id))
+    connection.run(f"UPDATE entry SET {names} WHERE id = ?", (*stored, id))
 
 
 def remove(connection: Connection, id: str) -> None:
     """Remove an entry for good, so that its id is free again."""
-    connection.raw.exec_driver_sql("DELETE FROM entry WHERE id = ?", (id,))
+    connection.run("DELETE FROM entry WHERE id = ?", (id,))

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, Model, Table
 from deriva_server.model.values import Stored
 from deriva_server.plan.relation import Format
-from deriva_server.sql import conflicts
-from deriva_server.sql.connect import Connection
-from deriva_server.sql.dialect import quote, quoted_list
-from deriva_server.sql.functions import failure, prepare
-from deriva_server.sql.history import Source, live_source
-from deriva_server.sql.texts import row_text
+from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, quote
+from deriva_server.sql.history import Source
 
-STATEMENT_SECONDS = 15.0
-"""How long a statement, or one piece of a long result, may take."""
-
-null_conflict = conflicts.null_conflict
 _PIECE = 1000
-_MOST_VARIABLES = 30_000
 
 
-def texts(connection: Connection, statement: sa.Select[Any]) -> Iterator[list[str]]:
-    """Run a statement whose rows are texts; yields them in pieces."""
-    prepare(connection)
+def null_conflict(table: Table, column: str) -> Conflict:
+    """A column that must have a value got none."""
+    return Conflict(
+        f'null value in column "{column}" of relation "{table.name}" violates not-null constraint'
+    )
+
+
+def texts(connection: Connection, statement: sa.Select[Any], *, whole: bool = False) -> Iterator[list[str]]:
+    """Run a statement whose rows are texts; yields them in pieces.
+
+    Parameters
+    ----------
+    whole : bool
+        The result is short, so it may be fetched at once.
+    """
+    x = connection.dialect.expressions
     connection.limit_time(STATEMENT_SECONDS)
     try:
-        with connection.raw.execute(statement) as result:
+        with x.execute(connection, statement, whole=whole) as result:
             while piece := result.fetchmany(_PIECE):
                 yield [row[0] for row in piece]
                 connection.limit_time(STATEMENT_SECONDS)
     except sa.exc.OperationalError as error:
-        raise failure(connection) or error from error
+        raise x.failure(connection) or error from error
 
 
 def column(connection: Connection, statement: sa.Select[Any]) -> list[str]:
     """The first column of every row of a statement."""
-    return [text for piece in texts(connection, statement) for text in piece]
+    return [text for piece in texts(connection, statement, whole=True) for text in piece]
 
 
 def insert(
@@ -67,23 +71,18 @@ def insert(
     if not rows:
         return
     names = [column.name for column in table.columns]
-    refers_to_itself = any(
+    tables = connection.dialect.tables
+    # Rows of one request may refer to each other, in any order.
+    cyclic = any(
         (fkey.referenced_schema, fkey.referenced_table) == table.qualified for fkey in table.foreign_keys
-    )
-    if refers_to_itself:
-        # Rows of one request may refer to each other, in any order.
-        connection.raw.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-    statement = (
-        f"INSERT INTO {quote(table.storage)} ({quoted_list([column.storage for column in table.columns])})"
-        f" VALUES ({', '.join('?' for _ in names)})" + (" ON CONFLICT DO NOTHING" if skip else "")
     )
     connection.limit_time(None)
     try:
-        connection.raw.exec_driver_sql(statement, [tuple(row) for row in rows])
-    except conflicts.INTEGRITY as error:
-        raise conflicts.explain_write(connection, model, table, names, rows, error) from error
-    if refers_to_itself:
-        wrong = conflicts.missing_reference(connection, model, table, names, rows)
+        tables.insert(connection, table, rows, skip=skip, cyclic=cyclic)
+    except sa.exc.IntegrityError as error:
+        raise tables.explain_write(connection, model, table, names, rows, error) from error
+    if cyclic:
+        wrong = tables.missing_reference(connection, model, table, names, rows)
         if wrong is not None:
             raise wrong
 
@@ -98,13 +97,12 @@ def by_rids(
     written_at: str | None = None,
 ) -> list[str]:
     """Text of the rows with these RIDs, in that order; with `written_at` only rows written at that time."""
-    prepare(connection)
-    wanted = sa.func.json_each(json.dumps(rids)).table_valued("key", "value").alias("wanted")
-    rows = live_source(table).alias("t0")
+    x = connection.dialect.expressions
+    wanted, rows = x.listed(rids).alias("wanted"), x.source(table).alias("t0")
     by_name = table.column_by_name
     values = tuple(f"t0.{quote(c.storage)}" for c in columns)
     text: sa.ColumnClause[str] = sa.literal_column(
-        row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form)
+        x.row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form)
     )
     statement = (
         sa.select(text)
@@ -112,7 +110,7 @@ def by_rids(
         .order_by(wanted.c.key)
     )
     if written_at is not None:
-        statement = statement.where(rows.c[by_name["RMT"].storage] == written_at)
+        statement = statement.where(rows.c[by_name["RMT"].storage] == x.moment(written_at))
     return column(connection, statement)
 
 
@@ -120,24 +118,7 @@ def matching(
     connection: Connection, table: Table, columns: Sequence[Column], keys: Sequence[Sequence[Stored]]
 ) -> list[tuple[int, str]]:
     """Index of each key tuple and RID of each row that has these values; NULL matches NULL."""
-    found: list[tuple[int, str]] = []
-    width = len(columns) + 1
-    step = max(1, _MOST_VARIABLES // width)
-    tests = [
-        f"t.{quote(column.storage)} {'IS' if column.nullok else '='} v.column{at + 2}"
-        for at, column in enumerate(columns)
-    ]
-    rid = quote(table.column_by_name["RID"].storage)
-    values = "(" + ", ".join("?" for _ in range(width)) + ")"
-    for start in range(0, len(keys), step):
-        part = keys[start : start + step]
-        statement = (
-            f"SELECT v.column1, t.{rid} FROM (VALUES {', '.join(values for _ in part)}) v"
-            f" CROSS JOIN {quote(table.storage)} t WHERE {' AND '.join(tests)} ORDER BY 1"
-        )
-        parameters = tuple(value for at, key in enumerate(part, start) for value in (at, *key))
-        found += [(row[0], row[1]) for row in connection.raw.exec_driver_sql(statement, parameters)]
-    return found
+    return connection.dialect.tables.matching(connection, table, columns, keys)
 
 
 def update(
@@ -166,21 +147,17 @@ def update(
     """
     if not rows:
         return
-    by_name = table.column_by_name
+    tables, by_name = connection.dialect.tables, table.column_by_name
     targets = [*columns, by_name["RMT"], by_name["RMB"]]
-    statement = (
-        f"UPDATE {quote(table.storage)} SET {', '.join(f'{quote(c.storage)} = ?' for c in targets)}"
-        f" WHERE {quote(by_name['RID'].storage)} = ?"
-    )
     connection.limit_time(None)
     try:
-        connection.raw.exec_driver_sql(statement, [(*values, *moment, rid) for rid, values in rows])
-    except conflicts.INTEGRITY as error:
+        tables.update(connection, table, targets, [(rid, (*values, *moment)) for rid, values in rows])
+    except sa.exc.IntegrityError as error:
         names = ["RID", *(c.name for c in columns)]
         whole = [(rid, *values) for rid, values in rows]
-        found = conflicts.explain_write(connection, model, table, names, whole, error)
+        found = tables.explain_write(connection, model, table, names, whole, error)
         if "DETAIL" not in found.detail and "FOREIGN KEY" in found.detail:
-            found = conflicts.explain_delete(connection, model, table, json.dumps([rid for rid, _ in rows]))
+            found = tables.explain_delete(connection, model, table, [rid for rid, _ in rows], error)
         raise found from error
 
 
@@ -192,26 +169,27 @@ def delete(connection: Connection, model: Model, table: Table, rids: Sequence[st
     Conflict
         If other rows refer to them.
     """
-    listed = json.dumps(rids)
-    statement = (
-        f"DELETE FROM {quote(table.storage)} WHERE {quote(table.column_by_name['RID'].storage)}"
-        " IN (SELECT value FROM json_each(?))"
-    )
+    tables = connection.dialect.tables
+    test, listed = tables.listed(rids)
+    rid = quote(table.column_by_name["RID"].storage)
     connection.limit_time(None)
     try:
-        return connection.raw.exec_driver_sql(statement, (listed,)).rowcount
-    except conflicts.INTEGRITY as error:
-        raise conflicts.explain_delete(connection, model, table, listed) from error
+        return connection.run(f"DELETE FROM {tables.named(table)} WHERE {rid} {test}", (listed,)).rowcount
+    except sa.exc.IntegrityError as error:
+        raise tables.explain_delete(connection, model, table, rids, error) from error
 
 
 def use_leases(connection: Connection, leases: Table, client_id: str | None, rids: Sequence[str]) -> int:
     """Delete the leases that a client holds on RIDs; returns how many there were."""
-    by_name = leases.column_by_name
-    statement = (
-        f"DELETE FROM {quote(leases.storage)} WHERE {quote(by_name['RID'].storage)}"
-        f" IN (SELECT value FROM json_each(?)) AND {quote(by_name['RCB'].storage)} IS ?"
-    )
-    return connection.raw.exec_driver_sql(statement, (json.dumps(rids), client_id)).rowcount
+    if client_id is None:
+        return 0
+    tables, by_name = connection.dialect.tables, leases.column_by_name
+    test, listed = tables.listed(rids)
+    return connection.run(
+        f"DELETE FROM {tables.named(leases)} WHERE {quote(by_name['RID'].storage)} {test}"
+        f" AND {quote(by_name['RCB'].storage)} = ?",
+        (listed, client_id),
+    ).rowcount
 
 
 __all__ = [

@@ -14,6 +14,7 @@ from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.http.message import Request
 from deriva_server.identity import ANONYMOUS, Client
 from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES
+from deriva_server.sql.databases import open_databases
 
 OWNER = Client("kim", "kim", "Kim Lee", None, ("admin",))
 CLIENTS = {"owner": OWNER, "other": Client("other"), "anonymous": ANONYMOUS}
@@ -63,8 +64,8 @@ class Ermrest:
 
 
 @pytest.fixture
-def ermrest(tmp_path):
-    registry = Registry(tmp_path)
+def ermrest(tmp_path, address):
+    registry = Registry(open_databases(tmp_path, "deployment", address))
     yield Ermrest(
         Application({"ermrest": ErmrestFace(registry)}, lambda request: CLIENTS[request.headers["X-Client"]])
     )

@@ -70,7 +70,7 @@ def test_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(deployment, "_write_document", fail)
+    monkeypatch.setattr(deployment, "write_document", fail)
     with pytest.raises(DeploymentError, match="No space left"):
         Deployment.create(tmp_path / "a" / "b" / "c")
     assert os.listdir(tmp_path) == []

@@ -4,6 +4,7 @@ from deriva_server.catalogs.registry import Registry
 from deriva_server.identity import Client
 from deriva_server.model.bulk import Bulk
 from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES
+from deriva_server.sql.databases import open_databases
 
 
 @pytest.fixture
@@ -12,8 +13,13 @@ def client():
 
 
 @pytest.fixture
-def registry(tmp_path):
-    made = Registry(tmp_path)
+def databases(tmp_path, address):
+    return open_databases(tmp_path, "deployment", address)
+
+
+@pytest.fixture
+def registry(databases):
+    made = Registry(databases)
     yield made
     made.close()
 

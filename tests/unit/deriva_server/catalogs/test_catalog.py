@@ -15,18 +15,25 @@ def insert(writing, table, **values):
     values = {"RID": writing.rids()[0], "RCT": now, "RMT": now, **values}
     columns = ", ".join(quote(table.column_by_name[name].storage) for name in values)
     marks = ", ".join("?" * len(values))
-    writing.connection.raw.exec_driver_sql(
-        f"INSERT INTO {quote(table.storage)} ({columns}) VALUES ({marks})", tuple(values.values())
+    writing.connection.run(
+        f"INSERT INTO {named(writing, table)} ({columns}) VALUES ({marks})", tuple(values.values())
     )
     writing.data_changed(table)
     return values["RID"]
+
+
+def named(writing, table):
+    return writing.connection.dialect.tables.named(table)
 
 
 def rows(reading, schema, table, *columns):
     found = reading.model.schemas[schema].tables[table]
     source = reading.source(found)
     return [
-        tuple(row)
+        tuple(
+            value.isoformat(timespec="microseconds") if hasattr(value, "isoformat") else value
+            for value in row
+        )
         for row in reading.connection.raw.execute(
             source.select().with_only_columns(
                 *(source.c[found.column_by_name[name].storage] for name in columns)
@@ -103,8 +110,8 @@ def test_rows_do_not_move_the_model(filled, client):
         assert reading.model_snaptime == version < reading.snaptime
 
 
-def test_other_processes_changes_are_seen(filled, client, extend, table_document, tmp_path):
-    twin = Catalog(filled.id, tmp_path / "catalogs" / f"{filled.id}.db")
+def test_other_processes_changes_are_seen(filled, client, extend, table_document, databases):
+    twin = Catalog(filled.id, databases.catalog(filled.id))
     with twin.read(client) as reading:
         assert "U" not in reading.model.schemas["s"].tables
     extend(filled, [table_document("U", schema_name="s")])
@@ -122,11 +129,13 @@ def test_snapshots_show_what_was(filled, client):
         rid = insert(writing, table(writing), x="a")
     moments.append(writing.now)
     with filled.write(client) as writing:
-        writing.connection.raw.exec_driver_sql("UPDATE T SET x = 'b', RMT = ?", (stored_time(writing.now),))
+        writing.connection.run(
+            f"""UPDATE {named(writing, table(writing))} SET x = 'b', "RMT" = ?""", (stored_time(writing.now),)
+        )
         writing.data_changed(table(writing))
     moments.append(writing.now)
     with filled.write(client) as writing:
-        writing.connection.raw.exec_driver_sql("DELETE FROM T")
+        writing.connection.run(f"DELETE FROM {named(writing, table(writing))}")
         writing.data_changed(table(writing))
     moments.append(writing.now)
     expected = [[(rid, "a")], [(rid, "b")], []]
@@ -168,7 +177,7 @@ def test_rows_touched_by_foreign_keys_are_new_versions(catalog, client, extend, 
     before = writing.now
     other = Client("lee", attributes=("kim",))
     with catalog.write(other) as writing:
-        writing.connection.raw.exec_driver_sql("DELETE FROM T")
+        writing.connection.run(f"DELETE FROM {named(writing, table(writing))}")
         writing.data_changed(table(writing))
     with catalog.read(client) as reading:
         assert rows(reading, "s", "U", "t", "RMT", "RMB") == [(None, stored_time(writing.now), "lee")]
@@ -206,7 +215,7 @@ def test_serial_numbers(filled, client):
 
 def test_a_newer_format_is_refused(filled, client):
     with filled.write(client) as writing:
-        writing.connection.raw.exec_driver_sql("UPDATE _ermrest_state SET format = 99")
+        writing.connection.run("UPDATE _ermrest_state SET format = 99")
         writing.data_changed()
     with pytest.raises(DeploymentError, match="99"), filled.read(client):
         pass

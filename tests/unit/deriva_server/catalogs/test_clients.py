@@ -12,14 +12,14 @@ def stored(catalog, client):
         return reading.snaptime, [dict(row) for row in found]
 
 
-def test_a_caller_is_registered_once(catalog, client, tmp_path):
+def test_a_caller_is_registered_once(catalog, client, databases):
     clients.register(catalog, client)
     first, rows = stored(catalog, client)
     assert [(row["ID"], row["RCB"], row["Full_Name"], row["Email"]) for row in rows] == [
         ("kim", "kim", "Kim Lee", "kim@example.org")
     ]
     clients.register(catalog, client)
-    twin = Catalog(catalog.id, tmp_path / "catalogs" / f"{catalog.id}.db")
+    twin = Catalog(catalog.id, databases.catalog(catalog.id))
     clients.register(twin, client)
     assert stored(catalog, client)[0] == first
     twin.close()

@@ -8,10 +8,10 @@ OTHER = Client("other", attributes=("admin",))
 GUEST = Client("guest")
 
 
-def test_ids_are_serial_numbers_and_survive_reopening(registry, client, tmp_path):
+def test_ids_are_serial_numbers_and_survive_reopening(registry, client, databases):
     assert [registry.create_catalog(client, {}) for _ in range(2)] == ["1", "2"]
     registry.delete(client, "2")
-    again = Registry(tmp_path)
+    again = Registry(databases)
     assert again.create_catalog(client, {}) == "3"
     assert [entry.id for entry in again.entries()] == ["1", "3"]
     again.close()
@@ -46,21 +46,23 @@ def test_owner_must_include_the_creator(registry, client):
 @pytest.mark.parametrize(
     "document", [{"owner": [5]}, {"annotations": []}, {"id": ""}, {"id": []}, {"name": 5}]
 )
-def test_malformed_documents_leave_nothing(registry, client, document, tmp_path):
+def test_malformed_documents_leave_nothing(registry, client, document, databases):
     with pytest.raises(BadRequest):
         registry.create_catalog(client, document)
     assert registry.entries() == []
-    assert list((tmp_path / "catalogs").iterdir()) == []
+    assert not databases.has_catalog("1")
 
 
-def test_what_a_broken_creation_left_is_overwritten(registry, client, tmp_path):
-    (tmp_path / "catalogs" / "1.db").write_bytes(b"half a file")
+def test_what_a_broken_creation_left_is_overwritten(registry, client, databases, tmp_path):
+    databases.create_catalog("1").close()
+    if (tmp_path / "catalogs").exists():
+        (tmp_path / "catalogs" / "1.db").write_bytes(b"half a file")
     assert registry.create_catalog(client, {}) == "1"
     with registry.catalog("1").read(client) as reading:
         assert list(reading.model.schemas) == ["public"]
 
 
-def test_delete_is_for_owners_and_for_good(registry, client, tmp_path):
+def test_delete_is_for_owners_and_for_good(registry, client, databases):
     id = registry.create_catalog(client, {})
     with pytest.raises(Forbidden):
         registry.delete(OTHER, id)
@@ -72,12 +74,12 @@ def test_delete_is_for_owners_and_for_good(registry, client, tmp_path):
         registry.create_catalog(client, {"id": id})
     assert registry.purge() == [id]
     assert registry.purge() == []
-    assert not (tmp_path / "catalogs" / "1.db").exists()
+    assert not databases.has_catalog("1")
 
 
-def test_other_processes_notice_deletion(registry, client, tmp_path):
+def test_other_processes_notice_deletion(registry, client, databases):
     id = registry.create_catalog(client, {})
-    other = Registry(tmp_path)
+    other = Registry(databases)
     other.catalog(id)
     registry.delete(client, id)
     with pytest.raises(NotFound):

@@ -8,18 +8,19 @@ import pytest
 
 from deriva_server import deployment
 from deriva_server.errors import Busy, Conflict, DeploymentError, TimeLimit
-from deriva_server.sql import connect, sqlite
+from deriva_server.sql import connect
 from deriva_server.sql.connect import Database
-from deriva_server.sql.modelstore import enter_wal
+from deriva_server.sql.sqlite import database as sqlite
+from deriva_server.sql.sqlite.database import SqliteDialect
+from deriva_server.sql.sqlite.files import enter_wal
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 @pytest.fixture
 def database(tmp_path):
-    made = Database(tmp_path / "x.db")
-    with made.read() as connection:
-        enter_wal(connection)
+    made = Database(SqliteDialect(tmp_path / "x.db"))
+    enter_wal(made)
     with made.write() as connection:
         connection.raw.exec_driver_sql("CREATE TABLE t (x INTEGER UNIQUE)")
     yield made
@@ -88,7 +89,7 @@ def test_threads_wait_for_each_other(database):
 
 def test_a_locked_file_is_busy(database, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    other = Database(database.path)
+    other = Database(database.dialect)
     with database.write(), pytest.raises(Busy), other.write():
         pass
     other.close()

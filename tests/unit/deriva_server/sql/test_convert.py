@@ -3,7 +3,8 @@ import pytest
 from deriva_server.errors import BadRequest
 from deriva_server.model.elements import Column
 from deriva_server.model.types import TYPES
-from deriva_server.sql.convert import convert, default_literal, is_stored_alike
+from deriva_server.sql.ddl import is_stored_alike
+from deriva_server.sql.sqlite.convert import convert, default_literal
 
 
 @pytest.mark.parametrize(

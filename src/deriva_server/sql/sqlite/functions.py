@@ -18,7 +18,8 @@ from deriva_server.model import times
 from deriva_server.model.arrays import format_array
 from deriva_server.model.values import Stored, exact_number
 from deriva_server.plan.patterns import matcher
-from deriva_server.sql.connect import Connection
+from deriva_server.sql.dialect import Connection
+from deriva_server.sql.sqlite.convert import FUNCTION, convert
 
 _KNOWN = "deriva_functions"
 _FAILURE = "deriva_failure"
@@ -246,6 +247,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_array_text", 2, array_text),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
+    (FUNCTION, 3, convert),
 )
 _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
     ("deriva_array", 2, ArrayAggregate),

@@ -5,15 +5,11 @@ from __future__ import annotations
 from deriva_server.model.elements import Column, Type
 from deriva_server.model.types import type_named
 from deriva_server.model.values import Stored, json_from_stored, json_reader, text_reader
+from deriva_server.sql.ddl import is_stored_alike, stored_default
 from deriva_server.sql.dialect import INTERNAL, text_literal
-from deriva_server.sql.sqlite import register_function
 
-_FUNCTION = f"{INTERNAL}convert"
-
-
-def stored_default(column: Column) -> Stored:
-    """The stored form of a column's default, None when it has none."""
-    return None if column.default is None else json_reader(column.type)(column.default)
+FUNCTION = f"{INTERNAL}convert"
+"""Name of `convert` in SQL."""
 
 
 def default_literal(column: Column) -> str:
@@ -27,22 +23,11 @@ def default_literal(column: Column) -> str:
     return text.replace("inf", "9e999")
 
 
-def is_stored_alike(old: Type, new: Type) -> bool:
-    """Whether both types store their values in the same form, as domains of one base do."""
-    return (old.is_array, _form(old)) == (new.is_array, _form(new))
-
-
-def _form(type_: Type) -> str:
-    if type_.name.startswith("color_rgb_hex"):
-        return "color_rgb_hex"
-    return {"serial2": "int2", "serial4": "int4", "serial8": "int8"}.get(type_.scalar, type_.scalar)
-
-
 def converted(expression: str, old: Type, new: Type) -> str:
     """SQL for the values of `expression`, stored as type `old`, in the stored form of type `new`."""
     if is_stored_alike(old, new):
         return expression
-    return f"{_FUNCTION}({expression}, {text_literal(old.name)}, {text_literal(new.name)})"
+    return f"{FUNCTION}({expression}, {text_literal(old.name)}, {text_literal(new.name)})"
 
 
 def convert(value: Stored, old: str, new: str) -> Stored:
@@ -68,6 +53,3 @@ def convert(value: Stored, old: str, new: str) -> Stored:
     if isinstance(json_value, float) and target.scalar.startswith("int"):
         return json_reader(target)(round(json_value))
     return json_reader(target)(json_value)
-
-
-register_function(_FUNCTION, 3, convert)

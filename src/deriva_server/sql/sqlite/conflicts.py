@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import sqlalchemy as sa
-
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import ForeignKey, Key, Model, Table
 from deriva_server.model.values import Stored
-from deriva_server.sql.connect import Connection
-from deriva_server.sql.dialect import quote
+from deriva_server.sql.dialect import Connection, quote
+from deriva_server.sql.rows import null_conflict
 
 Row = Sequence[Stored]
-
-
-def null_conflict(table: Table, column: str) -> Conflict:
-    """A column that must have a value got none."""
-    return Conflict(
-        f'null value in column "{column}" of relation "{table.name}" violates not-null constraint'
-    )
 
 
 def explain_write(
@@ -124,7 +115,7 @@ def _is_taken(connection: Connection, table: Table, key: Key, index: dict[str, i
     by_name = table.column_by_name
     rid = by_name["RID"].storage
     condition = " AND ".join(f"{quote(by_name[name].storage)} = ?" for name in key.columns)
-    found = connection.raw.exec_driver_sql(
+    found = connection.run(
         f"SELECT {quote(rid)}, {quote(by_name['RMT'].storage)} FROM {quote(table.storage)} WHERE {condition}",
         tuple(values),
     ).first()
@@ -137,7 +128,7 @@ def _is_taken(connection: Connection, table: Table, key: Key, index: dict[str, i
 def _exists(connection: Connection, table: Table, columns: Sequence[str], values: Sequence[Stored]) -> bool:
     condition = " AND ".join(f"{quote(table.column_by_name[name].storage)} = ?" for name in columns)
     statement = f"SELECT 1 FROM {quote(table.storage)} WHERE {condition} LIMIT 1"
-    return connection.raw.exec_driver_sql(statement, tuple(values)).first() is not None
+    return connection.run(statement, tuple(values)).first() is not None
 
 
 def _referenced(
@@ -154,7 +145,7 @@ def _referenced(
     )
     if child.rid == table.rid:
         statement += f" AND c.{quote(own['RID'].storage)} NOT IN {chosen}"
-    found = connection.raw.exec_driver_sql(statement + " LIMIT 1", (rids,)).first()
+    found = connection.run(statement + " LIMIT 1", (rids,)).first()
     return None if found is None else tuple(found)
 
 
@@ -164,7 +155,3 @@ def _storages(table: Table, key: Key) -> set[str]:
 
 def _shown(values: Sequence[Stored]) -> str:
     return ", ".join("null" if value is None else str(value) for value in values)
-
-
-INTEGRITY = sa.exc.IntegrityError
-"""What the database raises."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +22,39 @@ from deriva_server.errors import (
     StorageUnusable,
     TimeLimit,
 )
-from deriva_server.model.elements import Type
-from deriva_server.sql.dialect import INTERNAL
-
-BUSY_SECONDS = 60
-"""How long a writer waits for other processes before it gives up."""
+from deriva_server.names import to_microseconds
+from deriva_server.sql.dialect import BUSY_SECONDS, Connection, Expressions, Tables
+from deriva_server.sql.sqlite.expressions import SqliteExpressions
+from deriva_server.sql.sqlite.tables import SqliteTables
 
 _STEPS_BETWEEN_LOOKS = 200_000
-_FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {}
 _TOO_MUCH = re.compile("too many |at most |Expression tree is too large|parser stack overflow")
-_ROW_NAMES = frozenset(("rowid", "oid", "_rowid_"))
-
-
-def register_function(name: str, arity: int, function: Callable[..., Any]) -> None:
-    """Make a deterministic Python function callable from SQL on every connection opened from now on.
-
-    Parameters
-    ----------
-    name : str
-        Name in SQL.
-    arity : int
-        Number of arguments, -1 for any.
-    function : callable
-        Takes and returns what SQLite can store.
-    """
-    _FUNCTIONS[name, arity] = function
 
 
 class SqliteDialect:
-    """SQLite behind the `Dialect` protocol."""
+    """One SQLite file behind the `Dialect` protocol.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it must exist unless the first connection shall make it.
+    """
 
     name = "sqlite"
+    idle = 8
+    types: Mapping[str, str] = {"number": "INTEGER", "moment": "TEXT"}
 
-    def engine(self, path: Path) -> sa.Engine:
-        """An engine on the file `path`, without a pool."""
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+        self.expressions: Expressions = SqliteExpressions()
+        self.tables: Tables = SqliteTables()
+
+    def engine(self) -> sa.Engine:
+        """An engine on the file, without a pool."""
         check_sqlite()
         engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)),
+            sa.URL.create("sqlite", database=str(self.path)),
             poolclass=sa.NullPool,
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": BUSY_SECONDS},
         )
@@ -67,6 +64,10 @@ class SqliteDialect:
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
         """Begin; a writing transaction takes the write lock at once, so it never fails half-way for another."""
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def statement(self, text: str) -> str:
+        """SQLite knows question marks."""
+        return text
 
     def suspend_references(self, connection: sa.Connection) -> None:
         """Switch foreign keys off, which SQLite allows only between transactions."""
@@ -114,34 +115,17 @@ class SqliteDialect:
             return BadRequest(f"The request is too large for one statement: {text}.")
         return None
 
-    def column_type(self, type_: Type) -> str:
-        """An affinity that changes no stored form: none at all for exact decimal numbers."""
-        if type_.is_array:
-            return "TEXT"
-        scalar = type_.scalar
-        if scalar == "boolean" or scalar.startswith(("int2", "int4", "int8", "serial", "oid")):
-            return "INTEGER"
-        if scalar.startswith("float"):
-            return "REAL"
-        return "" if scalar == "numeric" else "TEXT"
+    def list_tables(self, connection: Connection, prefix: str) -> list[str]:
+        """From the schema table."""
+        found = connection.run(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, ?) = ? ORDER BY name",
+            (len(prefix), prefix),
+        )
+        return list(found.scalars())
 
-    def fold(self, name: str) -> str:
-        """SQLite ignores case of ASCII letters only."""
-        return re.sub("[A-Z]+", lambda found: found.group().lower(), name)
-
-    def table_storage(self, name: str, rid: str, taken: Collection[str]) -> str:
-        """The name itself where it is free, else one made unique by the RID."""
-        return self._free(name, rid, taken, name.lower().startswith(("sqlite_", INTERNAL)))
-
-    def column_storage(self, name: str, rid: str, taken: Collection[str]) -> str:
-        """The name itself where it is free, else one made unique by the RID."""
-        return self._free(name, rid, taken, name.lower() in _ROW_NAMES)
-
-    def _free(self, name: str, rid: str, taken: Collection[str], reserved: bool) -> str:
-        candidate, count = (f"t~{name}~{rid}" if reserved else name), 0
-        while self.fold(candidate) in taken:
-            candidate, count = f"{name}~{rid}" + (f"~{count}" if count else ""), count + 1
-        return candidate
+    def microseconds(self, value: Any) -> int:
+        """Times are texts."""
+        return to_microseconds(dt.datetime.fromisoformat(value))
 
 
 def _prepare(driver: sqlite3.Connection, _record: object) -> None:
@@ -152,5 +136,3 @@ def _prepare(driver: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA cache_size=-16000")
     cursor.execute("PRAGMA journal_size_limit=67108864")
     cursor.close()
-    for (name, arity), function in _FUNCTIONS.items():
-        driver.create_function(name, arity, function, deterministic=True)

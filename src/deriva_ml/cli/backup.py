@@ -1,0 +1,78 @@
+"""``deriva-ml backup``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from deriva_ml.cli.text import counted, examples
+from deriva_ml.errors import DerivaMLConnectionError
+from deriva_server.backup import Backup, back_up
+from deriva_server.errors import DeploymentError
+
+_BETWEEN_LINES = 0.2
+_MOST_DAMAGED = 10
+
+
+def backup_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    examples(parser, "deriva-ml backup lab backups/2025-06-01")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a deployment; it may be in use")
+    parser.add_argument("target", type=Path, metavar="TARGET", help="new or empty folder on a local disk")
+    parser.add_argument(
+        "--new-id",
+        action="store_true",
+        help="make the copy a deployment of its own, to be changed beside the original",
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show progress")
+
+
+def backup(arguments: argparse.Namespace) -> int:
+    """Copy a deployment; 1 when some objects were found to be damaged."""
+    # The half-made copy is removed on the way out.
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
+    progress = _Progress(shown=not arguments.quiet and sys.stderr.isatty())
+    try:
+        made = back_up(arguments.folder, arguments.target, new_id=arguments.new_id, told=progress.tell)
+    except DeploymentError as error:
+        raise DerivaMLConnectionError(str(error)) from error
+    finally:
+        progress.clear()
+    holds = f"{counted(made.catalogs, 'catalog')} and {counted(made.objects, 'object')}"
+    print(f"{made.deployment.folder} is a deployment with {holds} of {arguments.folder}.")
+    return _warn_of_damage(made)
+
+
+def _warn_of_damage(made: Backup) -> int:
+    for key in made.damaged[:_MOST_DAMAGED]:
+        print(f"deriva-ml: content {key} is missing or damaged in the original", file=sys.stderr)
+    if len(made.damaged) > _MOST_DAMAGED:
+        print(f"deriva-ml: … and {len(made.damaged) - _MOST_DAMAGED} more", file=sys.stderr)
+    return 1 if made.damaged else 0
+
+
+class _Progress:
+    """One line on the terminal that is written over."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._width = 0
+        self._next = 0.0
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Show how far one part of the copy is."""
+        if not self._shown or (done < total and time.monotonic() < self._next):
+            return
+        self._next = time.monotonic() + _BETWEEN_LINES
+        line = f"{what}: {100 * done // total if total else 100} %"
+        print(f"\r{line.ljust(self._width)}", end="", file=sys.stderr, flush=True)
+        self._width = len(line)
+
+    def clear(self) -> None:
+        """Leave an empty line."""
+        if self._width:
+            print(f"\r{' ' * self._width}\r", end="", file=sys.stderr, flush=True)

