@@ -122,4 +122,9 @@ def test_case(
 ) -> None:
     if database in case.flaws:
         request.applymarker(pytest.mark.xfail(reason=case.flaws[database], strict=True))
-    runner_of(case_file).run(case)
+    runner = runner_of(case_file)
+    try:
+        runner.run(case)
+    finally:
+        if case_file.is_fresh:
+            runner.discard()
