@@ -13,7 +13,9 @@ from functools import cached_property
 
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table, Type
+from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, json_reader
+from deriva_server.sql import modelstore
 from deriva_server.sql.dialect import INTERNAL, Connection, Tables
 
 Reference = tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str]]
@@ -172,6 +174,15 @@ def references(tables: Mapping[str, Table], table: Table) -> dict[Reference, For
         other = tuple(target.column_by_name[name].rid for name in fkey.referenced_columns)
         found[own, other, (target.rid, fkey.on_update, fkey.on_delete)] = fkey
     return found
+
+
+def number_rows(connection: Connection, table: Table, added: Iterable[Column]) -> None:
+    """Let new serial columns go on after the numbers that the rows of their table were given."""
+    for column in added:
+        if is_serial(column.type):
+            named = connection.dialect.tables.named(table)
+            count = connection.run(f"SELECT count(*) FROM {named}").scalar_one()
+            modelstore.take_serials(connection, column.rid, count)
 
 
 def actions(fkey: ForeignKey) -> str:

@@ -44,7 +44,8 @@ class Past:
                 self.ask("PUT", "/attributegroup/s:T/RID;a,b", new)
                 rows = new
         self.versions += [
-            {"start": now, "end": None, "row": {name: row[name] for name in ("RID", "a", "b")}} for row in rows
+            {"start": now, "end": None, "row": {name: row[name] for name in ("RID", "a", "b")}}
+            for row in rows
         ]
         self.moments.append(self.ask("GET", "")["snaptime"])
 

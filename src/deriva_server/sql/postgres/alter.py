@@ -14,12 +14,14 @@ import sqlalchemy as sa
 
 from deriva_server.errors import Busy
 from deriva_server.model.elements import Column, ForeignKey, Model, Table
+from deriva_server.model.types import is_serial
 from deriva_server.sql import history
 from deriva_server.sql.ddl import (
     Difference,
     actions,
     duplicated,
     indexes,
+    number_rows,
     references,
     stored_default,
     with_live_since,
@@ -154,8 +156,14 @@ class Migration:
         self.extend_history(change)
         if change.added or change.dropped or change.renamed or change.retyped:
             self.drop_triggers(new)
+            numbered = [column for column in change.added if is_serial(column.type)]
+            for column in numbered:
+                self.execute(f"CREATE TEMPORARY SEQUENCE {_sequence(column)}")
             for statement in _column_statements(change):
                 self.alter(f"ALTER TABLE {named(new)} {statement}")
+            for column in numbered:
+                self.execute(f"DROP SEQUENCE pg_temp.{_sequence(column)}")
+            number_rows(self.connection, new, numbered)
             self.create_triggers(new)
         for was, now in change.kept:
             if was.nullok != now.nullok:
@@ -289,11 +297,21 @@ def _column_statements(change: Difference) -> Iterable[str]:
                 f"ALTER COLUMN {name} TYPE {column_type(now.type)} USING {converted(name, was.type, now.type)}"
             )
     for column in change.added:
-        default = stored_default(column)
-        filler = "" if default is None else f" DEFAULT {_literal(column)}"
+        filler = _filler(column)
         yield f"ADD COLUMN {_column_clause(column)}{filler}"
         if filler:
             yield f"ALTER COLUMN {quote(column.storage)} DROP DEFAULT"
+
+
+def _filler(column: Column) -> str:
+    """The clause that gives rows that are there their values in a new column."""
+    if is_serial(column.type):
+        return f" DEFAULT nextval('pg_temp.{_sequence(column)}')"
+    return "" if stored_default(column) is None else f" DEFAULT {_literal(column)}"
+
+
+def _sequence(column: Column) -> str:
+    return quote(f"{INTERNAL}numbers_{column.rid}")
 
 
 def _column_clause(column: Column) -> str:
