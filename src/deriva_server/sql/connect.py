@@ -51,6 +51,7 @@ class Database:
         self._busy: set[_Lease] = set()
         self._gate = threading.Condition()
         self._writing = threading.Lock()
+        self._used = 0.0
         self._forking = False
         self._tainted = False
 
@@ -98,7 +99,7 @@ class Database:
         clean = False
         try:
             if lease.raw is None:
-                lease.raw = self._current_engine().connect()
+                lease.raw = self.dialect.connect(self._current_engine())
             if suspend_references:
                 self.dialect.suspend_references(lease.raw)
             try:
@@ -152,8 +153,11 @@ class Database:
         with self._gate:
             if keep and lease.raw is not None:
                 self._idle.append(lease.raw)
+                self._used = time.monotonic()
             self._busy.discard(lease)
             self._gate.notify_all()
+        if keep and self.dialect.idle_together is not None:
+            _close_oldest(self.dialect.name, self.dialect.idle_together)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -189,6 +193,19 @@ class Database:
         _inherited.extend(inside)
         self._start()
         self._tainted = bool(inside)
+
+
+def _close_oldest(name: str, most: int) -> None:
+    """Close idle connections of the databases that were not used for longest, until no more than `most` are left."""
+    waiting = [database for database in list(_open) if database.dialect.name == name and database._idle]
+    surplus = sum(len(database._idle) for database in waiting) - most
+    if surplus <= 0:
+        return
+    for database in sorted(waiting, key=lambda database: database._used):
+        with database._gate:
+            while surplus > 0 and database._idle:
+                database._idle.pop(0).close()
+                surplus -= 1
 
 
 _open: weakref.WeakSet[Database] = weakref.WeakSet()

@@ -99,7 +99,9 @@ class Dialect(Protocol):
     place: str
     """Where it is, for messages."""
     idle: int
-    """How many connections may wait for their next use."""
+    """How many connections to this database may wait for their next use."""
+    idle_together: int | None
+    """How many connections of this process to all databases of this kind may wait; None for no limit."""
     types: Mapping[str, str]
     """Types in the service's own tables by what they hold: ``number`` of 64 bits, ``moment``."""
     expressions: Expressions
@@ -107,6 +109,9 @@ class Dialect(Protocol):
 
     def engine(self) -> sa.Engine:
         """An engine whose connections are ready for use and begin no transaction by themselves."""
+
+    def connect(self, engine: sa.Engine) -> sa.Connection:
+        """A new connection."""
 
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
         """Begin a transaction with a stable view; a writing one holds the only write lock from its start."""

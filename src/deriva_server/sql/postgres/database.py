@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -35,6 +36,8 @@ GATE = f"{SCHEMA}._ermrest_gate"
 """A table that readers lock for their time, and changes of tables against readers."""
 
 _WRITERS = 1
+_CONNECT_SECONDS = 10
+_NOT_NOW = re.compile("too many clients|starting up|connection slots|too many connections")
 _LIMIT = "deriva_limit"
 _MARKS = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|(\?)|(%)""")
 _SETTINGS = {
@@ -86,6 +89,7 @@ class PostgresDialect:
 
     name = "postgresql"
     idle = 4
+    idle_together: int | None = 10
     types: Mapping[str, str] = {"number": "bigint", "moment": "timestamptz"}
 
     def __init__(self, url: sa.URL) -> None:
@@ -118,6 +122,17 @@ class PostgresDialect:
             ) from error
         sa.event.listen(engine, "connect", _prepare)
         return engine
+
+    def connect(self, engine: sa.Engine) -> sa.Connection:
+        """A new connection; waits a while for a server that has no room or is starting."""
+        end = time.monotonic() + _CONNECT_SECONDS
+        while True:
+            try:
+                return engine.connect()
+            except sa.exc.OperationalError as error:
+                if time.monotonic() > end or not _NOT_NOW.search(str(error.orig)):
+                    raise
+                time.sleep(0.1)
 
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
         """Begin in one exchange with the server."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from deriva_server.model.arrays import format_array
 from deriva_server.model.elements import Json, Type
-from deriva_server.model.values import Stored
+from deriva_server.model.values import Stored, compact
 
 _SERIALS = {"serial2": "int2", "serial4": "int4", "serial8": "int8"}
 _DOCUMENTS = frozenset(("json", "jsonb"))
@@ -42,6 +42,8 @@ def text_value(type_: Type, value: Stored) -> str | None:
 
 def text_columns(types: Sequence[Type], rows: Sequence[Sequence[Stored]]) -> list[Sequence[str | None]]:
     """Rows of stored values as columns of texts."""
+    if not rows:
+        return [() for _ in types]
     found: list[Sequence[str | None]] = []
     for type_, values in zip(types, zip(*rows, strict=True), strict=True):
         write = writer(type_)
@@ -57,11 +59,11 @@ def list_text(type_: Type, values: Sequence[Stored]) -> str:
 
 
 def _array(type_: Type, members: list[Json]) -> str:
-    scalar = type_.scalar
+    if type_.scalar in _DOCUMENTS:
+        # A list is a document here, not an array within the array.
+        members = [None if member is None else compact(member) for member in members]
 
     def write(member: Json) -> str:
-        if scalar in _DOCUMENTS:
-            return json.dumps(member, separators=(",", ":"), ensure_ascii=False)
         if isinstance(member, bool):
             return "t" if member else "f"
         return member if isinstance(member, str) else repr(member)

@@ -42,6 +42,7 @@ class SqliteDialect:
 
     name = "sqlite"
     idle = 8
+    idle_together: int | None = None
     types: Mapping[str, str] = {"number": "INTEGER", "moment": "TEXT"}
 
     def __init__(self, path: Path) -> None:
@@ -60,6 +61,10 @@ class SqliteDialect:
         )
         sa.event.listen(engine, "connect", _prepare)
         return engine
+
+    def connect(self, engine: sa.Engine) -> sa.Connection:
+        """A new connection."""
+        return engine.connect()
 
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
         """Begin; a writing transaction takes the write lock at once, so it never fails half-way for another."""
