@@ -102,8 +102,13 @@ def is_stored_alike(old: Type, new: Type) -> bool:
     return (old.is_array, _form(old)) == (new.is_array, _form(new))
 
 
+def is_colour(type_: Type) -> bool:
+    """Whether a type holds texts of colours only, which no database checks by itself."""
+    return type_.name in ("color_rgb_hex", "color_rgb_hex[]")
+
+
 def _form(type_: Type) -> str:
-    if type_.name.startswith("color_rgb_hex"):
+    if is_colour(type_):
         return "color_rgb_hex"
     return {"serial2": "int2", "serial4": "int4", "serial8": "int8"}.get(type_.scalar, type_.scalar)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from deriva_server.errors import Busy
+from deriva_server.errors import Busy, Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Table
 from deriva_server.model.types import is_serial
 from deriva_server.sql import history
@@ -21,6 +21,7 @@ from deriva_server.sql.ddl import (
     actions,
     duplicated,
     indexes,
+    is_colour,
     number_rows,
     references,
     stored_default,
@@ -164,12 +165,26 @@ class Migration:
             for column in numbered:
                 self.execute(f"DROP SEQUENCE pg_temp.{_sequence(column)}")
             number_rows(self.connection, new, numbered)
+            self.check_colours(new, [now for _, now in change.retyped])
             self.create_triggers(new)
         for was, now in change.kept:
             if was.nullok != now.nullok:
                 rule = "DROP" if now.nullok else "SET"
                 self.alter(f"ALTER TABLE {named(new)} ALTER COLUMN {quote(now.storage)} {rule} NOT NULL")
         self.index(new, {name: spec for name, spec in after.items() if name not in before})
+
+    def check_colours(self, table: Table, columns: Iterable[Column]) -> None:
+        """See that the texts in columns that became colours are some."""
+        for column in columns:
+            if not is_colour(column.type):
+                continue
+            name = quote(column.storage)
+            members = f"unnest({name})" if column.type.is_array else f"LATERAL (SELECT {name})"
+            if self.connection.run(
+                f"SELECT 1 FROM {named(table)}, {members} AS m (colour)"
+                " WHERE colour !~ '^#[0-9A-Fa-f]{6}$' LIMIT 1"
+            ).first():
+                raise Conflict(f'A value in table "{table.schema}:{table.name}" cannot take the new type.')
 
     def extend_history(self, change: Difference) -> None:
         """Give the history table a place for each column in its present type."""
