@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -18,6 +19,12 @@ from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.registry import Entry
+
+MIRROR = "0"
+"""Id of the catalog that shows the registry."""
+
+SERVICE = Client("ermrest:registry", attributes=(ADMIN,))
+"""Who makes and writes that catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,24 @@ class Registry:
             entry = registry.find(connection, id)
         return entry is not None and not entry.is_catalog
 
-    def entries(self) -> list[Entry]:
-        """All present catalogs and aliases, in the order of their creation."""
+    def entries(self, *, deleted: bool = False) -> list[Entry]:
+        """All present catalogs and aliases, in the order of their creation; deleted catalogs after them if asked for."""
         with self._database.read() as connection:
-            return registry.list_present(connection)
+            present = registry.list_present(connection)
+            return [*present, *registry.list_deleted(connection)] if deleted else present
+
+    def amend(self, id: str, values: Mapping[str, Any]) -> None:
+        """Set ``is_persistent, clone_source, name, description`` of an entry."""
+        if "is_persistent" in values:
+            values = {**values, "is_persistent": int(bool(values["is_persistent"]))}
+        with self._database.write() as connection:
+            registry.update(connection, id, values)
+
+    def create_mirror(self) -> Catalog:
+        """Make the catalog that shows the registry, unless another process just did."""
+        with contextlib.suppress(Conflict):
+            self.create_catalog(SERVICE, {"id": MIRROR, "annotations": {}})
+        return self.catalog(MIRROR)
 
     def close(self) -> None:
         """Close the open catalogs and the registry."""
@@ -229,7 +250,7 @@ class Registry:
             registry.remove(connection, id)
 
     def _require_creator(self, client: Client) -> None:
-        if client.roles.isdisjoint(self._creators):
+        if client is not SERVICE and client.roles.isdisjoint(self._creators):
             raise denied(client, "create catalogs")
 
     def _opened(self, id: str) -> Catalog:
@@ -295,8 +316,8 @@ def _claim(connection: Connection, client: Client, document: Mapping[str, Any]) 
     id = _id_or_none(document.get("id"), "id")
     if id is None:
         return registry.next_serial(connection)
-    if id == "0":
-        raise Conflict('The id "0" is reserved.')
+    if id == MIRROR and client is not SERVICE:
+        raise Conflict(f'The id "{id}" is reserved.')
     found = registry.find(connection, id)
     if found is None:
         return id
@@ -310,7 +331,7 @@ def _target(connection: Connection, document: Mapping[str, Any]) -> str | None:
     if target is None:
         return None
     found = registry.find(connection, target)
-    if found is None or not found.is_catalog or found.deleted_on is not None:
+    if found is None or not found.is_catalog or found.deleted_on is not None or target == MIRROR:
         raise Conflict(f'The alias target "{target}" is no catalog.')
     return target
 

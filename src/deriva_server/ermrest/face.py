@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deriva_server.catalogs import clients
 from deriva_server.catalogs.history import snapshot_time
-from deriva_server.catalogs.registry import Registry
-from deriva_server.ermrest import catalogs
+from deriva_server.catalogs.registry import MIRROR, Registry
+from deriva_server.ermrest import catalogs, mirror
 from deriva_server.ermrest.call import Call
 from deriva_server.ermrest.data import handle_data
 from deriva_server.ermrest.details import detail
@@ -68,6 +68,8 @@ class ErmrestFace:
             self._registry.delete_alias(request.client, route.catalog)
             return Response(204)
         as_of = None if route.snapshot is None else snapshot_time(route.snapshot)
+        if route.catalog == MIRROR:
+            mirror.refresh(self._registry)
         call = Call(request, self._registry.resolve(route.catalog), as_of)
         clients.register(call.resolved.catalog, request.client)
         reads = request.method in READS
@@ -77,7 +79,10 @@ class ErmrestFace:
             case CatalogDocument():
                 return catalogs.catalog(call, self._registry, options)
             case DataPath() as path:
-                return handle_data(DataRoute(path, options), call)
+                response = handle_data(DataRoute(path, options), call)
+                if route.catalog == MIRROR and not reads:
+                    mirror.take_over(self._registry)
+                return response
             case RidRoute() as rid:
                 return handle_rid(rid, call)
             case TextFacetRoute() as facet:
