@@ -1,3 +1,6 @@
+import pytest
+
+
 def reference(column, target):
     return {
         "foreign_key_columns": [{"column_name": column}],
@@ -5,6 +8,7 @@ def reference(column, target):
     }
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="session")
 def test_indexes_serve_references_and_both_sides_of_associations(catalog, client, extend, table_document):
     link = table_document(
         "L", "a", "b", keys=[["a", "b"]], foreign_keys=[reference("a", "A"), reference("b", "B")]
