@@ -50,8 +50,16 @@ def database(request):
 
 @pytest.fixture(scope="session")
 def shared_address(database, request):
-    """Where a deployment that many tests share keeps its catalogs: None stands for SQLite files."""
-    yield from _address(database, request)
+    """Where a deployment that many tests share keeps its catalogs; every call is for another one."""
+    made = []
+
+    def address():
+        made.append(None if database == "sqlite" else request.getfixturevalue("new_address")())
+        return made[-1]
+
+    yield address
+    for used in filter(None, made):
+        drop_databases(request.getfixturevalue("postgres"), used)
 
 
 @pytest.fixture

@@ -19,18 +19,14 @@ from werkzeug.datastructures import Headers
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import FilePart, Request
 
-DATABASES = ("sqlite",)
-"""What every test that takes `database` runs on."""
-
 processes = multiprocessing.get_context("forkserver")
 """Starts processes that have imported the server but share nothing with the tests."""
 processes.set_forkserver_preload(["tests.deployments"])
 
 
-def opened(folder: Path, database: str) -> LocalServer:
-    """The deployment in `folder`, made there when it is missing."""
-    assert database == "sqlite"
-    return LocalServer.open(folder, create=True)
+def opened(folder: Path, address: str | None) -> LocalServer:
+    """The deployment in `folder`, made there when it is missing; its catalogs lie where `address` says."""
+    return LocalServer.open(folder, create=True, database=address)
 
 
 @dataclass(slots=True)
@@ -96,8 +92,8 @@ def _raw(body: Any) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
-def _serve(folder: Path, database: str, pipe: Connection) -> None:
-    with opened(folder, database) as server, server.serve() as running:
+def _serve(folder: Path, address: str | None, pipe: Connection) -> None:
+    with opened(folder, address) as server, server.serve() as running:
         pipe.send(running.url)
         # Ends with the process that asked for it, whatever became of that.
         pipe.poll(None)
@@ -117,10 +113,10 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, database: str, *, wait: bool = True) -> Iterator[Serving]:
+def serving(folder: Path, address: str | None, *, wait: bool = True) -> Iterator[Serving]:
     """Serve the deployment in `folder` over HTTP from another process; its address is known after the wait."""
     ours, theirs = processes.Pipe()
-    process = processes.Process(target=_serve, args=(folder, database, theirs), daemon=True)
+    process = processes.Process(target=_serve, args=(folder, address, theirs), daemon=True)
     process.start()
     theirs.close()
     try:

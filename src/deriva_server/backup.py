@@ -13,16 +13,18 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deriva_server.blobs.files import FilesBackend
 from deriva_server.config import FILE as SETTINGS
+from deriva_server.config import ServerConfig, keep_database
 from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
 from deriva_server.errors import DeploymentError, NotFound, ServiceError
 from deriva_server.mounts import network_file_system
@@ -30,13 +32,16 @@ from deriva_server.sql import backup as statements
 from deriva_server.sql import objects, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
+from deriva_server.sql.copies import Copies, open_copies
+from deriva_server.sql.databases import shown_address
+from deriva_server.sql.sqlite.copying import copy_sqlite
 from deriva_server.sql.sqlite.database import SqliteDialect
-from deriva_server.sql.sqlite.files import catalog_file
 
 _WORKERS = 4
 _BATCH = 256
 _LOCK = ".backup.lock"
 _DIRECTORY = "directory.db"
+_DATABASE_LINE = re.compile(r"^\s*database\s*=.*\n?", re.M)
 
 Told = Callable[[str, int, int], None]
 """Gets what is copied, how much of it is done, and of how much."""
@@ -66,7 +71,14 @@ class Backup:
     damaged: tuple[str, ...] = ()
 
 
-def back_up(folder: str | Path, target: str | Path, *, new_id: bool = False, told: Told = _silent) -> Backup:
+def back_up(
+    folder: str | Path,
+    target: str | Path,
+    *,
+    new_id: bool = False,
+    database: str | None = None,
+    told: Told = _silent,
+) -> Backup:
     """Copy a deployment that may be in use.
 
     Parameters
@@ -78,6 +90,9 @@ def back_up(folder: str | Path, target: str | Path, *, new_id: bool = False, tol
     new_id : bool
         Whether the copy becomes a deployment of its own. By default it is the same deployment at an earlier time, with
         the same id, so that citations and local files of users fit it when it takes the place of the original.
+    database : str, optional
+        ``postgresql://user@host/new_name``: where the copy keeps its catalogs, if the deployment keeps them on a
+        PostgreSQL server.
     told : callable, optional
         Told of the progress.
 
@@ -101,12 +116,17 @@ def back_up(folder: str | Path, target: str | Path, *, new_id: bool = False, tol
     source = Deployment.open(folder)
     place = resolved(target)
     _check_target(source.folder, place)
+    addresses = ServerConfig.load(source.folder).database, database
     try:
-        with new_folders(place.parent), _half_made(place) as partial:
-            backup = _Copying(source, partial, place, told).run(new_id)
+        with contextlib.ExitStack() as undo:
+            with new_folders(place.parent), _half_made(place) as partial:
+                copies = open_copies(source.folder, partial, source.id, addresses)
+                undo.callback(copies.discard)
+                backup = _Copying(source, partial, place, copies, told).run(new_id, database)
+            undo.pop_all()
     except (OSError, ServiceError) as error:
         said = error.detail if isinstance(error, ServiceError) else error.strerror
-        raise DeploymentError(f"The backup to {place} failed: {said or error}.") from error
+        raise DeploymentError(f"The backup to {place} failed: {str(said or error).rstrip('.')}.") from error
     return backup
 
 
@@ -177,59 +197,65 @@ class _Copying:
     source: Deployment
     target: Path
     place: Path
+    copies: Copies
     told: Told
     copied: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
 
-    def run(self, new_id: bool) -> Backup:
-        """Fill the target folder."""
-        (self.target / "catalogs").mkdir()
+    def run(self, new_id: bool, database: str | None) -> Backup:
+        """Fill the target folder, and the databases that belong to it."""
         (self.target / "objects").mkdir()
         before = self._objects_of_now()
         catalogs = self._catalogs()
         self._directory(before)
-        deployment = self._documents(new_id)
-        return Backup(deployment, catalogs, len(self.copied), tuple(sorted(self.damaged)))
+        deployment = self._documents(new_id, database)
+        if catalogs is not None:
+            self.copies.finish(deployment.id)
+        return Backup(deployment, catalogs or 0, len(self.copied), tuple(sorted(self.damaged)))
 
     def _objects_of_now(self) -> Living:
         """Copy the bytes of all present objects; those that vanish meanwhile count as deleted before."""
         early = self.target / "objects" / "early.db"
-        if not self._copy_database(self.source.objects_folder / _DIRECTORY, early, "object directory"):
+        if not self._copy_directory(early):
             return Living(set(), set(), set())
         with _opened(early) as database, database.read() as connection:
             living = statements.living_objects(connection)
         early.unlink()
         return Living(living.names, living.versions, living.blobs - self._bytes(living.blobs))
 
-    def _catalogs(self) -> int:
-        present, live = self.target / "registry.db", self.source.folder / "registry.db"
-        if not self._copy_database(live, present, "registry"):
-            return 0
-        with _opened(present) as database:
-            with database.read() as connection:
+    def _catalogs(self) -> int | None:
+        """Copy the registry and what is in it; the number of catalogs, None when there is no registry."""
+        if not self.copies.copy_registry(self._teller("registry")):
+            return None
+        with contextlib.closing(self.copies.copied_registry()) as copy:
+            with copy.read() as connection:
                 entries = [entry for entry in registry.list_present(connection) if entry.is_catalog]
             gone = {entry.id for entry in entries if not self._catalog(entry.id)}
             if gone:
-                # Deleted and purged after the registry was copied.
-                with _opened(live) as now, now.read() as connection:
-                    deleted = {entry.id: entry for entry in registry.list_deleted(connection)}
-                if lost := gone - deleted.keys():
-                    raise DeploymentError(f"The database of catalog {min(lost)} is missing.")
-                with database.write() as connection:
-                    for id in gone:
-                        registry.update(connection, id, {"deleted_on": deleted[id].deleted_on})
-        sync_folder(self.target / "catalogs")
+                self._forget(copy, gone)
         return len(entries) - len(gone)
 
     def _catalog(self, id: str) -> bool:
-        path = catalog_file(self.source.folder, id)
-        return self._copy_database(path, self.target / "catalogs" / path.name, f"catalog {id}")
+        return self.copies.copy_catalog(id, self._teller(f"catalog {id}"))
+
+    def _forget(self, copy: Database, gone: Set[str]) -> None:
+        """Mark catalogs as deleted that were deleted and purged after the registry was copied."""
+        with contextlib.closing(self.copies.live_registry()) as live, live.read() as connection:
+            deleted = {entry.id: entry.deleted_on for entry in registry.list_deleted(connection)}
+        if lost := gone - deleted.keys():
+            raise DeploymentError(f"The database of catalog {min(lost)} is missing.")
+        with copy.write() as connection:
+            for id in gone:
+                registry.update(connection, id, {"deleted_on": deleted[id]})
+
+    def _teller(self, what: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.told(what, done, total)
 
     def _directory(self, before: Living) -> None:
         """Copy the directory, the objects that it knows besides, and let both fit what the catalogs may name."""
         path = self.target / "objects" / _DIRECTORY
         live = self.source.objects_folder / _DIRECTORY
-        if not self._copy_database(live, path, "object directory"):
+        if not self._copy_directory(path):
             return
         with _opened(path) as database:
             with database.read() as connection:
@@ -269,20 +295,24 @@ class _Copying:
                 list(workers.map(copy, batch))
         return missing
 
-    def _documents(self, new_id: bool) -> Deployment:
-        for name in (SETTINGS, ".gitignore"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(self.source.folder / name, self.target / name)
+    def _documents(self, new_id: bool, database: str | None) -> Deployment:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(self.source.folder / ".gitignore", self.target / ".gitignore")
+        with contextlib.suppress(FileNotFoundError):
+            settings = (self.source.folder / SETTINGS).read_text(encoding="utf-8")
+            (self.target / SETTINGS).write_text(_DATABASE_LINE.sub("", settings), encoding="utf-8")
+        if database is not None:
+            keep_database(self.target, shown_address(database))
         document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
         if new_id:
             document["id"] = uuid.uuid4().hex
         write_document(self.target, document, replace=True)
         return Deployment(self.place, document["id"], document["name"], document["format"])
 
-    def _copy_database(self, source: Path, target: Path, what: str) -> bool:
-        """Copy one database; False when there is none."""
+    def _copy_directory(self, target: Path) -> bool:
+        """Copy the object directory; False when there is none."""
         try:
-            statements.copy_sqlite(source, target, lambda done, total: self.told(what, done, total))
+            copy_sqlite(self.source.objects_folder / _DIRECTORY, target, self._teller("object directory"))
         except FileNotFoundError:
             return False
         return True

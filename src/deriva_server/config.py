@@ -27,7 +27,7 @@ class ServerConfig:
     threads : int
         Requests that `serve` answers at the same time.
     max_body_bytes : int
-        Largest body accepted over HTTP; larger objects come in chunks.
+        Largest body accepted over HTTP; larger objects come in chunks. Large bodies wait in temporary files.
     session_seconds : int
         Life of a session as told to clients.
     database : str or None
@@ -40,7 +40,7 @@ class ServerConfig:
     """
 
     threads: int = 8
-    max_body_bytes: int = 128 << 20
+    max_body_bytes: int = 2 << 30
     session_seconds: int = 1800
     database: str | None = None
 

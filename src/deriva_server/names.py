@@ -7,8 +7,11 @@ same encoding of a time in microseconds since 1970-01-01 UTC.
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 
 _SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _SYMBOLS for second in _SYMBOLS]
+_GROUP = 1 << 20
 _VALUES = {symbol: value for value, symbol in enumerate(_SYMBOLS)}
 _VALUES |= {symbol.lower(): value for symbol, value in _VALUES.items()}
 _VALUES |= {"O": 0, "o": 0, "I": 1, "i": 1, "L": 1, "l": 1}
@@ -29,7 +32,16 @@ def encode_id(number: int) -> str:
     >>> encode_id(1), encode_id(16), encode_id(2**19)
     ('2', '10', '1-0000')
     """
-    rest, symbols = number << 1, []
+    shifted = number << 1
+    if shifted < _GROUP:
+        return _joined(shifted)
+    last = shifted & _GROUP - 1
+    return f"{_joined(shifted >> 20)}-{_PAIRS[last >> 10]}{_PAIRS[last & 1023]}"
+
+
+@lru_cache(maxsize=64)
+def _joined(rest: int) -> str:
+    symbols = []
     while rest:
         symbols.append(_SYMBOLS[rest & 31])
         rest >>= 5

@@ -31,6 +31,7 @@ Handler = Callable[[Request], Response]
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _BUFFERED = 1 << 20
 _MARGIN = 1 << 20
+_WAITING = 1 << 20
 
 
 class _FileWrapper(Protocol):
@@ -333,6 +334,9 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
             ident="deriva-server",
             recv_bytes=1 << 18,
             inbuf_overflow=4 << 20,
+            # Answers wait in memory, never in files, and are not made faster than the client takes them.
+            outbuf_high_watermark=_WAITING,
+            outbuf_overflow=4 * _WAITING,
             max_request_body_size=max_body + _MARGIN,
             connection_limit=1000,
             channel_timeout=300,

@@ -1,4 +1,4 @@
-"""What the pages say is true: every Python block runs, or says why not; every link leads somewhere."""
+"""What the pages say is true: every Python and console block runs, or says why not; every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.M | re.S)
+SHELL = "__import__('subprocess').run(['bash', '-euc', {code!r}], check=True)\n"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def _blocks(page: Path) -> list[tuple[str, str]]:
+    """Notes and Python code of the blocks that can be run; those of the console are handed to a shell."""
     return [
-        (note.strip(), code)
+        (note.strip(), code if language == "python" else SHELL.format(code=code))
         for language, note, code in BLOCK.findall(page.read_text())
-        if language == "python"
+        if language in ("python", "console")
     ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+def test_blocks_run(page: Path, tmp_path: Path) -> None:
     """The blocks of a page run one after another as one program, in an empty folder."""
     runnable = []
     for note, code in _blocks(page):
@@ -37,7 +39,8 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
         return
     program = tmp_path / "page.py"
     program.write_text("\n".join(runnable))
-    environment = os.environ | {"HOME": str(tmp_path), "DERIVA_ML_ALLOW_DIRTY": "true"}
+    commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = os.environ | {"HOME": str(tmp_path), "DERIVA_ML_ALLOW_DIRTY": "true", "PATH": commands}
     done = subprocess.run(
         [sys.executable, program.name],
         cwd=tmp_path,

@@ -33,7 +33,8 @@ as
     Who sends it: ``owner`` (when nothing else is said; also owns the catalogs), ``other``, ``member`` of the
     group ``https://groups/lab``, or ``anonymous``.
 headers, body, text_body
-    Body as a JSON value, or as text; without a Content-Type of its own a body is sent as JSON.
+    Body as a JSON value, or as text; without a Content-Type of its own a body is sent as JSON. A header that is null is
+    not sent.
 status
     A number, or a list of those allowed.
 type
@@ -58,7 +59,8 @@ save
     ``{name: where}`` keeps a part of the answer for ``${name}`` in later steps: ``[0].RID``, ``header:ETag``, or ``tag``,
     the entity tag without quotes. What the set-up saves is there for all cases. ``${base}`` is ``/ermrest/catalog/N`` and ``${catalog}`` is ``N``.
 
-Tags: ``!re PATTERN`` is any text with that pattern in it, ``!any`` any value at all, ``!table`` a table document from
+Tags: ``!re PATTERN`` is any text with that pattern in it, ``!any`` any value at all, ``!repeat [text, count, more, ...]`` a text
+in which texts before a number stand so many times, ``!table`` a table document from
 ``{name:, schema:, columns: {name: type}, keys: [[..]], references: [[[columns], schema:table, [columns]]]}``, where a type is
 ``text``, ``text[]`` or ``{type: text, ...other members}``; system columns and the key of RID are added.
 """
@@ -118,7 +120,18 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 _Loader.add_constructor("!any", lambda loader, node: Anything())
 _Loader.add_constructor("!re", lambda loader, node: Pattern(loader.construct_scalar(node)))
+_Loader.add_constructor("!repeat", lambda loader, node: _repeated(loader.construct_sequence(node)))
 _Loader.add_constructor("!table", lambda loader, node: _table(**loader.construct_mapping(node, deep=True)))
+
+
+def _repeated(parts: list[str | int]) -> str:
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, int):
+            texts[-1] *= part
+        else:
+            texts.append(part)
+    return "".join(texts)
 
 
 def _type(name: str) -> dict[str, Any]:

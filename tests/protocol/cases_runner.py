@@ -80,6 +80,7 @@ class Runner:
             text = step["text_body"] if "text_body" in step else json.dumps(step["body"], ensure_ascii=False)
             body = text.encode()
             headers.setdefault("Content-Type", "application/json")
+        headers = {name: value for name, value in headers.items() if value is not None}
         target = target[1:] if target.startswith("//") else f"{saved['base']}{target}"
         answer = self._transport.send(method, target, headers, body)
         said = (

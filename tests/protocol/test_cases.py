@@ -77,8 +77,10 @@ class Http:
 
 
 @pytest.fixture(scope="session")
-def server(shared_address: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with open_server(shared_address, tmp_path_factory.mktemp("cases") / "lab") as server:
+def server(
+    shared_address: Callable[[], str | None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalServer]:
+    with open_server(shared_address(), tmp_path_factory.mktemp("cases") / "lab") as server:
         server.application.identify = lambda request: CALLERS[request.headers.get(CALLER, "owner")]
         yield server
 

@@ -27,6 +27,12 @@ def backup_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the copy a deployment of its own, to be changed beside the original",
     )
+    parser.add_argument(
+        "--database",
+        metavar="ADDRESS",
+        help="of catalogs on a PostgreSQL server: new database for the copy, postgresql://user@host/new_name; "
+        "remembered without its password",
+    )
     parser.add_argument("--quiet", action="store_true", help="do not show progress")
 
 
@@ -37,7 +43,13 @@ def backup(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     progress = _Progress(shown=not arguments.quiet and sys.stderr.isatty())
     try:
-        made = back_up(arguments.folder, arguments.target, new_id=arguments.new_id, told=progress.tell)
+        made = back_up(
+            arguments.folder,
+            arguments.target,
+            new_id=arguments.new_id,
+            database=arguments.database,
+            told=progress.tell,
+        )
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     finally:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from operator import itemgetter
 
+from deriva_server.access.acls import Rights
 from deriva_server.access.rights import RowAccess
 from deriva_server.catalogs.catalog import Reading, Writing
-from deriva_server.errors import BadRequest, Conflict, NotFound
+from deriva_server.catalogs.twins import Twins
+from deriva_server.errors import Conflict, NotFound
 from deriva_server.grammar.nodes import DataPath
-from deriva_server.model.elements import Column, Table
+from deriva_server.identity import Client
+from deriva_server.model.elements import Column, Model, Same, Table
 from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
 from deriva_server.names import decode_id, stored_time
@@ -16,7 +21,9 @@ from deriva_server.plan.bind import bind, bind_path
 from deriva_server.plan.relation import Format, Joined
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
-from deriva_server.sql.compile import compile_read, compile_rids
+from deriva_server.sql.compile import Statement, compile_read, compile_rids
+from deriva_server.sql.dialect import Expressions
+from deriva_server.sql.join import SourceOf
 
 _LAST_FOLLOWED = 1 << 62
 Row = tuple[Stored, ...]
@@ -29,13 +36,18 @@ def access(reading: Reading) -> RowAccess:
 
 
 def read(
-    reading: Reading, request: DataPath, form: Format, limit: int | None = None
-) -> tuple[list[str], Iterator[list[str]]]:
+    reading: Reading, request: DataPath, form: Format, limit: int | None = None, *, keep: bool = False
+) -> tuple[tuple[str, ...], Iterator[list[str]]]:
     """Run a read.
+
+    Parameters
+    ----------
+    keep : bool
+        Remember what the request means for the next like it.
 
     Returns
     -------
-    names : list of str
+    names : tuple of str
         Names of the outputs.
     pieces : iterator of lists of str
         One text per row, some rows at a time, while the reading lasts.
@@ -45,16 +57,49 @@ def read(
     BadRequest, Conflict, Forbidden, Unauthorized
         As the request deserves.
     """
-    allowed = access(reading)
+    x = reading.connection.dialect.expressions
+    if reading.as_of is not None:
+        allowed = access(reading)
+        names, statement = _statement(x, allowed, request, form, limit, lambda table: _source(reading, table))
+    else:
+        plan = _kept_statement if keep else _live_statement
+        names, statement = plan(x, Same(reading.model), reading.client, request, form, limit)
+    return names, statements.texts(reading.connection, statement)
+
+
+def _statement(
+    x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, source: SourceOf
+) -> tuple[tuple[str, ...], Statement]:
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    x = reading.connection.dialect.expressions
-    statement = compile_read(x, query, lambda table: _source(reading, table), form, allowed.summary(query))
-    return [output.name for output in query.outputs], statements.texts(reading.connection, statement)
+    statement = compile_read(x, query, source, form, allowed.summary(query))
+    return tuple(output.name for output in query.outputs), statement
 
 
-def insert(writing: Writing, plan: Insert, rows: Sequence[Row], form: Format) -> list[str]:
-    """Insert rows; returns the texts of the rows inserted, in input order.
+def _live_statement(
+    x: Expressions, model: Same[Model], client: Client, request: DataPath, form: Format, limit: int | None
+) -> tuple[tuple[str, ...], Statement]:
+    allowed = RowAccess(Rights(model.value, client))
+    return _statement(x, allowed, request, form, limit, lambda table: x.source(_whole(model.value, table)))
+
+
+_kept_statement = lru_cache(maxsize=256)(_live_statement)
+
+
+def insert(
+    writing: Writing, plan: Insert, batches: Iterable[Sequence[Row]], form: Format
+) -> Iterator[list[str]]:
+    """Insert rows; the texts of the rows inserted, in input order.
+
+    Parameters
+    ----------
+    batches : iterable of sequences of rows
+        Some rows at a time, so that no more of them is held.
+
+    Yields
+    ------
+    list of str
+        Some texts at a time, after everything is inserted.
 
     Raises
     ------
@@ -66,21 +111,29 @@ def insert(writing: Writing, plan: Insert, rows: Sequence[Row], form: Format) ->
         If the caller lacks a right.
     """
     allowed = access(writing)
-    allowed.check_insert(plan, _references(plan.table, plan.given, rows))
-    _refuse_twins(plan, rows)
-    rids = _insert(writing, plan, rows, allowed)
-    if not rids:
-        return []
-    moment = stored_time(writing.now)
-    written_at = moment if plan.skip else None
-    once = list(dict.fromkeys(rids))
-    return statements.by_rids(
-        writing.connection, plan.table, plan.table.columns, once, form, written_at=written_at
-    )
+    allowed.check_insert(plan, ())
+    table = _whole(writing.model, plan.table)
+    twins = Twins(plan.distinguishing)
+    inserted = statements.Inserted(writing.connection, plan.table, stored_time(writing.now))
+    with twins.preferred():
+        for rows in _at_once(batches, whole=_refers_to_itself(table)):
+            allowed.check_insert(plan, _references(plan.table, plan.given, rows))
+            twins.add(rows)
+            inserted.add(_insert(writing, plan, rows, allowed))
+    yield from inserted.texts(form)
 
 
-def update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[int]:
-    """Update rows; returns the indexes of the input rows, once for each row that they changed.
+def update(
+    writing: Writing, plan: Update, batches: Iterable[Sequence[Row]]
+) -> Iterator[tuple[Sequence[Row], list[int]]]:
+    """Update rows.
+
+    Yields
+    ------
+    rows : sequence of rows
+        Some input rows.
+    changed : list of int
+        Their indexes, once for each row that they changed.
 
     Raises
     ------
@@ -92,33 +145,70 @@ def update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[int]:
         If the caller lacks a right.
     """
     allowed = access(writing)
-    shifted = [row[len(plan.keys) :] for row in rows]
-    allowed.check_update(plan, _references(plan.table, plan.targets, shifted))
-    return [index for index, _ in _update(writing, plan, rows)]
+    allowed.check_update(plan, ())
+    twins = Twins(range(len(plan.keys)), nulls_agree=True)
+    # Rows are sought by the key values from before the request.
+    moves_keys = not {field.column.name for field in plan.keys}.isdisjoint(
+        field.column.name for field in plan.targets
+    )
+    with twins.preferred():
+        for rows in _at_once(batches, whole=moves_keys or _refers_to_itself(plan.table)):
+            shifted = [row[len(plan.keys) :] for row in rows]
+            allowed.check_update(plan, _references(plan.table, plan.targets, shifted))
+            twins.add(rows)
+            yield rows, [index for index, _ in _update(writing, plan, rows)]
 
 
-def upsert(writing: Writing, plan: Upsert, rows: Sequence[Row], form: Format) -> list[str]:
+def upsert(
+    writing: Writing, plan: Upsert, batches: Iterable[Sequence[Row]], form: Format
+) -> Iterator[list[str]]:
     """Update the rows that exist and insert the others; rows hold the fields of the insert plan.
 
-    Returns
-    -------
+    Yields
+    ------
     list of str
-        Texts of the updated rows, then of the inserted ones.
+        Some texts at a time, of the updated rows, then of the inserted ones.
     """
     allowed = access(writing)
-    references = _references(plan.insert.table, plan.insert.given, rows)
+    allowed.check_update(plan.update, ())
+    table = _whole(writing.model, plan.insert.table)
     at = {field.name: index for index, field in enumerate(plan.insert.given)}
-    fields = [at[field.name] for field in plan.update.keys + plan.update.targets]
-    changes = [tuple(row[index] for index in fields) for row in rows]
-    allowed.check_update(plan.update, references)
-    changed = _update(writing, plan.update, changes)
-    known = {index for index, _ in changed}
-    fresh = [row for index, row in enumerate(rows) if index not in known]
-    if fresh:
-        allowed.check_insert(plan.insert, references)
-    rids = list(dict.fromkeys(rid for _, rid in changed)) + _insert(writing, plan.insert, fresh, allowed)
-    table = plan.insert.table
-    return statements.by_rids(writing.connection, table, table.columns, rids, form) if rids else []
+    change = _picker([at[field.name] for field in plan.update.keys + plan.update.targets])
+    twins = Twins([at[field.name] for field in plan.update.keys], nulls_agree=True)
+    inserted = statements.Inserted(writing.connection, plan.insert.table, stored_time(writing.now))
+    updated: list[str] = []
+    with twins.preferred():
+        for rows in _at_once(batches, whole=_refers_to_itself(table)):
+            references = _references(plan.insert.table, plan.insert.given, rows)
+            allowed.check_update(plan.update, references)
+            twins.add(rows)
+            changed = _update(writing, plan.update, [*map(change, rows)])
+            known = {index for index, _ in changed}
+            fresh = [row for index, row in enumerate(rows) if index not in known]
+            if fresh:
+                allowed.check_insert(plan.insert, references)
+                inserted.add(_insert(writing, plan.insert, fresh, allowed))
+            updated.append("\n".join(dict.fromkeys(rid for _, rid in changed)))
+    columns = plan.insert.table.columns
+    for rids in filter(None, updated):
+        yield statements.by_rids(writing.connection, plan.insert.table, columns, rids.split("\n"), form)
+    yield from inserted.texts(form)
+
+
+def _at_once(batches: Iterable[Sequence[Row]], *, whole: bool) -> Iterable[Sequence[Row]]:
+    """The batches, or all of them as one where rows must be seen together."""
+    return [[row for rows in batches for row in rows]] if whole else batches
+
+
+def _picker(indexes: Sequence[int]) -> Callable[[Row], Row]:
+    """Picks some values of a row."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda row: tuple(row[at] for at in indexes)
+
+
+def _refers_to_itself(table: Table) -> bool:
+    return any((f.referenced_schema, f.referenced_table) == table.qualified for f in table.foreign_keys)
 
 
 def delete(writing: Writing, request: DataPath) -> int:
@@ -177,47 +267,33 @@ def _selected(writing: Writing, joined: Joined) -> list[str]:
 
 def _source(reading: Reading, table: Table) -> statements.Source:
     """The rows of a table, hidden columns included."""
-    return reading.source(_whole(reading, table))
+    return reading.source(_whole(reading.model, table))
 
 
-def _whole(reading: Reading, table: Table) -> Table:
-    return reading.model.schemas[table.schema].tables[table.name]
+def _whole(model: Model, table: Table) -> Table:
+    return model.schemas[table.schema].tables[table.name]
 
 
 def _moment(writing: Writing) -> tuple[str, str | None]:
     return stored_time(writing.now), writing.client.id
 
 
-def _references(table: Table, fields: Sequence[Field], rows: Iterable[Row]) -> list[str]:
+def _references(table: Table, fields: Sequence[Field], rows: Sequence[Row]) -> list[str]:
     """Names of the foreign keys that some row gives a value for."""
     given = {field.column.name: at for at, field in enumerate(fields)}
-    concerned = [fkey for fkey in table.foreign_keys if any(name in given for name in fkey.columns)]
-    if not concerned:
-        return []
-    used = {at for row in rows for at in given.values() if row[at] is not None}
-    return [fkey.name for fkey in concerned if any(given.get(name) in used for name in fkey.columns)]
-
-
-def _refuse_twins(plan: Insert, rows: Sequence[Row]) -> None:
-    indexes = plan.distinguishing
-    if not indexes:
-        return
-    seen: set[Row] = set()
-    for row in rows:
-        values = tuple(row[at] for at in indexes)
-        if None in values:
-            continue
-        if values in seen:
-            raise BadRequest(f"Two input rows have the same key values {values!r}.")
-        seen.add(values)
+    named = {name for fkey in table.foreign_keys for name in fkey.columns}
+    used = {name for name in named & given.keys() if any(row[given[name]] is not None for row in rows)}
+    return [fkey.name for fkey in table.foreign_keys if not used.isdisjoint(fkey.columns)]
 
 
 def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAccess) -> list[str]:
     """Insert and return the RIDs in input order, those of dropped rows included."""
     if not rows:
         return []
-    table = _whole(writing, plan.table)
-    given = {field.column.name: [row[at] for row in rows] for at, field in enumerate(plan.given)}
+    table = _whole(writing.model, plan.table)
+    given: dict[str, Sequence[Stored]] = dict(
+        zip((field.column.name for field in plan.given), zip(*rows, strict=True), strict=True)
+    )
     columns: dict[str, Sequence[Stored]] = {
         column.name: given[column.name] if column.name in given else _filled(writing, column, len(rows))
         for column in table.columns
@@ -291,18 +367,18 @@ def _use_leases(writing: Writing, table: Table, rids: Sequence[str]) -> int:
 
 def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Update and return index of input row and RID of each changed row."""
+    if not rows:
+        return []
     width = len(plan.keys)
     key_columns = [field.column for field in plan.keys]
     keys = [row[:width] for row in rows]
-    if len(set(keys)) != len(keys):
-        raise BadRequest("Two input rows have the same key values.")
     found = statements.matching(writing.connection, plan.table, key_columns, keys)
     if not found:
         return []
-    changes = [(rid, rows[index][width:]) for index, rid in found]
-    targets = [(at, field) for at, field in enumerate(plan.targets) if field.column.name != "RCT"]
+    targets = [(at, field) for at, field in enumerate(plan.targets, width) if field.column.name != "RCT"]
+    values_of = _picker([at for at, _ in targets])
     for at, field in targets:
-        if not field.column.nullok and any(values[at] is None for _, values in changes):
+        if not field.column.nullok and any(rows[index][at] is None for index, _ in found):
             raise statements.null_conflict(plan.table, field.column.name)
     writing.data_changed(plan.table)
     statements.update(
@@ -310,7 +386,7 @@ def _update(writing: Writing, plan: Update, rows: Sequence[Row]) -> list[tuple[i
         writing.model,
         plan.table,
         [field.column for _, field in targets],
-        [(rid, tuple(values[at] for at, _ in targets)) for rid, values in changes],
+        [(rid, values_of(rows[index])) for index, rid in found],
         _moment(writing),
     )
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -24,11 +25,15 @@ def advertisement(request: Request) -> Response:
     """What the service is and can do."""
     if request.method not in READS:
         raise MethodNotAllowed(f"{request.method} on the service")
+    return json_reply({"version": _release(), "features": FEATURES})
+
+
+@cache
+def _release() -> str:
     try:
-        release = version("deriva-ml")
+        return version("deriva-ml")
     except PackageNotFoundError:
-        release = "0"
-    return json_reply({"version": release, "features": FEATURES})
+        return "0"
 
 
 def _object_body(request: Request) -> Mapping[str, Any]:

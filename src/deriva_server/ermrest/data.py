@@ -12,13 +12,15 @@ from werkzeug.datastructures import Headers
 from deriva_server.catalogs import rows
 from deriva_server.catalogs.catalog import Writing
 from deriva_server.ermrest.call import Call
-from deriva_server.ermrest.formats import body_type, decode, encoded, row_texts
+from deriva_server.ermrest.decode import body_type, decode
+from deriva_server.ermrest.formats import encoded, row_texts
 from deriva_server.errors import BadRequest, Forbidden, MethodNotAllowed
 from deriva_server.grammar.options import Options
-from deriva_server.grammar.routes import DataRoute
+from deriva_server.grammar.routes import LONGEST_KEPT, DataRoute
 from deriva_server.http.conditional import check, etag
 from deriva_server.http.message import Response
 from deriva_server.http.negotiate import CSV, response_type, suffix
+from deriva_server.http.spool import Spool
 from deriva_server.names import encode_id
 from deriva_server.plan.relation import Format
 from deriva_server.plan.writes import plan_insert, plan_update, plan_upsert
@@ -82,7 +84,8 @@ def _read(route: DataRoute, call: Call) -> Response:
         fresh = check(call.request, headers["ETag"], vary=_VARY)
         if fresh is not None:
             return fresh
-        names, pieces = rows.read(reading, route.path, _format(media_type, options), limit)
+        keep = len(call.request.target) <= LONGEST_KEPT
+        names, pieces = rows.read(reading, route.path, _format(media_type, options), limit, keep=keep)
         headers["Content-Type"] = media_type
         name = options.one("download")
         if name:
@@ -123,25 +126,35 @@ def _validators(call: Call, version: str) -> Headers:
 
 
 def _write(
-    call: Call, options: Options, work: Callable[[Writing, str, Format], tuple[list[str], list[str]]]
+    call: Call,
+    options: Options,
+    work: Callable[[Writing, str, Format], tuple[list[str], Iterator[list[str]]]],
 ) -> Response:
     """Do a piece of work in a write transaction and send the rows it returns."""
     request = call.request
     sent_type = body_type(request.content_type)
     media_type = response_type(options.one("accept"), request.headers.get("Accept"), sent_type)
-    with call.resolved.catalog.write(request.client) as writing:
-        check(request, _validators(call, writing.version)["ETag"], vary=_VARY)
-        names, texts = work(writing, media_type, _format(media_type, options))
-    headers = _validators(call, encode_id(writing.snaptime))
-    headers["Content-Type"] = media_type
-    return Response(200, headers, b"".join(encoded([texts], names, media_type)))
+    with ExitStack() as stack:
+        answer = stack.enter_context(Spool())
+        with call.resolved.catalog.write(request.client) as writing:
+            check(request, _validators(call, writing.version)["ETag"], vary=_VARY)
+            names, pieces = work(writing, media_type, _format(media_type, options))
+            for piece in encoded(pieces, names, media_type):
+                answer.write(piece)
+        headers = _validators(call, encode_id(writing.snaptime))
+        headers["Content-Type"] = media_type
+        if answer.length > _WHOLE:
+            headers["Content-Length"] = str(answer.length)
+            stack.pop_all()
+            return Response(200, headers, answer)
+        return Response(200, headers, b"".join(answer))
 
 
 def _insert(route: DataRoute, call: Call) -> Response:
     options = route.options
-    body, sent_type = call.request.read(), body_type(call.request.content_type)
+    sent_type = body_type(call.request.content_type)
 
-    def work(writing: Writing, _media_type: str, form: Format) -> tuple[list[str], list[str]]:
+    def work(writing: Writing, _media_type: str, form: Format) -> tuple[list[str], Iterator[list[str]]]:
         model = rows.access(writing).model
         plan = plan_insert(
             model,
@@ -150,32 +163,35 @@ def _insert(route: DataRoute, call: Call) -> Response:
             options.set("nondefaults") - {""},
             options.one("onconflict"),
         )
-        values = decode(body, sent_type, plan.given, plan.defaulted)
-        return [column.name for column in plan.table.columns], rows.insert(writing, plan, values, form)
+        batches = decode(call.request.body, sent_type, plan.given, plan.defaulted)
+        return [column.name for column in plan.table.columns], rows.insert(writing, plan, batches, form)
 
     return _write(call, options, work)
 
 
 def _upsert(route: DataRoute, call: Call) -> Response:
-    body, sent_type = call.request.read(), body_type(call.request.content_type)
+    sent_type = body_type(call.request.content_type)
 
-    def work(writing: Writing, _media_type: str, form: Format) -> tuple[list[str], list[str]]:
+    def work(writing: Writing, _media_type: str, form: Format) -> tuple[list[str], Iterator[list[str]]]:
         plan = plan_upsert(rows.access(writing).model, route.path)
-        values = decode(body, sent_type, plan.insert.given, plan.insert.defaulted)
-        return [column.name for column in plan.insert.table.columns], rows.upsert(writing, plan, values, form)
+        batches = decode(call.request.body, sent_type, plan.insert.given, plan.insert.defaulted)
+        names = [column.name for column in plan.insert.table.columns]
+        return names, rows.upsert(writing, plan, batches, form)
 
     return _write(call, route.options, work)
 
 
 def _update(route: DataRoute, call: Call) -> Response:
-    body, sent_type = call.request.read(), body_type(call.request.content_type)
+    sent_type = body_type(call.request.content_type)
 
-    def work(writing: Writing, media_type: str, _form: Format) -> tuple[list[str], list[str]]:
+    def work(writing: Writing, media_type: str, _form: Format) -> tuple[list[str], Iterator[list[str]]]:
         plan = plan_update(rows.access(writing).model, route.path)
         fields = plan.keys + plan.targets
-        values = decode(body, sent_type, fields)
-        changed = rows.update(writing, plan, values)
-        return [field.name for field in fields], row_texts((values[at] for at in changed), fields, media_type)
+        changes = rows.update(writing, plan, decode(call.request.body, sent_type, fields))
+        pieces = (
+            row_texts((values[at] for at in changed), fields, media_type) for values, changed in changes
+        )
+        return [field.name for field in fields], pieces
 
     return _write(call, route.options, work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from deriva_server.errors import BadRequest, NotFound
@@ -220,6 +221,10 @@ class DataRoute:
     options: Options
 
 
+LONGEST_KEPT = 2000
+"""Targets up to so many characters are worth being remembered with what they mean."""
+
+
 def parse_target(target: str, prefix: str = "/ermrest") -> Target:
     """Parse a raw request target.
 
@@ -242,11 +247,18 @@ def parse_target(target: str, prefix: str = "/ermrest") -> Target:
     >>> parse_target("/ermrest/catalog/1@2/schema/S").route
     CatalogRoute(catalog='1', snapshot='2', resource=SchemaRoute(schema='S'))
     """
+    return _recent(target, prefix) if len(target) <= LONGEST_KEPT else _parsed(target, prefix)
+
+
+def _parsed(target: str, prefix: str) -> Target:
     path, _, query = target.partition("?")
     if path != prefix and not path.startswith(prefix + "/"):
         raise NotFound(f"Nothing is served at {path!r}.")
     raw = path[len(prefix) :].removeprefix("/")
     return Target(_route(raw), parse_options(query))
+
+
+_recent = lru_cache(maxsize=1024)(_parsed)
 
 
 def _route(raw: str) -> Route:

@@ -13,7 +13,10 @@ from typing import BinaryIO
 
 from werkzeug.datastructures import Headers
 
+from deriva_server.errors import TooLarge
 from deriva_server.identity import ANONYMOUS, Client
+
+_MOST_HELD = 128 << 20
 
 
 @dataclass(slots=True)
@@ -52,8 +55,17 @@ class Request:
         return self.target.partition("?")[2]
 
     def read(self) -> bytes:
-        """The whole body."""
-        return self.body.read()
+        """The whole body.
+
+        Raises
+        ------
+        TooLarge
+            If it is more than should ever be held in memory.
+        """
+        content = self.body.read(_MOST_HELD + 1)
+        if len(content) > _MOST_HELD:
+            raise TooLarge(f"at most {_MOST_HELD} bytes of this kind of body")
+        return content
 
     @property
     def content_type(self) -> str:

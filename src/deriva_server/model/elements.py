@@ -11,10 +11,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 Json = Any
 """Any value that JSON can hold."""
+
+_T = TypeVar("_T")
+
+
+class Same(Generic[_T]):
+    """A value that is compared by identity: models change by becoming other objects.
+
+    >>> Same([]) == Same([])
+    False
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: _T) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

@@ -244,17 +244,20 @@ def _column_list(
 ) -> tuple[tuple[str, str], tuple[str, ...]]:
     if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
         raise BadRequest(f"{what} of a foreign key must be a non-empty list of objects.")
-    owners, names = set(), []
+    owners: set[tuple[str, str]] = set()
+    names = []
     for item in value:
         if not isinstance(item.get("column_name"), str):
             raise BadRequest(f"Each member of {what} must have a column_name.")
         fallback = table or (None, None)
-        owners.add((item.get("schema_name", fallback[0]), item.get("table_name", fallback[1])))
+        owner = item.get("schema_name", fallback[0]), item.get("table_name", fallback[1])
+        if not all(isinstance(part, str) for part in owner):
+            raise BadRequest(f"All members of {what} must name their table.")
+        owners.add(owner)
         names.append(item["column_name"])
-    owner = owners.pop()
-    if owners or not all(isinstance(part, str) for part in owner):
+    if len(owners) > 1:
         raise BadRequest(f"All members of {what} must name columns of one table.")
-    return (str(owner[0]), str(owner[1])), tuple(names)
+    return owners.pop(), tuple(names)
 
 
 def foreign_key(document: Any, table: tuple[str, str] | None = None) -> ForeignKeyRequest:

@@ -42,14 +42,37 @@ def shorten(text: str) -> str:
     return text[:19] + text[19:26].rstrip("0").rstrip(".") + text[26:]
 
 
+def _canonical(text: str) -> str | None:
+    """The canonical timestamp, without offset, where `text` differs from it in the shortness of its end only."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    found = moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+    if text[:10] != found[:10] or text[10:11] not in ("T", " ") or text[11:19] != found[11:19]:
+        return None
+    whole = text[19:20] != "."
+    if not whole and text[19:26] != found[19:26]:
+        return None
+    return found if text[19 if whole else 26 :] in ("", "Z", "+00:00") else None
+
+
 def date(text: str) -> str:
     """Canonical date; a time of day after it is dropped."""
+    if len(text) == 10 and text[4] == text[7] == "-":
+        try:
+            return dt.date.fromisoformat(text).isoformat()
+        except ValueError:
+            pass
     match = _fit(_MOMENT, text)
     return dt.date(int(match["year"]), int(match["month"]), int(match["day"])).isoformat()
 
 
 def timestamp(text: str) -> str:
     """Canonical timestamp without offset; an offset in `text` is ignored."""
+    quick = _canonical(text)
+    if quick is not None:
+        return quick
     return _moment(_fit(_MOMENT, text)).isoformat(timespec="microseconds")
 
 
@@ -59,6 +82,9 @@ def timestamptz(text: str) -> str:
     >>> timestamptz("2018-01-1T01:00:00.0-0130")
     '2018-01-01T02:30:00.000000+00:00'
     """
+    quick = _canonical(text)
+    if quick is not None:
+        return quick + "+00:00"
     match = _fit(_MOMENT, text)
     moment = _moment(match) - dt.timedelta(seconds=_offset(match["offset"]))
     return moment.isoformat(timespec="microseconds") + "+00:00"

@@ -38,7 +38,8 @@ from deriva_server.model.elements import Json, Type
 Stored = str | int | float | None
 """A value as the database keeps it."""
 
-_INTEGERS = {"int2": 15, "int4": 31, "int8": 63, "serial2": 15, "serial4": 31, "serial8": 63, "oid": 63}
+INTEGER_BITS = {"int2": 15, "int4": 31, "int8": 63, "serial2": 15, "serial4": 31, "serial8": 63, "oid": 63}
+"""Bits of the integer types without the sign."""
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -266,7 +267,7 @@ def _integer(value: Json, type_: Type) -> Stored:
         number = int(value)
     else:
         raise _wrong(value, type_)
-    limit = 1 << _INTEGERS[type_.scalar]
+    limit = 1 << INTEGER_BITS[type_.scalar]
     if not -limit <= number < limit:
         raise BadRequest(f'value "{number}" is out of range for type {type_.name}')
     return number
@@ -359,7 +360,7 @@ def _time(parse: Callable[[str], str]) -> Callable[[Json, Type], Stored]:
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
 _CONVERTERS: dict[str, Callable[[Any, Type], Stored]] = {
     "boolean": _boolean,
-    **dict.fromkeys(_INTEGERS, _integer),
+    **dict.fromkeys(INTEGER_BITS, _integer),
     "float4": _float,
     "float8": _float,
     "numeric": _numeric,
@@ -371,3 +372,5 @@ _CONVERTERS: dict[str, Callable[[Any, Type], Stored]] = {
     "timetz": _time(times.timetz),
     "interval": _time(times.interval),
 }
+CONVERTED = frozenset(_CONVERTERS)
+"""Scalar types that are stored otherwise than as the text that was given; besides documents."""

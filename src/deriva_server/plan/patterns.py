@@ -26,7 +26,7 @@ from deriva_server.plan.pattern_syntax import (
 
 _MOST_STATES = 4000
 _MOST_KEPT = 2000
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 2.0
 _EDGE, _WORD, _OTHER = 0, 1, 2
 
 

@@ -189,10 +189,8 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
             return sa.func.count(value)
         case "cnt_d":
             return x.distinct_count(type_, value)
-        case "min":
-            return sa.func.min(value)
-        case "max":
-            return sa.func.max(value)
+        case "min" | "max":
+            return x.extreme(function, type_, value)
         case "any":
             return x.some(type_, value)
         case "sum" | "avg":

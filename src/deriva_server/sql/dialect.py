@@ -6,7 +6,7 @@ computes, its `tables` make and fill the tables of a catalog.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -141,7 +141,7 @@ class Dialect(Protocol):
         """A timestamp as this database returns it, in microseconds since 1970."""
 
 
-class Expressions(Protocol):
+class Expressions(Hashable, Protocol):
     """What a read computes, as SQL. Texts are SQL; values are bound."""
 
     def source(self, table: Table) -> sa.TableClause:
@@ -196,6 +196,9 @@ class Expressions(Protocol):
 
     def some(self, type_: Type, value: Expression) -> Expression:
         """Aggregate: any one of the values that are not NULL."""
+
+    def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
+        """Aggregate: ``min`` or ``max`` in the order of the type."""
 
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
         """Aggregate: exact ``sum`` or ``avg``."""
@@ -256,6 +259,9 @@ class Tables(Protocol):
 
     def listed(self, values: Sequence[str]) -> tuple[str, Any]:
         """The right side of a test whether a text is one of `values`, and what to bind to its ``?``."""
+
+    def last_position(self, connection: Connection, table: Table) -> int | None:
+        """The greatest position of a row as `Expressions.position` gives it; None where rows have none."""
 
     def change(self, connection: Connection, old: Model, new: Model, now: int) -> Model:
         """Bring all tables from one model to the next; see `ddl.apply`."""

@@ -192,9 +192,51 @@ def use_leases(connection: Connection, leases: Table, client_id: str | None, rid
     ).rowcount
 
 
+class Inserted:
+    """The rows that a transaction inserts into a table from now on, in the order of their insertion.
+
+    Parameters
+    ----------
+    connection : Connection
+        The transaction.
+    table : Table
+        Where rows are inserted.
+    written_at : str
+        RMT of the transaction.
+    """
+
+    def __init__(self, connection: Connection, table: Table, written_at: str) -> None:
+        self._connection, self._table, self._written_at = connection, table, written_at
+        self._position = connection.dialect.tables.last_position(connection, table)
+        self._rids: list[str] = []
+
+    def add(self, rids: Sequence[str]) -> None:
+        """Note RIDs; those of rows that were dropped do not matter."""
+        if self._position is None and rids:
+            # One text takes little room even for a million rows.
+            self._rids.append("\n".join(dict.fromkeys(rids)))
+
+    def texts(self, form: Format) -> Iterator[list[str]]:
+        """Texts of the rows, some at a time."""
+        connection, table, columns = self._connection, self._table, self._table.columns
+        if self._position is None:
+            for rids in self._rids:
+                yield by_rids(connection, table, columns, rids.split("\n"), form, written_at=self._written_at)
+            return
+        x = connection.dialect.expressions
+        values = tuple(f"t0.{quote(column.storage)}" for column in columns)
+        names, types = tuple(c.name for c in columns), tuple(c.type for c in columns)
+        text: sa.ColumnClause[str] = sa.literal_column(x.row_text(names, types, values, form))
+        rows = x.source(table).alias("t0")
+        number = x.position("t0", rows.c[table.column_by_name["RID"].storage], is_live=True)
+        statement = sa.select(text).select_from(rows).where(number > self._position).order_by(number)
+        yield from texts(connection, statement)
+
+
 __all__ = [
     "STATEMENT_SECONDS",
     "Source",
+    "Inserted",
     "by_rids",
     "column",
     "delete",

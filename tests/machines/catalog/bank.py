@@ -242,9 +242,9 @@ def check_again(caller: Caller, found: list[Effects], workers: int) -> int:
     return len(seen)
 
 
-def work_embedded(folder: Path, database: str, number: int, workers: int, transactions: int) -> Effects:
+def work_embedded(folder: Path, address: str | None, number: int, workers: int, transactions: int) -> Effects:
     """One worker in a process of its own."""
-    with opened(folder, database) as server:
+    with opened(folder, address) as server:
         return Worker(Direct(server), number, number == 0, workers).run(transactions)
 
 

@@ -13,23 +13,23 @@ from deriva_server.http.message import Request
 PROCESSES, THREADS = 16, 32
 
 
-def embedded(folder, database, workers, transactions):
-    with opened(folder, database) as server:
+def embedded(folder, address, workers, transactions):
+    with opened(folder, address) as server:
         bank.set_up(Direct(server), workers)
     with ProcessPoolExecutor(workers, mp_context=processes) as pool:
         jobs = [
-            pool.submit(bank.work_embedded, folder, database, number, workers, transactions)
+            pool.submit(bank.work_embedded, folder, address, number, workers, transactions)
             for number in range(workers)
         ]
         found = [job.result() for job in jobs]
-    with opened(folder, database) as server:
+    with opened(folder, address) as server:
         bank.check_final(Direct(server), found)
         snapshots = bank.check_again(Direct(server), found, workers)
     return found, snapshots
 
 
-def over_http(folder, database, workers, transactions):
-    with serving(folder, database) as server:
+def over_http(folder, address, workers, transactions):
+    with serving(folder, address) as server:
         bank.set_up(Http(server.url), workers)
         with ThreadPoolExecutor(workers) as pool:
             jobs = [
@@ -50,29 +50,29 @@ def told(found, snapshots, began):
     )
 
 
-def test_a_few_processes(tmp_path, database):
-    found, snapshots = embedded(tmp_path / "lab", database, 4, 25)
+def test_a_few_processes(tmp_path, address):
+    found, snapshots = embedded(tmp_path / "lab", address, 4, 25)
     assert snapshots
     assert not sum(each.busy for each in found)
 
 
-def test_a_few_threads_over_http(tmp_path, database):
-    _, snapshots = over_http(tmp_path / "lab", database, 6, 20)
+def test_a_few_threads_over_http(tmp_path, address):
+    _, snapshots = over_http(tmp_path / "lab", address, 6, 20)
     assert snapshots
 
 
 @pytest.mark.soak
-def test_many_processes(tmp_path, database):
+def test_many_processes(tmp_path, address):
     began = time.monotonic()
-    found, snapshots = embedded(tmp_path / "lab", database, PROCESSES, 200)
+    found, snapshots = embedded(tmp_path / "lab", address, PROCESSES, 200)
     told(found, snapshots, began)
     assert not sum(each.busy for each in found)
 
 
 @pytest.mark.soak
-def test_many_threads_over_http(tmp_path, database):
+def test_many_threads_over_http(tmp_path, address):
     began = time.monotonic()
-    found, snapshots = over_http(tmp_path / "lab", database, THREADS, 200)
+    found, snapshots = over_http(tmp_path / "lab", address, THREADS, 200)
     told(found, snapshots, began)
 
 
@@ -110,8 +110,8 @@ def waits(caller, write):
 
 
 @pytest.mark.parametrize("place", ["same process", "other process"])
-def test_readers_do_not_wait_for_an_open_transaction(tmp_path, database, place):
-    with serving(tmp_path / "lab", database) as other, opened(tmp_path / "lab", database) as server:
+def test_readers_do_not_wait_for_an_open_transaction(tmp_path, address, place):
+    with serving(tmp_path / "lab", address) as other, opened(tmp_path / "lab", address) as server:
         bank.set_up(Direct(server), 1)
         catalog = server.registry.catalog("1")
         client = server.application.identify(Request("GET", "/"))
@@ -126,8 +126,8 @@ def test_readers_do_not_wait_for_an_open_transaction(tmp_path, database, place):
 
 
 @pytest.mark.parametrize("place", ["same process", "other process"])
-def test_readers_wait_no_longer_than_a_write_takes(tmp_path, database, place):
-    with serving(tmp_path / "lab", database) as other, opened(tmp_path / "lab", database) as server:
+def test_readers_wait_no_longer_than_a_write_takes(tmp_path, address, place):
+    with serving(tmp_path / "lab", address) as other, opened(tmp_path / "lab", address) as server:
         bank.set_up(Direct(server), 1)
         direct = Direct(server)
         rows = [{"Parcel": None, "Nr": nr} for nr in range(20_000)]

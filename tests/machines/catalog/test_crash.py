@@ -36,18 +36,18 @@ def killed(server, ledgers, delay):
         raise broken[0]
 
 
-def killed_while_opening(folder, database, delay):
+def killed_while_opening(folder, address, delay):
     """Kill a server that is about to put in order what the one before left."""
-    with serving(folder, database, wait=False) as server:
+    with serving(folder, address, wait=False) as server:
         time.sleep(delay)
         server.kill()
 
 
-def crash(folder, database, kills, seed):
+def crash(folder, address, kills, seed):
     chance, fates = random.Random(seed), Counter()
     ledgers = [Ledger(number) for number in range(WRITERS)]
     for number in range(kills + 1):
-        with serving(folder, database) as server:
+        with serving(folder, address) as server:
             caller = Http(server.url)
             if number == 0:
                 assert caller.send("POST", "/ermrest/catalog").status == 201
@@ -59,15 +59,15 @@ def crash(folder, database, kills, seed):
             if number < kills:
                 killed(server, ledgers, chance.uniform(0.0, 0.4))
         if chance.random() < 0.2:
-            killed_while_opening(folder, database, chance.uniform(0.0, 0.1))
+            killed_while_opening(folder, address, chance.uniform(0.0, 0.1))
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     busy = sum(ledger.busy for ledger in ledgers)
     print(f"{kills} kills, {acknowledged} requests acknowledged, open: {dict(fates)}, {busy} answered 503")
-    with opened(folder, database) as server:
+    with opened(folder, address) as server:
         assert sum(ledger.check_kept(Direct(server)) for ledger in ledgers) == acknowledged
         model = Direct(server).send("GET", f"{CATALOG}/schema").json
     assert acknowledged > kills
-    if database == "sqlite":
+    if address is None:
         check_files(folder, ledgers, model)
 
 
@@ -84,16 +84,16 @@ def check_files(folder, ledgers, model):
         assert model["schemas"][ledger.schema]["tables"].keys() == visible(ledger.state).keys()
 
 
-def test_killed_a_few_times(tmp_path, database):
-    crash(tmp_path / "lab", database, 6, 1)
+def test_killed_a_few_times(tmp_path, address):
+    crash(tmp_path / "lab", address, 6, 1)
 
 
 @pytest.mark.soak
-def test_killed_many_times(tmp_path, database):
-    crash(tmp_path / "lab", database, 200, 2)
+def test_killed_many_times(tmp_path, address):
+    crash(tmp_path / "lab", address, 200, 2)
 
 
-def killed_amid_creation(folder, database, kills):
+def killed_amid_creation(folder, address, kills):
     """Catalogs come and go while the server is killed."""
     chance, there, gone, unsure = random.Random(3), set(), set(), set()
 
@@ -115,13 +115,13 @@ def killed_amid_creation(folder, database, kills):
                 return
 
     for _ in range(kills):
-        with serving(folder, database) as server:
+        with serving(folder, address) as server:
             thread = threading.Thread(target=work, args=(server.url,))
             thread.start()
             time.sleep(chance.uniform(0.0, 0.3))
             server.kill()
             thread.join()
-    with opened(folder, database) as server:
+    with opened(folder, address) as server:
         caller = Direct(server)
         assert {
             id for id in there if caller.send("GET", f"/ermrest/catalog/{id}/schema").status != 200
@@ -134,20 +134,20 @@ def killed_amid_creation(folder, database, kills):
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.soak)])
-def test_killed_amid_creation(tmp_path, database, kills):
-    known, ever = killed_amid_creation(tmp_path / "lab", database, kills)
+def test_killed_amid_creation(tmp_path, address, kills):
+    known, ever = killed_amid_creation(tmp_path / "lab", address, kills)
     print(f"{len(ever)} catalogs acknowledged, {len(known)} are left")
-    if database == "sqlite":
+    if address is None:
         files = {path.name.partition(".")[0] for path in (tmp_path / "lab" / "catalogs").iterdir()}
         assert files <= known | ever
 
 
 @pytest.mark.parametrize("kills", [8, pytest.param(150, marks=pytest.mark.soak)])
-def test_killed_while_it_is_made(tmp_path, database, kills):
+def test_killed_while_it_is_made(tmp_path, address, kills):
     chance = random.Random(4)
     for number in range(kills):
         folder = tmp_path / str(number)
-        killed_while_opening(folder, database, chance.uniform(0.0, 0.08))
-        with opened(folder, database) as server:
+        killed_while_opening(folder, address, chance.uniform(0.0, 0.08))
+        with opened(folder, address) as server:
             assert Direct(server).send("POST", "/ermrest/catalog").status == 201
             assert Direct(server).send("GET", f"{CATALOG}/schema").status == 200

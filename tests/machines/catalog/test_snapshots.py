@@ -7,9 +7,9 @@ from tests.deployments import Direct, Http, opened, processes, serving
 from tests.machines.catalog.walk import Walk, check_again, start
 
 
-def alone(folder, database, seed, steps):
+def alone(folder, address, seed, steps):
     """One walk; the live catalog shows at every step what its newest snapshot shows, now and later."""
-    with opened(folder, database) as server:
+    with opened(folder, address) as server:
         caller = Direct(server)
         made = Walk(caller, start(caller), seed)
         made.note()
@@ -21,14 +21,14 @@ def alone(folder, database, seed, steps):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_one_walk(tmp_path, database, seed):
-    alone(tmp_path / "lab", database, seed, 30)
+def test_one_walk(tmp_path, address, seed):
+    alone(tmp_path / "lab", address, seed, 30)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 200))
-def test_one_long_walk(tmp_path, database, seed):
-    alone(tmp_path / "lab", database, seed, 120)
+def test_one_long_walk(tmp_path, address, seed):
+    alone(tmp_path / "lab", address, seed, 120)
 
 
 def walk(caller, base, seed, steps):
@@ -39,35 +39,35 @@ def walk(caller, base, seed, steps):
     return made.seen, made.busy
 
 
-def _walk_embedded(folder, database, base, seed, steps):
-    with opened(folder, database) as server:
+def _walk_embedded(folder, address, base, seed, steps):
+    with opened(folder, address) as server:
         return walk(Direct(server), base, seed, steps)
 
 
-def together(folder, database, walkers, steps):
+def together(folder, address, walkers, steps):
     """Several walk in one catalog, half of them over HTTP and half in processes of their own."""
-    with serving(folder, database) as server, ThreadPoolExecutor(walkers) as threads:
+    with serving(folder, address) as server, ThreadPoolExecutor(walkers) as threads:
         http = Http(server.url)
         base = start(http)
         jobs = [threads.submit(walk, http, base, seed, steps) for seed in range(walkers // 2)]
         context = processes.Pool(walkers // 2)
         with context as pool:
-            parts = [(folder, database, base, seed, steps) for seed in range(walkers // 2, walkers)]
+            parts = [(folder, address, base, seed, steps) for seed in range(walkers // 2, walkers)]
             found = pool.starmap(_walk_embedded, parts) + [job.result() for job in jobs]
         walks = [Walk(http, base, seed) for seed in range(walkers)]
         for made, (seen, _) in zip(walks, found, strict=True):
             made.seen = seen
         count = check_again(http, base, walks)
-    with serving(folder, database) as server:
+    with serving(folder, address) as server:
         assert check_again(Http(server.url), base, walks) == count
     print(f"{walkers} walkers, {count} snapshots, {sum(busy for _, busy in found)} answered 503")
     return count
 
 
-def test_a_few_walk_together(tmp_path, database):
-    assert together(tmp_path / "lab", database, 4, 12) > 30
+def test_a_few_walk_together(tmp_path, address):
+    assert together(tmp_path / "lab", address, 4, 12) > 30
 
 
 @pytest.mark.soak
-def test_many_walk_together(tmp_path, database):
-    assert together(tmp_path / "lab", database, 12, 100) > 500
+def test_many_walk_together(tmp_path, address):
+    assert together(tmp_path / "lab", address, 12, 100) > 500

@@ -224,7 +224,7 @@ def fill(client):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, shared_address):
     folder = tmp_path_factory.mktemp("deployment") / "lab"
-    with LocalServer.open(folder, create=True, database=shared_address) as server:
+    with LocalServer.open(folder, create=True, database=shared_address()) as server:
         yield server
 
 

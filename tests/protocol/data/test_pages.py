@@ -62,23 +62,3 @@ def test_pages_add_up(_scratch, rows, first, first_down, second, second_down):
     assert _scratch.rows(f"/attribute/S:Every/x,i4,n{sort}{between}") == everything[11:20]
     swapped = f"@before({page(everything[20])})@after({page(everything[10])})?limit=3"
     assert _scratch.rows(f"/attribute/S:Every/x,i4,n{sort}{swapped}") == everything[11:14]
-
-
-def test_limits(study):
-    assert study.rows("/entity/S:Subject?limit=0") == []
-    assert len(study.rows("/entity/S:Subject?limit=NONE")) == 5
-    assert study.get("/entity/S:Subject@sort(RID)@before(x)").status == 400
-
-
-def test_pages_by_rid(study):
-    rids = study.column("/entity/S:Subject", "RID")
-    assert study.column(f"/entity/S:Subject@sort(RID)@after({rids[1]})?limit=2", "RID") == rids[2:4]
-    assert study.column("/entity/S:Subject@sort(RID::desc::)?limit=1", "RID") == rids[-1:]
-
-
-def test_groups_and_bins_can_be_paged(study):
-    path = "/attributegroup/S:Subject/b:=bin(age;2;26;42);n:=cnt(*)@sort(n::desc::,b)"
-    everything = study.rows(path)
-    assert [row["n"] for row in everything] == [2, 1, 1, 1]
-    assert study.rows(f"{path}@after(2,%5B0%2Cnull%2C26%5D)") == everything[1:]
-    assert study.rows(f"{path}@after(1,1)") == everything[2:]

@@ -6,7 +6,7 @@ import pytest
 from deriva.core import DerivaServer
 from deriva.transfer import DerivaBackup, DerivaRestore
 from requests import HTTPError
-from tests.protocol.deriva_py.conftest import EGG, HEN, KINDS, LAB, STRANGE, TYPES, documents, rows
+from tests.protocol.deriva_py.rich import EGG, HEN, KINDS, LAB, STRANGE, TYPES, documents, rows
 
 
 def test_every_value_comes_back(rich):

@@ -62,6 +62,10 @@ class Echo:
                 return Response(body=failing(3))
             case "file":
                 return Response(body=FilePart(self.file, 2, 5))
+            case "nothing":
+                return Response(204)
+            case "unchanged":
+                return Response(304)
             case "defect":
                 raise ZeroDivisionError("secret")
         seen = {"target": request.target, "client": request.client.id, "length": request.length}
@@ -138,6 +142,10 @@ def test_connection_stays_open(connection: http.client.HTTPConnection) -> None:
     assert ask(connection, "GET", "/echo/fails-early")[0] == 409
     assert ask(connection, "GET", "/echo/defect")[0] == 500
     assert ask(connection, "HEAD", "/echo/file") == (200, b"")
+    assert ask(connection, "DELETE", "/echo/nothing") == (204, b"")
+    assert ask(connection, "GET", "/echo/unchanged") == (304, b"")
+    assert len(ask(connection, "GET", "/echo/long")[1]) == 5 << 20
+    assert ask(connection, "GET", "/echo/short") == (200, b"abcd")
     assert connection.sock is socket_before
 
 

@@ -145,6 +145,10 @@ class PostgresExpressions:
             return _cast(sa.func.min(_cast(value, "text")), column_type(type_))
         return sa.func.bool_or(value) if type_.scalar == "boolean" else sa.func.min(value)
 
+    def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
+        """Types have their own order."""
+        return sa.Function(function, value)
+
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
         """By functions of the database."""
         return sa.Function(function, value)

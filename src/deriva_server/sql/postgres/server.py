@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.names import NAME_BYTES
 from deriva_server.sql.connect import Database
-from deriva_server.sql.dialect import INTERNAL, quote
+from deriva_server.sql.dialect import INTERNAL, quote, text_literal
 from deriva_server.sql.postgres.database import PostgresDialect
 from deriva_server.sql.postgres.naming import SCHEMA
 
@@ -146,9 +146,49 @@ class PostgresServer:
         with self._connected(self._url) as connection:
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(self.name(id))} WITH (FORCE)")
 
-    def name(self, id: str) -> str:
-        """The database of a catalog; ids that are no plain names, or are long, are hashed."""
+    def url(self, name: str) -> sa.URL:
+        """The address of one database."""
+        return self._url.set(database=name)
+
+    def database(self, name: str) -> Database:
+        """One database, whatever it is."""
+        return self._database(self.url(name))
+
+    def beside(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to the server that needs none of these databases."""
+        return self._connected(self.url("postgres"))
+
+    def exists(self, name: str) -> bool:
+        """Whether the server knows a database."""
+        with self.beside() as connection:
+            found = connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            return found.first() is not None
+
+    def create_empty(self, name: str) -> None:
+        """Make a database with nothing in it; one of that name is dropped first."""
+        self.drop(name)
+        self._create(self.url("postgres"), name)
+
+    def prepare(self, name: str) -> None:
+        """Make what every database of ours has, where it is missing."""
+        self._prepare(self.url(name))
+
+    def comment(self, name: str, text: str | None) -> None:
+        """Write a comment to a database, or remove it."""
+        with self.beside() as connection:
+            said = "NULL" if text is None else text_literal(text)
+            connection.exec_driver_sql(f"COMMENT ON DATABASE {_quoted(name)} IS {said}")
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever uses it; none may be there."""
+        with self.beside() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+
+    def name(self, id: str | None = None) -> str:
+        """The database of a catalog, or of the registry; ids that are no plain names, or are long, are hashed."""
         base = str(self._url.database)
+        if id is None:
+            return base
         name = f"{base}_{id}"
         if _PLAIN.fullmatch(id) and len(name.encode()) <= NAME_BYTES:
             return name

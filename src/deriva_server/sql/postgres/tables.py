@@ -73,6 +73,10 @@ class PostgresTables:
         """One array."""
         return "= ANY(CAST(? AS text[]))", list_text(TYPES["text"], values)
 
+    def last_position(self, connection: Connection, table: Table) -> int | None:
+        """Rows lie anywhere."""
+        return None
+
     def change(self, connection: Connection, old: Model, new: Model, now: int) -> Model:
         """By altering in place."""
         return Migration(connection, old, new, now).run()

@@ -22,6 +22,7 @@ _UNQUOTED = _COUNTED | {
     "timestamptz",
     "uuid",
 }
+_SPACES = r"""'("(?:[^"\\]|\\.)*")|\s+'"""
 
 
 @lru_cache(maxsize=1024)
@@ -51,6 +52,9 @@ def plain_text(type_: Type, value: str) -> str:
     scalar = type_.scalar
     if type_.is_array:
         return f"({value})::text"
+    if scalar == "jsonb":
+        # PostgreSQL prints a space after each comma and colon.
+        return f"regexp_replace(({value})::text, {_SPACES}, '\\1', 'g')"
     if scalar == "boolean":
         return f"CASE {value} WHEN true THEN 't' WHEN false THEN 'f' END"
     if scalar in ("timestamptz", "timestamp"):
@@ -66,7 +70,7 @@ def _csv_text(type_: Type, value: str, form: Format) -> str:
         return f"coalesce({plain_text(type_, value)}, '')"
     if scalar in _UNQUOTED:
         return f"coalesce(({value})::text, '')"
-    return _quoted(value if scalar == "text" else f"({value})::text")
+    return _quoted(plain_text(type_, value))
 
 
 def _quoted(value: str) -> str:

@@ -25,6 +25,7 @@ from deriva_server.errors import (
 from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, Connection, Expressions, Tables
 from deriva_server.sql.sqlite.expressions import SqliteExpressions
+from deriva_server.sql.sqlite.functions import DEADLINE
 from deriva_server.sql.sqlite.tables import SqliteTables
 
 _STEPS_BETWEEN_LOOKS = 200_000
@@ -88,9 +89,10 @@ class SqliteDialect:
         """Interrupt statements past the limit."""
         driver: Any = connection.connection.driver_connection
         if seconds is None:
+            connection.info.pop(DEADLINE, None)
             driver.set_progress_handler(None, 0)
             return
-        end = time.monotonic() + seconds
+        end = connection.info[DEADLINE] = time.monotonic() + seconds
         driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:

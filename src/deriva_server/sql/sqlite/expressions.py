@@ -74,20 +74,21 @@ class SqliteExpressions:
         return plain_text(type_, value)
 
     def order_value(self, type_: Type, value: Expression) -> Expression:
-        """Stored forms sort as the values do, but for decimal texts and intervals."""
-        if not type_.is_array and type_.scalar == "numeric":
-            is_digits = sa.and_(sa.func.typeof(value) == "text", value != "NaN")
-            return sa.case((is_digits, sa.cast(value, sa.Double)), else_=value)
-        if not type_.is_array and type_.scalar == "interval":
-            return sa.func.deriva_interval(value)
-        return value
+        """Stored forms sort as the values do, but for arrays, decimals and intervals."""
+        if type_.is_array:
+            return sa.func.deriva_array_key(value, type_.scalar)
+        if type_.scalar == "numeric":
+            return sa.func.deriva_decimal_key(value)
+        return sa.func.deriva_interval(value) if type_.scalar == "interval" else value
 
     def bound_order(self, type_: Type, value: Stored) -> Expression:
         """The stored form, treated as the column is."""
         return self.order_value(type_, sa.literal(value))
 
     def among(self, type_: Type, value: Expression, values: Sequence[Stored]) -> Expression:
-        """SQLite looks a list up in an index value by value."""
+        """SQLite looks a list up in an index value by value; equal intervals may be written in several ways."""
+        if type_.scalar == "interval":
+            return self.order_value(type_, value).in_([self.bound_order(type_, bound) for bound in values])
         return value == sa.literal(values[0]) if len(values) == 1 else value.in_(values)
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
@@ -129,10 +130,17 @@ class SqliteExpressions:
         """The least."""
         return sa.func.min(value)
 
+    def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
+        """By functions of ours where the order is not that of the stored forms."""
+        key = self.order_value(type_, value)
+        return sa.Function(function, value) if key is value else sa.Function(f"deriva_{function}", value, key)
+
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
-        """By functions of ours, but for the average of integers."""
+        """By functions of ours, but for floats and the average of integers."""
         if function == "avg" and type_.scalar in r.INTEGERS:
             return sa.func.avg(value)
+        if type_.scalar in ("float4", "float8"):
+            return _float_aggregate(function, value)
         return sa.Function(f"deriva_{function}", value)
 
     def distinct_count(self, type_: Type, value: Expression) -> Expression:
@@ -159,3 +167,10 @@ class SqliteExpressions:
     def failure(self, connection: Connection) -> ServiceError | None:
         """What a function of ours stumbled over."""
         return failure(connection)
+
+
+def _float_aggregate(function: str, value: Expression) -> Expression:
+    """The database's own sum or average; not-a-number, which it cannot add, sorts after every number."""
+    total: Expression = sa.Function(function, value)
+    is_nan = sa.or_(sa.func.max(value) == "NaN", sa.and_(sa.func.count(value) > 0, total.is_(None)))
+    return sa.case((is_nan, "NaN"), else_=total)

@@ -8,18 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from deriva_server.errors import Conflict, ServiceError
+from deriva_server.errors import Conflict, ServiceError, TimeLimit
 from deriva_server.model import times
 from deriva_server.model.arrays import format_array
 from deriva_server.model.values import Stored, exact_number
 from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.sqlite.convert import FUNCTION, convert
+from deriva_server.sql.sqlite.order import Greatest, Least, array_key, decimal_key
+
+DEADLINE = "deriva_deadline"
+"""Where a connection notes until when its statement may run."""
 
 _KNOWN = "deriva_functions"
 _FAILURE = "deriva_failure"
@@ -46,8 +51,13 @@ def failure(connection: Connection) -> ServiceError | None:
 
 
 def _remembering(function: Callable[..., Any], info: dict[Any, Any]) -> Callable[..., Any]:
+    # A match may be slow, and SQLite itself looks at the clock only every so many of its own steps.
+    limited = function is match
+
     def call(*arguments: Stored) -> Any:
         try:
+            if limited and time.monotonic() > info.get(DEADLINE, math.inf):
+                raise TimeLimit()
             return function(*arguments)
         except ServiceError as error:
             info[_FAILURE] = error
@@ -69,7 +79,7 @@ def number(value: Stored) -> str:
         return '"Infinity"' if value > 0 else '"-Infinity"'
     if isinstance(value, str):
         return '"NaN"' if value == "NaN" else value
-    return repr(value)
+    return repr(value).removesuffix(".0")
 
 
 def number_text(value: Stored) -> str | None:
@@ -91,6 +101,8 @@ def _member(value: Any, scalar: str) -> str:
         if scalar == "timestamptz":
             return value.replace("T", " ").replace("+00:00", "+00")
         return value.replace("T", " ") if scalar == "timestamp" else value
+    if isinstance(value, float):
+        return number_text(value) or ""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -247,6 +259,8 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_array_text", 2, array_text),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
+    ("deriva_decimal_key", 1, decimal_key),
+    ("deriva_array_key", 2, array_key),
     (FUNCTION, 3, convert),
 )
 _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
@@ -254,4 +268,6 @@ _AGGREGATES: tuple[tuple[str, int, Any], ...] = (
     ("deriva_array_d", 2, DistinctArrayAggregate),
     ("deriva_sum", 1, SumAggregate),
     ("deriva_avg", 1, AverageAggregate),
+    ("deriva_min", 2, Least),
+    ("deriva_max", 2, Greatest),
 )

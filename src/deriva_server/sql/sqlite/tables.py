@@ -65,6 +65,10 @@ class SqliteTables:
         """Members of a JSON array."""
         return "IN (SELECT value FROM json_each(?))", json.dumps(values)
 
+    def last_position(self, connection: Connection, table: Table) -> int | None:
+        """The greatest number of a row."""
+        return connection.run(f"SELECT max(_rowid_) FROM {quote(table.storage)}").scalar() or 0
+
     def change(self, connection: Connection, old: Model, new: Model, now: int) -> Model:
         """By the statements that SQLite has, or by building tables anew."""
         return Migration(connection, old, new, now).run()

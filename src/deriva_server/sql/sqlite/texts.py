@@ -94,11 +94,16 @@ def json_text(type_: Type, value: str) -> str:
 
 
 def _json_number(value: str) -> str:
-    """Decimals of up to six places, which one exact division proves, by the database; others by Python."""
+    """Whole numbers, and decimals of up to six places, which one exact division proves, by the database.
+
+    Others are written by Python.
+    """
+    whole = f"abs({value}) < 1e15 AND {value} <> 0 AND {value} = CAST({value} AS INTEGER)"
     proof = f"abs({value}) < 1e9 AND {value} <> 0 AND round({value} * 1e6) / 1e6 = {value}"
     return (
         f"CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN 'null'"
-        f" WHEN 'real' THEN CASE WHEN {proof} THEN printf('%!.15g', {value}) ELSE deriva_number({value}) END"
+        f" WHEN 'real' THEN CASE WHEN {whole} THEN CAST({value} AS INTEGER)"
+        f" WHEN {proof} THEN printf('%!.15g', {value}) ELSE deriva_number({value}) END"
         f" ELSE deriva_number({value}) END"
     )
 

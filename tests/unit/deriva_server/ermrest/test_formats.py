@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deriva_server.ermrest.formats import csv_field, parse_csv
+from deriva_server.ermrest.formats import csv_field
+from deriva_server.ermrest.split import parse_csv
 from deriva_server.errors import BadRequest
 
 FIELDS = st.none() | st.text(alphabet='ab," \n\r;é\\', max_size=6)

@@ -1,0 +1,71 @@
+"""Copies of all databases of a deployment, for a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from deriva_server.errors import DeploymentError
+from deriva_server.sql.connect import Database
+from deriva_server.sql.postgres.copying import PostgresCopies
+from deriva_server.sql.sqlite.copying import SqliteCopies
+
+
+class Copies(Protocol):
+    """Copies databases of one deployment to where the copy of the deployment looks for them.
+
+    Those who use the deployment are not stopped. `told` gets how much of one database is done, and of how much.
+    """
+
+    def copy_registry(self, told: Callable[[int, int], None]) -> bool:
+        """Copy the registry as of one moment; False when there is none."""
+
+    def copy_catalog(self, id: str, told: Callable[[int, int], None]) -> bool:
+        """Copy a catalog as of one moment; False when it has no database."""
+
+    def live_registry(self) -> Database:
+        """The registry of the deployment, once it was copied."""
+
+    def copied_registry(self) -> Database:
+        """The copy of the registry."""
+
+    def finish(self, deployment: str) -> None:
+        """Make the copies last, as those of the deployment of this id."""
+
+    def discard(self) -> None:
+        """Remove what was copied."""
+
+
+def open_copies(
+    source: Path, target: Path, deployment: str, addresses: tuple[str | None, str | None]
+) -> Copies:
+    """Copies of the databases of one kind.
+
+    Parameters
+    ----------
+    source, target : Path
+        Folders of the deployment and of its copy.
+    deployment : str
+        Id of the deployment.
+    addresses : tuple
+        Where the deployment and the copy keep their catalogs; None stands for SQLite files.
+
+    Raises
+    ------
+    DeploymentError
+        If the two are not of one kind, or the second is in use.
+    """
+    here, there = addresses
+    if here is None and there is None:
+        return SqliteCopies(source, target)
+    if here is None:
+        raise DeploymentError(
+            f"{source} keeps its catalogs in SQLite files, and so will its copy; it takes no database address."
+        )
+    if there is None:
+        raise DeploymentError(
+            f"{source} keeps its catalogs on a PostgreSQL server. Say where the copy shall keep its own: "
+            "--database postgresql://user@host/new_name."
+        )
+    return PostgresCopies(here, there, deployment)

