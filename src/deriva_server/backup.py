@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deriva_server.blobs.files import FilesBackend
-from deriva_server.catalogs import listing
+from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
 from deriva_server.config import ServerConfig, keep_database
 from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
@@ -234,7 +234,7 @@ class _Copying:
             gone = {entry.id for entry in entries if not self._catalog(entry.id)}
             if gone:
                 self._forget(copy, gone)
-        return sum(entry.id != listing.ID for entry in entries) - len(gone)
+        return sum(entry.id != MIRROR for entry in entries) - len(gone)
 
     def _catalog(self, id: str) -> bool:
         return self.copies.copy_catalog(id, self._teller(f"catalog {id}"))

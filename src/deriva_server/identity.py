@@ -13,6 +13,14 @@ ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A group that a caller belongs to; without a `display_name` people are not shown it."""
+
+    id: str
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """One caller, with the attributes that access lists are matched against.
 
@@ -22,15 +30,15 @@ class Client:
         What is written to RCB and RMB; None for an anonymous caller.
     display_name, full_name, email : str or None
         As shown to people.
-    attributes : tuple of str
-        Ids of the groups of the caller, besides its own id.
+    attributes : tuple of str or Group
+        The groups of the caller, besides its own id; a bare id is its own display name.
     """
 
     id: str | None = None
     display_name: str | None = None
     full_name: str | None = None
     email: str | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: tuple[str | Group, ...] = ()
 
     @property
     def is_anonymous(self) -> bool:
@@ -41,7 +49,16 @@ class Client:
     def roles(self) -> frozenset[str]:
         """Everything an access list may name this caller by."""
         own = () if self.id is None else (self.id,)
-        return frozenset((*own, *self.attributes, EVERYBODY))
+        return frozenset((*own, *(group.id for group in self.groups), EVERYBODY))
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of the caller."""
+        return tuple(
+            item if isinstance(item, Group) else Group(item, item)
+            for item in self.attributes
+            if item != self.id
+        )
 
     def document(self) -> dict[str, Any]:
         """The client object of a session document."""

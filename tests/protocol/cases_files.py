@@ -30,7 +30,8 @@ request
     Method and raw target, sent as written. A target that begins with ``//`` is absolute (``//ermrest/``), any other
     continues ``/ermrest/catalog/N``: ``GET /entity/S:T``, ``GET @${snap}/schema``, or just ``GET``.
 as
-    Who sends it: ``owner`` (when nothing else is said; also owns the catalogs), ``other``, or ``anonymous``.
+    Who sends it: ``owner`` (when nothing else is said; also owns the catalogs), ``other``, ``member`` of the
+    group ``https://groups/lab``, or ``anonymous``.
 headers, body, text_body
     Body as a JSON value, or as text; without a Content-Type of its own a body is sent as JSON. A header that is null is
     not sent.

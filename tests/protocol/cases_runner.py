@@ -64,6 +64,11 @@ class Runner:
         for step in case.steps:
             self._step(step, saved)
 
+    def discard(self) -> None:
+        """Delete the catalog, unless the case has done so."""
+        answer = self._transport.send("DELETE", self._saved["base"], {}, None)
+        assert answer.status in (204, 404), answer
+
     def _step(self, step: dict[str, Any], saved: dict[str, Any]) -> None:
         step = _filled({key: value for key, value in step.items() if key != "save"}, saved) | {
             "save": step.get("save", {})

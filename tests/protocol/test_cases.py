@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import FilePart, Request
-from deriva_server.identity import ADMIN, ANONYMOUS, Client
+from deriva_server.identity import ADMIN, ANONYMOUS, Client, Group
 
 from .cases_files import Case, CaseFile, load_all
 from .cases_runner import CALLER, Answer, Runner, Transport
@@ -21,6 +21,7 @@ FILES = load_all()
 CALLERS = {
     "owner": Client("kim", "kim", "Kim Lee", "kim@example.org", (ADMIN,)),
     "other": Client("lee", "lee", "Lee Kim"),
+    "member": Client("mo", "mo", "Mo Ok", None, (Group("https://groups/lab", "The Lab"), Group("hidden"))),
     "anonymous": ANONYMOUS,
 }
 
@@ -123,4 +124,9 @@ def test_case(
 ) -> None:
     if database in case.flaws:
         request.applymarker(pytest.mark.xfail(reason=case.flaws[database], strict=True))
-    runner_of(case_file).run(case)
+    runner = runner_of(case_file)
+    try:
+        runner.run(case)
+    finally:
+        if case_file.is_fresh:
+            runner.discard()

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 
 from deriva_server.errors import Conflict, MethodNotAllowed, NotFound
 from deriva_server.http.message import Request, Response
-from deriva_server.identity import Client
+from deriva_server.identity import Client, Group
 
 
 class AuthnFace:
@@ -62,7 +62,7 @@ class AuthnFace:
         own = client.document()
         return {
             "client": own,
-            "attributes": [own, *({"id": role, "display_name": role} for role in client.attributes)],
+            "attributes": [own, *(_attribute(group) for group in client.groups)],
             "since": _time(self.since),
             "expires": _time(expires),
             "seconds_remaining": int(self.life.total_seconds()) - 1,
@@ -81,6 +81,11 @@ class AuthnFace:
         if not own or referrer.startswith(("//", "/\\", "\\")):
             referrer = "/"
         return {"authentication_type": "local", "cookie": "webauthn", "redirect_url": referrer}
+
+
+def _attribute(group: Group) -> dict[str, Any]:
+    named = {} if group.display_name is None else {"display_name": group.display_name}
+    return {"id": group.id, **named}
 
 
 def _time(time: dt.datetime) -> str:

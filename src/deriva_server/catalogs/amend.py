@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from deriva_server.catalogs import modelstore as models
-from deriva_server.catalogs.catalog import Writing
+from deriva_server.catalogs.catalog import Reading, Writing
 from deriva_server.errors import BadRequest, Conflict, NotFound
 from deriva_server.model import parse
 from deriva_server.model.changes import HISTORY_CAPTURE
@@ -61,9 +61,44 @@ def redact(
     writing.past_changed(*period)
 
 
-def _column(writing: Writing, period: tuple[int, int], rid: str) -> tuple[str, Column]:
+def require(
+    reading: Reading, period: tuple[int, int], kind: Kind | Literal["attribute"], rid: str | None
+) -> None:
+    """See that a column or model element existed in a period and can be amended in that way.
+
+    Parameters
+    ----------
+    reading : Reading
+        A transaction of an owner.
+    period : tuple of int
+        Begin and end, snapshots of the catalog.
+    kind : {"attribute", "acl", "acl_binding", "annotation"}
+        What would be amended.
+    rid : str or None
+        A column or model element; None for the catalog.
+
+    Raises
+    ------
+    NotFound
+        If there was no such element.
+    Conflict
+        If elements of its kind have no such configuration, or the table keeps no history.
+    """
+    if kind == "attribute":
+        _column(reading, period, rid or "")
+        return
+    documents = modelstore.read_documents_between(reading.connection, period[0], period[1] + 1)
+    for group, _, text in documents:
+        for element, (element_kind, _) in _elements(group, json.loads(text)):
+            if element == (rid or models.CATALOG):
+                _checked(kind, element_kind, {})
+                return
+    raise NotFound(f"model element with RID {rid}")
+
+
+def _column(reading: Reading, period: tuple[int, int], rid: str) -> tuple[str, Column]:
     """A column as it last was in or before the period, and the RID of its table."""
-    for model in (writing.model, *(models.load(writing.connection, moment) for moment in reversed(period))):
+    for model in (reading.model, *(models.load(reading.connection, moment) for moment in reversed(period))):
         for table in model.tables():
             column = next((column for column in table.columns if column.rid == rid), None)
             if column is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deriva_server.access.acls import Rights
-from deriva_server.catalogs import listing
 from deriva_server.catalogs.catalog import Catalog
 from deriva_server.catalogs.system import initial_model
 from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
@@ -18,7 +18,13 @@ from deriva_server.names import stored_time
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases
 from deriva_server.sql.dialect import Connection
-from deriva_server.sql.registry import Entry
+from deriva_server.sql.registry import Entry as Entry
+
+MIRROR = "0"
+"""Id of the catalog that shows the registry."""
+
+SERVICE = Client("ermrest:registry", attributes=(ADMIN,))
+"""Who makes and writes that catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,6 @@ class Registry:
         NotFound
             If there is none, or the alias leads to none.
         """
-        if id == listing.ID:
-            self._refresh_listing()
         with self._database.read() as connection:
             entry = _present(connection, id)
             target = entry
@@ -82,10 +86,25 @@ class Registry:
             entry = registry.find(connection, id)
         return entry is not None and not entry.is_catalog
 
-    def entries(self) -> list[Entry]:
-        """All present catalogs and aliases, in the order of their creation."""
+    def entries(self, *, deleted: bool = False) -> list[Entry]:
+        """All present catalogs and aliases, in the order of their creation; deleted catalogs after them if asked for."""
         with self._database.read() as connection:
-            return [entry for entry in registry.list_present(connection) if entry.id != listing.ID]
+            found = registry.list_present(connection)
+            found += registry.list_deleted(connection) if deleted else []
+        return [entry for entry in found if entry.id != MIRROR]
+
+    def amend(self, id: str, values: Mapping[str, Any]) -> None:
+        """Set ``is_persistent, clone_source, name, description`` of an entry."""
+        if "is_persistent" in values:
+            values = {**values, "is_persistent": int(bool(values["is_persistent"]))}
+        with self._database.write() as connection:
+            registry.update(connection, id, values)
+
+    def create_mirror(self) -> Catalog:
+        """Make the catalog that shows the registry, unless another process just did."""
+        with contextlib.suppress(Conflict):
+            self.create_catalog(SERVICE, {"id": MIRROR, "annotations": {}})
+        return self.catalog(MIRROR)
 
     def close(self) -> None:
         """Close the open catalogs and the registry."""
@@ -122,7 +141,7 @@ class Registry:
             None,
             _text(document, "name"),
             _text(document, "description"),
-            bool(document.get("is_persistent")),
+            _is_persistent(client, document),
             _id_or_none(document.get("clone_source"), "clone_source"),
         )
         with self._database.write() as connection:
@@ -139,8 +158,6 @@ class Registry:
 
     def delete(self, client: Client, id: str) -> None:
         """Delete a catalog, or the alias of that id; only an owner may."""
-        if id == listing.ID:
-            raise Forbidden("delete the registry")
         with self._database.read() as connection:
             entry = _present(connection, id)
         if not entry.is_catalog:
@@ -196,7 +213,7 @@ class Registry:
                 _target(connection, document),
                 _text(document, "name"),
                 _text(document, "description"),
-                bool(document.get("is_persistent")),
+                _is_persistent(client, document),
             )
             registry.insert(connection, entry, _now())
         return id
@@ -234,7 +251,7 @@ class Registry:
             registry.remove(connection, id)
 
     def _require_creator(self, client: Client) -> None:
-        if client.roles.isdisjoint(self._creators):
+        if client is not SERVICE and client.roles.isdisjoint(self._creators):
             raise denied(client, "create catalogs")
 
     def _opened(self, id: str) -> Catalog:
@@ -243,24 +260,6 @@ class Registry:
             if catalog is None:
                 catalog = self._open[id] = Catalog(id, self._databases.catalog(id))
             return catalog
-
-    def _refresh_listing(self) -> None:
-        """Make catalog ``0`` when it is missing, and let it tell what is registered now."""
-        with self._database.read() as connection:
-            known = registry.find(connection, listing.ID)
-        if known is None:
-            with self._database.write() as connection:
-                if registry.find(connection, listing.ID) is None:
-                    made = Catalog.create(listing.ID, self._databases.create_catalog(listing.ID))
-                    listing.fill(made)
-                    made.close()
-                    self._databases.keep_catalog(listing.ID)
-                    registry.insert(connection, Entry(listing.ID, True, (ADMIN,), name="Registry"), _now())
-        listing.refresh(self._opened(listing.ID), self._all_entries)
-
-    def _all_entries(self) -> list[tuple[Entry, str]]:
-        with self._database.read() as connection:
-            return registry.list_all(connection)
 
     def _made(
         self, id: str, client: Client, owner: list[str], annotations: Mapping[str, Any] | None
@@ -318,8 +317,8 @@ def _claim(connection: Connection, client: Client, document: Mapping[str, Any]) 
     id = _id_or_none(document.get("id"), "id")
     if id is None:
         return registry.next_serial(connection)
-    if id == listing.ID:
-        raise Conflict('The id "0" is reserved.')
+    if id == MIRROR and client is not SERVICE:
+        raise Conflict(f'The id "{id}" is reserved.')
     found = registry.find(connection, id)
     if found is None:
         return id
@@ -333,7 +332,7 @@ def _target(connection: Connection, document: Mapping[str, Any]) -> str | None:
     if target is None:
         return None
     found = registry.find(connection, target)
-    if found is None or not found.is_catalog or found.deleted_on is not None:
+    if found is None or not found.is_catalog or found.deleted_on is not None or target == MIRROR:
         raise Conflict(f'The alias target "{target}" is no catalog.')
     return target
 
@@ -349,6 +348,18 @@ def _id_or_none(value: Any, what: str) -> str | None:
     ):
         raise BadRequest(f"{what} must be a non-empty string.")
     return str(value)
+
+
+def _is_persistent(client: Client, document: Mapping[str, Any]) -> bool:
+    """Whether an entry shall be kept; only who may change any entry can ask for it."""
+    value = document.get("is_persistent")
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise BadRequest("is_persistent must be true or false.")
+    if ADMIN not in client.roles:
+        raise denied(client, "make a catalog persistent")
+    return value
 
 
 def _text(document: Mapping[str, Any], name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,17 +11,20 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from deriva_server.catalogs.registry import Registry, denied
-from deriva_server.ermrest.call import Call, json_body, json_reply
-from deriva_server.errors import BadRequest, MethodNotAllowed
+from deriva_server.ermrest.call import VARY, Call, json_body, json_reply, json_text
+from deriva_server.errors import BadRequest, MethodNotAllowed, NotFound
 from deriva_server.grammar.options import Options
 from deriva_server.grammar.tokens import encode
+from deriva_server.http.conditional import READS, check, etag
 from deriva_server.http.message import Request, Response
 from deriva_server.model.document import FEATURES
 from deriva_server.names import encode_id
 
 
-def advertisement() -> Response:
+def advertisement(request: Request) -> Response:
     """What the service is and can do."""
+    if request.method not in READS:
+        raise MethodNotAllowed(f"{request.method} on the service")
     return json_reply({"version": _release(), "features": FEATURES})
 
 
@@ -67,15 +71,42 @@ def alias(registry: Registry, request: Request, id: str) -> Response:
     """``GET``, ``PUT`` and ``DELETE /alias/ID``."""
     match request.method:
         case "GET" | "HEAD":
-            return json_reply(registry.alias(request.client, id))
+            document = registry.alias(request.client, id)
+            return check(request, _tag(request, document)) or json_reply(
+                document, 200, _validators(request, document)
+            )
         case "PUT":
-            document, is_new = registry.put_alias(request.client, id, _object_body(request))
-            headers = Headers([("Location", f"/ermrest/alias/{encode(id)}")]) if is_new else None
+            body = _object_body(request)
+            _check_alias(registry, request, id)
+            document, is_new = registry.put_alias(request.client, id, body)
+            headers = _validators(request, document)
+            if is_new:
+                headers["Location"] = f"/ermrest/alias/{encode(id)}"
             return json_reply(document, 201 if is_new else 200, headers)
         case "DELETE":
+            _check_alias(registry, request, id)
             registry.delete_alias(request.client, id)
             return Response(204)
     raise MethodNotAllowed(f"{request.method} on an alias")
+
+
+def _tag(request: Request, document: Mapping[str, Any]) -> str:
+    version = hashlib.sha256(json_text(document)).hexdigest()[:24]
+    return etag(request.client.roles, None, version)
+
+
+def _validators(request: Request, document: Mapping[str, Any]) -> Headers:
+    return Headers([("ETag", _tag(request, document)), ("Vary", VARY)])
+
+
+def _check_alias(registry: Registry, request: Request, id: str) -> None:
+    """Let a write pass whose preconditions hold for the alias as it is, or is not yet."""
+    try:
+        tag = _tag(request, registry.alias(request.client, id))
+    except NotFound:
+        check(request, None, exists=False)
+    else:
+        check(request, tag)
 
 
 def catalog(call: Call, registry: Registry, options: Options) -> Response:
@@ -90,6 +121,7 @@ def catalog(call: Call, registry: Registry, options: Options) -> Response:
                 raise BadRequest("A POST to a catalog needs ?vacuum or ?analyze.")
             with call.read() as reading:
                 call.require_owner(reading)
+                call.fresh(reading.version)
             return Response(204)
     raise MethodNotAllowed(f"{call.request.method} on a catalog")
 

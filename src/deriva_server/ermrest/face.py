@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from deriva_server.catalogs import clients, listing
+from deriva_server.catalogs import clients
 from deriva_server.catalogs.history import snapshot_time
-from deriva_server.catalogs.registry import Registry
-from deriva_server.ermrest import catalogs
+from deriva_server.catalogs.registry import MIRROR, Registry
+from deriva_server.ermrest import catalogs, mirror
 from deriva_server.ermrest.call import Call
 from deriva_server.ermrest.data import handle_data
 from deriva_server.ermrest.details import detail
@@ -52,7 +52,7 @@ class ErmrestFace:
         target = parse_target(request.target)
         match target.route:
             case ServiceRoute():
-                return catalogs.advertisement()
+                return catalogs.advertisement(request)
             case CatalogsRoute():
                 return catalogs.create_catalog(self._registry, request)
             case AliasesRoute():
@@ -68,18 +68,21 @@ class ErmrestFace:
             self._registry.delete_alias(request.client, route.catalog)
             return Response(204)
         as_of = None if route.snapshot is None else snapshot_time(route.snapshot)
+        if route.catalog == MIRROR:
+            mirror.refresh(self._registry)
         call = Call(request, self._registry.resolve(route.catalog), as_of)
         clients.register(call.resolved.catalog, request.client)
         reads = request.method in READS
         if as_of is not None and not reads and not isinstance(route.resource, HistoryRoute):
             raise Forbidden("modification to catalog at previous revision")
-        if call.resolved.entry.id == listing.ID and not reads:
-            raise Forbidden("modification to the registry")
         match route.resource:
             case CatalogDocument():
                 return catalogs.catalog(call, self._registry, options)
             case DataPath() as path:
-                return handle_data(DataRoute(path, options), call)
+                response = handle_data(DataRoute(path, options), call)
+                if route.catalog == MIRROR and not reads:
+                    mirror.take_over(self._registry)
+                return response
             case RidRoute() as rid:
                 return handle_rid(rid, call)
             case TextFacetRoute() as facet:

@@ -37,6 +37,8 @@ def _describe(call: Call, route: HistoryRoute) -> Response:
         if answer is not None:
             return answer
         found = history.find_range(reading, route.since, route.until)
+        if route.kind is not None:
+            amend.require(reading, (found.first, found.last), route.kind, route.rid)
         headers = call.validators(reading.version)
     document: dict[str, Any] = {
         "snaprange": [encode_id(found.first), encode_id(found.last)],

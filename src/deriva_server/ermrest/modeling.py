@@ -11,7 +11,7 @@ from deriva_server.catalogs.catalog import Writing
 from deriva_server.catalogs.registry import denied
 from deriva_server.ermrest import find
 from deriva_server.ermrest.call import NOTHING, Call, json_body
-from deriva_server.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
+from deriva_server.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import (
     ColumnRoute,
     ColumnsRoute,
@@ -29,9 +29,8 @@ from deriva_server.http.message import Response
 from deriva_server.model import bindings, changes, check, parse
 from deriva_server.model.bulk import Bulk, check_table_bindings
 from deriva_server.model.document import Documents
-from deriva_server.model.elements import SYSTEM_COLUMNS, Column, ForeignKey, Model, Schema, Table
+from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table
 from deriva_server.model.parse import NewRid
-from deriva_server.model.types import type_from_document
 
 
 def change_model(call: Call, route: ModelRoute) -> Response:
@@ -226,36 +225,12 @@ def _put_column(change: _Change, route: ColumnRoute, body: Any) -> Answer:
             change, ColumnsRoute(route.schema, route.table), {**body, "name": route.column}
         )
         return answer, 200
-    new = _altered_column(column, body)
+    new = changes.altered_column(column, body)
     model = changes.alter_column(change.model, table, column, new)
     if "acl_bindings" in body:
         _check_column_bindings(model, table, new)
     change.apply(model, renames=new.name != column.name)
     return _column_document(change, table, column.rid), 200
-
-
-def _altered_column(column: Column, body: Mapping[str, Any]) -> Column:
-    fields = parse.details(body, "column")
-    if "name" in body:
-        fields["name"] = parse.identifier(body["name"], "name of a column")
-    if "type" in body:
-        fields["type"] = type_from_document(body["type"])
-    if "nullok" in body:
-        fields["nullok"] = parse.boolean(body["nullok"], "nullok")
-    if "default" in body and column.name not in SYSTEM_COLUMNS:
-        fields["default"] = parse.column_default(fields.get("type", column.type), body["default"])
-    new = replace(column, **fields)
-    if column.name in SYSTEM_COLUMNS and (new.name, new.type, new.nullok) != (
-        column.name,
-        column.type,
-        column.nullok,
-    ):
-        raise Forbidden(f'System column "{column.name}" cannot be renamed or retyped.')
-    if new.name != column.name and new.name in SYSTEM_COLUMNS:
-        raise Forbidden(f'"{new.name}" is the name of a system column.')
-    if "default" not in body and new.type != column.type:
-        new = replace(new, default=parse.column_default(new.type, new.default))
-    return new
 
 
 def _delete_column(change: _Change, route: ColumnRoute, _body: Any) -> Answer:

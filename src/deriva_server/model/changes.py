@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from deriva_server.errors import BadRequest, Conflict
+from deriva_server.errors import BadRequest, Conflict, Forbidden
 from deriva_server.model import check, parse
-from deriva_server.model.elements import Column, ForeignKey, Key, Model, Schema, Table
+from deriva_server.model.elements import SYSTEM_COLUMNS, Column, ForeignKey, Key, Model, Schema, Table
 from deriva_server.model.parse import ForeignKeyRequest, NewRid
+from deriva_server.model.types import type_from_document
 
 HISTORY_CAPTURE = "tag:isrd.isi.edu,2020:history-capture"
 """Annotation of a table that is false where no history of the table shall be kept."""
@@ -163,6 +164,39 @@ def add_column(model: Model, table: Table, column: Column) -> Model:
     if column.name in table.column_by_name:
         raise Conflict(f'Column "{column.name}" already exists in table "{table.schema}:{table.name}".')
     return put_table(model, replace(table, columns=(*table.columns, column)), table)
+
+
+def altered_column(column: Column, body: Mapping[str, Any]) -> Column:
+    """The column with what a document says of it, and nothing else, changed.
+
+    Raises
+    ------
+    BadRequest, Conflict
+        If the document is malformed, or its type or default cannot be.
+    Forbidden
+        If it changes what makes a system column.
+    """
+    fields = parse.details(body, "column")
+    if "name" in body:
+        fields["name"] = parse.identifier(body["name"], "name of a column")
+    if "type" in body:
+        fields["type"] = type_from_document(body["type"])
+    if "nullok" in body:
+        fields["nullok"] = parse.boolean(body["nullok"], "nullok")
+    if "default" in body and column.name not in SYSTEM_COLUMNS:
+        fields["default"] = parse.column_default(fields.get("type", column.type), body["default"])
+    new = replace(column, **fields)
+    if column.name in SYSTEM_COLUMNS and (new.name, new.type, new.nullok) != (
+        column.name,
+        column.type,
+        column.nullok,
+    ):
+        raise Forbidden(f'System column "{column.name}" cannot be renamed or retyped.')
+    if new.name != column.name and new.name in SYSTEM_COLUMNS:
+        raise Forbidden(f'"{new.name}" is the name of a system column.')
+    if "default" not in body and new.type != column.type:
+        new = replace(new, default=parse.column_default(new.type, new.default))
+    return new
 
 
 def alter_column(model: Model, table: Table, column: Column, new: Column) -> Model:

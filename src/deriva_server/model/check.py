@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.model.elements import SYSTEM_COLUMNS, Column, ForeignKey, Key, Model, Schema, Table
 from deriva_server.model.parse import ForeignKeyRequest
+from deriva_server.model.types import is_serial
 from deriva_server.names import NAME_BYTES
 
 _UNCOMPARABLE = frozenset(("json",))
@@ -150,6 +151,8 @@ def check_type(model: Model, table: Table, old: Column, new: Column) -> None:
     Conflict
         If one does not.
     """
+    if is_serial(new.type):
+        raise Conflict(f'Column "{old.name}" cannot become one that numbers rows; add a new column for that.')
     if any(old.name in key.columns for key in table.keys):
         _check_key_type(new)
     for fkey in table.foreign_keys:

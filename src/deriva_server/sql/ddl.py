@@ -13,7 +13,9 @@ from functools import cached_property
 
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table, Type
+from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, json_reader
+from deriva_server.sql import modelstore
 from deriva_server.sql.dialect import INTERNAL, Connection, Tables
 
 Reference = tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str]]
@@ -100,8 +102,13 @@ def is_stored_alike(old: Type, new: Type) -> bool:
     return (old.is_array, _form(old)) == (new.is_array, _form(new))
 
 
+def is_colour(type_: Type) -> bool:
+    """Whether a type holds texts of colours only, which no database checks by itself."""
+    return type_.name in ("color_rgb_hex", "color_rgb_hex[]")
+
+
 def _form(type_: Type) -> str:
-    if type_.name.startswith("color_rgb_hex"):
+    if is_colour(type_):
         return "color_rgb_hex"
     return {"serial2": "int2", "serial4": "int4", "serial8": "int8"}.get(type_.scalar, type_.scalar)
 
@@ -172,6 +179,15 @@ def references(tables: Mapping[str, Table], table: Table) -> dict[Reference, For
         other = tuple(target.column_by_name[name].rid for name in fkey.referenced_columns)
         found[own, other, (target.rid, fkey.on_update, fkey.on_delete)] = fkey
     return found
+
+
+def number_rows(connection: Connection, table: Table, added: Iterable[Column]) -> None:
+    """Let new serial columns go on after the numbers that the rows of their table were given."""
+    for column in added:
+        if is_serial(column.type):
+            named = connection.dialect.tables.named(table)
+            count = connection.run(f"SELECT count(*) FROM {named}").scalar_one()
+            modelstore.take_serials(connection, column.rid, count)
 
 
 def actions(fkey: ForeignKey) -> str:

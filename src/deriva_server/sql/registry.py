@@ -83,12 +83,6 @@ def list_present(connection: Connection) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
-def list_all(connection: Connection) -> list[tuple[Entry, str]]:
-    """Everything present or deleted, and when it was created, in that order."""
-    rows = connection.run(f"SELECT {_COLUMNS}, created_on FROM entry ORDER BY created_on, id")
-    return [(_entry(row[:-1]), row[-1]) for row in rows]
-
-
 def list_deleted(connection: Connection) -> list[Entry]:
     """Catalogs that were deleted."""
     rows = connection.run(

@@ -1,4 +1,4 @@
-"""Random walks over the rows and the model of one schema, which remember everything they were ever shown."""
+"""Random walks over the rows and the model of two schemas, which remember everything they were ever shown."""
 
 import random
 import time
@@ -28,7 +28,7 @@ def start(caller):
             "B", [("a", "text"), ("v", "float8")], [], [reference("s", "a", "A", "RID", on_delete="SET NULL")]
         ),
     }
-    made = caller.send("POST", f"{base}/schema", {"schemas": {"s": {"tables": tables}}})
+    made = caller.send("POST", f"{base}/schema", {"schemas": {"s": {"tables": tables}, "t": {}}})
     assert made.status == 201, made.body
     return base
 
@@ -66,14 +66,20 @@ class Walk:
         return answer.status
 
     def shown(self, at=""):
-        status, tables = self.ask("GET", f"{at}/schema/s/table")
-        assert status == 200
         found = {}
-        for document in tables:
-            status, rows = self.ask("GET", f"{at}/entity/s:{name_of(document)}")
+        for document in self.tables(at):
+            status, rows = self.ask("GET", f"{at}/entity/{rows_of(document)}")
             assert status == 200
-            columns = [(c["RID"], c["name"], c["type"]["typename"]) for c in document["column_definitions"]]
-            found[document["table_name"]] = columns, sorted(rows, key=lambda row: row["RID"])
+            place = f"{document['schema_name']}:{document['table_name']}"
+            found[place] = structure(document), sorted(rows, key=lambda row: row["RID"])
+        return found
+
+    def tables(self, at=""):
+        found = []
+        for schema in "st":
+            status, tables = self.ask("GET", f"{at}/schema/{schema}/table")
+            assert status == 200
+            found += tables
         return found
 
     def note(self):
@@ -82,12 +88,13 @@ class Walk:
 
     def step(self):
         self.count += 1
-        tables = self.ask("GET", "/schema/s/table")[1]
+        tables = self.tables()
         if not tables:
             self.new_table(None, [], [])
             return
         document = self.random.choice(tables)
-        rows = self.ask("GET", f"/entity/s:{name_of(document)}")[1]
+        # Other walkers may have moved or dropped the table meanwhile.
+        rows = self.ask("GET", f"/entity/{rows_of(document)}")[1]
         columns = [column for column in document["column_definitions"] if column["name"] not in SYSTEM_TYPES]
         self.random.choice(ACTIONS)(self, document, columns, rows)
 
@@ -98,33 +105,33 @@ class Walk:
 
     def insert(self, document, columns, _rows):
         rows = [{column["name"]: self.value(column) for column in columns}]
-        self.change("POST", f"/entity/s:{name_of(document)}", rows)
+        self.change("POST", f"/entity/{rows_of(document)}", rows)
 
     def update(self, document, columns, rows):
         if rows and columns:
             column, row = self.random.choice(columns), self.random.choice(rows)
-            path = f"/attributegroup/s:{name_of(document)}/RID;{quoted(column['name'])}"
+            path = f"/attributegroup/{rows_of(document)}/RID;{quoted(column['name'])}"
             self.change("PUT", path, [{"RID": row["RID"], column["name"]: self.value(column)}])
 
     def refer(self, document, columns, rows):
         """Point a row of the table that refers somewhere to a row there."""
         for fkey in document["foreign_keys"]:
             target = fkey["referenced_columns"][0]
-            others = self.ask("GET", f"/entity/s:{quoted(target['table_name'])}")[1]
+            others = self.ask("GET", f"/entity/{rows_of(target)}")[1]
             if rows and others:
                 name = fkey["foreign_key_columns"][0]["column_name"]
                 change = {"RID": self.random.choice(rows)["RID"], name: self.random.choice(others)["RID"]}
-                self.change("PUT", f"/attributegroup/s:{name_of(document)}/RID;{quoted(name)}", [change])
+                self.change("PUT", f"/attributegroup/{rows_of(document)}/RID;{quoted(name)}", [change])
 
     def delete(self, document, _columns, rows):
         if rows:
-            self.change("DELETE", f"/entity/s:{name_of(document)}/RID={self.random.choice(rows)['RID']}")
+            self.change("DELETE", f"/entity/{rows_of(document)}/RID={self.random.choice(rows)['RID']}")
 
     def add_column(self, document, _columns, _rows):
         more = self.random.choice([{}, {"default": "5"}, {"default": "6", "nullok": False}])
         type_ = self.random.choice(["text", "int4", "float8"])
         column = {"name": f"c{self.count}", "type": {"typename": type_}, **more}
-        self.change("POST", f"/schema/s/table/{name_of(document)}/column", column)
+        self.change("POST", f"{path_of(document)}/column", column)
 
     def drop_column(self, document, columns, _rows):
         if columns:
@@ -148,19 +155,39 @@ class Walk:
 
     def column_path(self, document, columns):
         name = self.random.choice(columns)["name"]
-        return f"/schema/s/table/{name_of(document)}/column/{quoted(name)}"
+        return f"{path_of(document)}/column/{quoted(name)}"
 
     def rename_table(self, document, _columns, _rows):
         name = self.random.choice([document["table_name"].swapcase(), f"N{self.count}"])
-        self.change("PUT", f"/schema/s/table/{name_of(document)}", {"table_name": name})
+        self.change("PUT", f"{path_of(document)}", {"table_name": name})
+
+    def move_table(self, document, _columns, _rows):
+        self.change("PUT", path_of(document), {"schema_name": self.random.choice("st")})
+
+    def add_key(self, document, columns, _rows):
+        if columns:
+            chosen = self.random.sample(columns, self.random.randint(1, min(2, len(columns))))
+            names = [column["name"] for column in chosen]
+            self.change("POST", f"{path_of(document)}/key", {"unique_columns": names})
+
+    def drop_key(self, document, _columns, _rows):
+        names = self.random.choice(document["keys"])["unique_columns"]
+        self.change("DELETE", f"{path_of(document)}/key/{','.join(map(quoted, names))}")
+
+    def drop_reference(self, document, _columns, _rows):
+        for fkey in document["foreign_keys"][:1]:
+            own = ",".join(quoted(column["column_name"]) for column in fkey["foreign_key_columns"])
+            others = ",".join(quoted(column["column_name"]) for column in fkey["referenced_columns"])
+            target = rows_of(fkey["referenced_columns"][0])
+            self.change("DELETE", f"{path_of(document)}/foreignkey/{own}/reference/{target}/{others}")
 
     def drop_table(self, document, _columns, _rows):
         if self.random.random() < 0.3:
-            self.change("DELETE", f"/schema/s/table/{name_of(document)}")
+            self.change("DELETE", f"{path_of(document)}")
 
     def new_table(self, document, _columns, _rows):
         links = (
-            [reference("s", "x", document["table_name"], "RID")]
+            [reference(document["schema_name"], "x", document["table_name"], "RID")]
             if document and self.random.random() < 0.5
             else []
         )
@@ -180,6 +207,10 @@ ACTIONS = [
     Walk.rename_column,
     Walk.retype_column,
     Walk.rename_table,
+    Walk.move_table,
+    Walk.add_key,
+    *[Walk.drop_key] * 2,
+    Walk.drop_reference,
     Walk.drop_table,
     Walk.new_table,
 ]
@@ -189,8 +220,26 @@ def quoted(name):
     return quote(name, safe="")
 
 
-def name_of(document):
-    return quoted(document["table_name"])
+def rows_of(document):
+    return f"{document['schema_name']}:{quoted(document['table_name'])}"
+
+
+def path_of(document):
+    return f"/schema/{document['schema_name']}/table/{quoted(document['table_name'])}"
+
+
+def structure(document):
+    """What a table document tells of columns, keys and references."""
+    columns = [
+        (c["RID"], c["name"], c["type"]["typename"], c["nullok"], c["default"])
+        for c in document["column_definitions"]
+    ]
+    keys = [(key["RID"], key["names"], key["unique_columns"]) for key in document["keys"]]
+    references = [
+        (fkey["RID"], fkey["names"], fkey["foreign_key_columns"], fkey["referenced_columns"])
+        for fkey in document["foreign_keys"]
+    ]
+    return columns, keys, references
 
 
 def table(name, columns, keys=(), references=()):

@@ -12,14 +12,17 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from deriva_server.errors import Busy
+from deriva_server.errors import Busy, Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Table
+from deriva_server.model.types import is_serial
 from deriva_server.sql import history
 from deriva_server.sql.ddl import (
     Difference,
     actions,
     duplicated,
     indexes,
+    is_colour,
+    number_rows,
     references,
     stored_default,
     with_live_since,
@@ -154,14 +157,34 @@ class Migration:
         self.extend_history(change)
         if change.added or change.dropped or change.renamed or change.retyped:
             self.drop_triggers(new)
+            numbered = [column for column in change.added if is_serial(column.type)]
+            for column in numbered:
+                self.execute(f"CREATE TEMPORARY SEQUENCE {_sequence(column)}")
             for statement in _column_statements(change):
                 self.alter(f"ALTER TABLE {named(new)} {statement}")
+            for column in numbered:
+                self.execute(f"DROP SEQUENCE pg_temp.{_sequence(column)}")
+            number_rows(self.connection, new, numbered)
+            self.check_colours(new, [now for _, now in change.retyped])
             self.create_triggers(new)
         for was, now in change.kept:
             if was.nullok != now.nullok:
                 rule = "DROP" if now.nullok else "SET"
                 self.alter(f"ALTER TABLE {named(new)} ALTER COLUMN {quote(now.storage)} {rule} NOT NULL")
         self.index(new, {name: spec for name, spec in after.items() if name not in before})
+
+    def check_colours(self, table: Table, columns: Iterable[Column]) -> None:
+        """See that the texts in columns that became colours are some."""
+        for column in columns:
+            if not is_colour(column.type):
+                continue
+            name = quote(column.storage)
+            members = f"unnest({name})" if column.type.is_array else f"LATERAL (SELECT {name})"
+            if self.connection.run(
+                f"SELECT 1 FROM {named(table)}, {members} AS m (colour)"
+                " WHERE colour !~ '^#[0-9A-Fa-f]{6}$' LIMIT 1"
+            ).first():
+                raise Conflict(f'A value in table "{table.schema}:{table.name}" cannot take the new type.')
 
     def extend_history(self, change: Difference) -> None:
         """Give the history table a place for each column in its present type."""
@@ -289,11 +312,21 @@ def _column_statements(change: Difference) -> Iterable[str]:
                 f"ALTER COLUMN {name} TYPE {column_type(now.type)} USING {converted(name, was.type, now.type)}"
             )
     for column in change.added:
-        default = stored_default(column)
-        filler = "" if default is None else f" DEFAULT {_literal(column)}"
+        filler = _filler(column)
         yield f"ADD COLUMN {_column_clause(column)}{filler}"
         if filler:
             yield f"ALTER COLUMN {quote(column.storage)} DROP DEFAULT"
+
+
+def _filler(column: Column) -> str:
+    """The clause that gives rows that are there their values in a new column."""
+    if is_serial(column.type):
+        return f" DEFAULT nextval('pg_temp.{_sequence(column)}')"
+    return "" if stored_default(column) is None else f" DEFAULT {_literal(column)}"
+
+
+def _sequence(column: Column) -> str:
+    return quote(f"{INTERNAL}numbers_{column.rid}")
 
 
 def _column_clause(column: Column) -> str:

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Table
+from deriva_server.model.types import is_serial
 from deriva_server.sql import history
 from deriva_server.sql.ddl import (
     Difference,
     actions,
     duplicated,
     indexes,
+    number_rows,
     references,
     with_live_since,
 )
@@ -134,7 +136,7 @@ class Migration:
         values = [
             converted(quote(column.storage), before[column.rid], column.type)
             if column.rid in before
-            else default_literal(column)
+            else _filler(column)
             for column in new.columns
         ]
         self.execute(self.table_statement(new, _BUILDING))
@@ -153,6 +155,7 @@ class Migration:
             raise Conflict(f'A value in table "{new.schema}:{new.name}" cannot take the new type.') from error
         self.execute(f"DROP TABLE {quote(new.storage)}")
         self.execute(f"ALTER TABLE {quote(_BUILDING)} RENAME TO {quote(new.storage)}")
+        number_rows(self.connection, new, Difference(old, new).added)
         self.index(new, indexes(new))
         self.create_triggers(new)
 
@@ -235,5 +238,13 @@ def _needs_rebuild(change: Difference) -> bool:
         change.loses_values
         or any(was.nullok != now.nullok for was, now in change.kept)
         or any(column_type(was.type) != column_type(now.type) for was, now in change.retyped)
-        or any(not column.nullok and column.default is None for column in change.added)
+        or any(
+            is_serial(column.type) or (not column.nullok and column.default is None)
+            for column in change.added
+        )
     )
+
+
+def _filler(column: Column) -> str:
+    """What rows that are there hold in a new column."""
+    return "row_number() OVER (ORDER BY _rowid_)" if is_serial(column.type) else default_literal(column)
