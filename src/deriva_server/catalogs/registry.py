@@ -18,7 +18,7 @@ from deriva_server.names import stored_time
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases
 from deriva_server.sql.dialect import Connection
-from deriva_server.sql.registry import Entry
+from deriva_server.sql.registry import Entry as Entry
 
 MIRROR = "0"
 """Id of the catalog that shows the registry."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
-from deriva_server.catalogs.registry import MIRROR, SERVICE, Registry
+from deriva_server.catalogs.registry import MIRROR, SERVICE, Entry, Registry
 from deriva_server.ermrest.call import Call, json_text
 from deriva_server.ermrest.data import handle_data
 from deriva_server.ermrest.details import detail
@@ -34,7 +34,6 @@ from deriva_server.http.message import FilePart, Request
 from deriva_server.identity import ADMIN
 from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES, TYPES
 from deriva_server.model.values import json_from_stored
-from deriva_server.sql.registry import Entry
 
 _ROWS = "entity/ermrest:registry"
 _FIXED: Mapping[str, str] = {
