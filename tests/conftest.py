@@ -67,16 +67,12 @@ def shared_address(database, request):
 @pytest.fixture
 def address(database, request):
     """Where a deployment of one test keeps its catalogs: None stands for SQLite files."""
-    yield from _address(database, request)
-
-
-def _address(database, request):
     if database == "sqlite":
         yield None
         return
-    address = request.getfixturevalue("new_address")()
+    engine, address = request.getfixturevalue("postgres"), request.getfixturevalue("new_address")()
     yield address
-    drop_databases(request.getfixturevalue("postgres"), address)
+    drop_databases(engine, address)
 
 
 def drop_databases(engine, address):

@@ -22,7 +22,6 @@ OLDEST = 140000
 _FIRST_BUILTIN_LOCALE = 170000
 _CREATING = 2
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_NO_DATABASE = "3D000"
 _PREPARE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 CREATE TABLE IF NOT EXISTS {SCHEMA}.{INTERNAL}gate ();
@@ -99,7 +98,7 @@ class PostgresServer:
         """The database that the address names; made when missing."""
         with self._explained():
             self._prepare(self._url)
-            database = self._database(self._url)
+            database = self.database(self.name())
             with database.write() as connection:
                 connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
                 known = connection.run(f"SELECT id FROM {INTERNAL}deployment").scalar()
@@ -113,29 +112,25 @@ class PostgresServer:
 
     def catalog(self, id: str) -> Database:
         """One database per catalog."""
-        return self._database(self._url.set(database=self.name(id)))
+        return self.database(self.name(id))
 
     def create_catalog(self, id: str) -> Database:
         """A new database; what is there without an entry was left by a creation that was interrupted."""
-        self._create(self._url, self.name(id), replace=True)
-        url = self._url.set(database=self.name(id))
-        self._prepare(url)
-        return self._database(url)
+        name = self.name(id)
+        self.create_empty(name)
+        self._prepare(self.url(name))
+        return self.database(name)
 
     def keep_catalog(self, id: str) -> None:
         """The server keeps what it has made."""
 
     def has_catalog(self, id: str) -> bool:
         """Whether the server knows the database."""
-        with self._connected(self._url) as connection:
-            found = connection.exec_driver_sql(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (self.name(id),)
-            )
-            return found.first() is not None
+        return self.exists(self.name(id))
 
     def size(self, id: str) -> int:
         """As the server counts it."""
-        with self._connected(self._url) as connection:
+        with self.beside() as connection:
             found = connection.exec_driver_sql(
                 "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", (self.name(id),)
             )
@@ -143,8 +138,7 @@ class PostgresServer:
 
     def remove_catalog(self, id: str) -> None:
         """Drop the database, whoever uses it."""
-        with self._connected(self._url) as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(self.name(id))} WITH (FORCE)")
+        self.drop(self.name(id))
 
     def url(self, name: str) -> sa.URL:
         """The address of one database."""
@@ -152,7 +146,7 @@ class PostgresServer:
 
     def database(self, name: str) -> Database:
         """One database, whatever it is."""
-        return self._database(self.url(name))
+        return Database(PostgresDialect(self.url(name)))
 
     def beside(self) -> AbstractContextManager[sa.Connection]:
         """A connection to the server that needs none of these databases."""
@@ -161,13 +155,11 @@ class PostgresServer:
     def exists(self, name: str) -> bool:
         """Whether the server knows a database."""
         with self.beside() as connection:
-            found = connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            return found.first() is not None
+            return _exists(connection, name)
 
     def create_empty(self, name: str) -> None:
         """Make a database with nothing in it; one of that name is dropped first."""
-        self.drop(name)
-        self._create(self.url("postgres"), name)
+        self._create(name, replace=True)
 
     def prepare(self, name: str) -> None:
         """Make what every database of ours has, where it is missing."""
@@ -198,33 +190,23 @@ class PostgresServer:
     def _place(self) -> str:
         return self._url.render_as_string(hide_password=True)
 
-    def _database(self, url: sa.URL) -> Database:
-        return Database(PostgresDialect(url))
-
     @contextmanager
     def _connected(self, url: sa.URL) -> Iterator[sa.Connection]:
         """A connection outside any transaction, for what PostgreSQL does only there."""
         dialect = PostgresDialect(url)
         engine = dialect.engine()
         try:
-            with engine.connect() as connection:
+            with dialect.connect(engine) as connection:
                 yield connection
         except sa.exc.DBAPIError as error:
             raise dialect.translate(error) or error from error
 
     def _prepare(self, url: sa.URL) -> None:
         """Make what every database of ours has."""
-        try:
-            with PostgresDialect(url).engine().connect() as connection:
-                self._prepare_on(connection)
-        except sa.exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _NO_DATABASE and "does not exist" not in str(
-                error.orig
-            ):
-                raise
-            self._create(url.set(database="postgres"), str(url.database))
-            with PostgresDialect(url).engine().connect() as connection:
-                self._prepare_on(connection)
+        if not self.exists(str(url.database)):
+            self._create(str(url.database))
+        with self._connected(url) as connection:
+            self._prepare_on(connection)
 
     def _prepare_on(self, connection: sa.Connection) -> None:
         version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
@@ -236,14 +218,16 @@ class PostgresServer:
         script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
         connection.exec_driver_sql(script)
 
-    def _create(self, beside: sa.URL, name: str, *, replace: bool = False) -> None:
+    def _create(self, name: str, *, replace: bool = False) -> None:
         """Make a database whose texts sort by code point and whose letters are Unicode's."""
-        with self._connected(beside) as connection:
+        with self.beside() as connection:
             version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
             # The server goes on with what a client that was killed had asked for, and holds its lock meanwhile.
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
             if replace:
                 connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+            elif _exists(connection, name):
+                return
             locale = (
                 "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'" if version >= _FIRST_BUILTIN_LOCALE else ""
             )
@@ -262,6 +246,11 @@ class PostgresServer:
                 f"{self._place} cannot be used: {reason[0] if reason else 'no reason given'}. "
                 "Check that the server runs, and that this user may log in and create databases."
             ) from error
+
+
+def _exists(connection: sa.Connection, name: str) -> bool:
+    found = connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+    return found.first() is not None
 
 
 def parse_address(address: str) -> sa.URL:
