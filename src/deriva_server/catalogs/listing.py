@@ -107,13 +107,13 @@ def _stored(reading: Reading) -> dict[str, Row]:
 def _insert(writing: Writing, new: Sequence[Row]) -> None:
     if new:
         plan = plan_insert(writing.model, _parsed(_ENTITY), nondefaults=["RCT"])
-        rows.insert(writing, plan, [_values(plan.given, row) for row in new], "json")
+        list(rows.insert(writing, plan, [[_values(plan.given, row) for row in new]], "json"))
 
 
 def _update(writing: Writing, changed: Sequence[Row]) -> None:
     if changed:
         plan = plan_update(writing.model, _parsed(_UPDATE))
-        rows.update(writing, plan, [_values((*plan.keys, *plan.targets), row) for row in changed])
+        list(rows.update(writing, plan, [[_values((*plan.keys, *plan.targets), row) for row in changed]]))
 
 
 def _values(fields: Sequence[Field], row: Row) -> rows.Row:
