@@ -3,8 +3,7 @@
 Other processes go on reading and writing. Every database is copied as of one moment, and the order makes the copies
 fit each other: a row that names an object is written after the object and removed before it. So the objects that
 live when the backup begins are copied first, then the catalogs, then the object directory and the objects that came
-meanwhile; what was deleted since the beginning lives in the copy. Only an object that was both added and deleted
-while the backup ran may be missing.
+meanwhile. What is deleted while the backup runs lives in the copy: its bytes are removed when the backup is done.
 """
 
 from __future__ import annotations
@@ -206,23 +205,29 @@ class _Copying:
     def run(self, new_id: bool, database: str | None) -> Backup:
         """Fill the target folder, and the databases that belong to it."""
         (self.target / "objects").mkdir()
-        before = self._objects_of_now()
-        catalogs = self._catalogs()
-        self._directory(before)
+        bytes_ = FilesBackend(self.source.objects_folder)
+        try:
+            with bytes_.kept():
+                before = self._objects_of_now()
+                catalogs = self._catalogs()
+                self._directory(before)
+        finally:
+            self._remove_deleted(bytes_)
         deployment = self._documents(new_id, database)
         if catalogs is not None:
             self.copies.finish(deployment.id)
         return Backup(deployment, catalogs or 0, len(self.copied), tuple(sorted(self.damaged)))
 
     def _objects_of_now(self) -> Living:
-        """Copy the bytes of all present objects; those that vanish meanwhile count as deleted before."""
+        """Copy the bytes of all present objects, and tell which these are."""
         early = self.target / "objects" / "early.db"
         if not self._copy_directory(early):
             return Living(set(), set(), set())
         with _opened(early) as database, database.read() as connection:
             living = statements.living_objects(connection)
         early.unlink()
-        return Living(living.names, living.versions, living.blobs - self._bytes(living.blobs))
+        self._bytes(living.blobs)
+        return living
 
     def _catalogs(self) -> int | None:
         """Copy the registry and what is in it; the number of catalogs, None when there is no registry."""
@@ -255,21 +260,29 @@ class _Copying:
     def _directory(self, before: Living) -> None:
         """Copy the directory, the objects that it knows besides, and let both fit what the catalogs may name."""
         path = self.target / "objects" / _DIRECTORY
-        live = self.source.objects_folder / _DIRECTORY
         if not self._copy_directory(path):
             return
         with _opened(path) as database:
-            with database.read() as connection:
-                living = statements.living_objects(connection)
-            missing = self._bytes(living.blobs - self.copied)
-            with _opened(live) as now, now.read() as connection:
-                removed = objects.unused_blobs(connection, missing)
-            self.damaged |= missing - removed
             with database.write() as connection:
-                statements.forget_objects(connection, removed)
                 statements.revive_objects(connection, before)
                 statements.forget_uploads(connection)
+                living = statements.living_objects(connection)
+            self.damaged |= self._bytes(living.blobs - self.copied)
         FilesBackend(self.target / "objects").sync()
+
+    def _remove_deleted(self, bytes_: FilesBackend) -> None:
+        """Remove what was deleted while the bytes were kept, by this backup or by one that was killed."""
+        live = self.source.objects_folder / _DIRECTORY
+        if not live.exists():
+            return
+        with _opened(live) as database:
+            with database.read() as connection:
+                deleted = {
+                    key for key in statements.deleted_blobs(connection) if bytes_.size(key) is not None
+                }
+            if deleted:
+                with database.write() as connection:
+                    bytes_.remove(objects.unused_blobs(connection, deleted))
 
     def _bytes(self, keys: Iterable[str]) -> set[str]:
         """Copy contents; the keys of those that are not there."""

@@ -141,10 +141,35 @@ class FilesBackend:
             yield from sorted(file.name for file in shard.iterdir())
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove stored bytes."""
-        with _translated():
-            for key in keys:
+        """Remove stored bytes, unless `kept` holds them."""
+        with _translated(), self._flocked(exclusive=True) as free:
+            for key in keys if free else ():
                 self._file(key).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """While this lasts no process removes stored bytes; what is to be removed stays, for `remove` afterwards."""
+        with self._flocked(exclusive=False):
+            yield
+
+    @contextlib.contextmanager
+    def _flocked(self, *, exclusive: bool) -> Iterator[bool]:
+        """A lock between all processes; an exclusive one is not waited for, and may not be had."""
+        if sys.platform == "win32":
+            yield True
+            return
+        import fcntl
+
+        descriptor = os.open(self.tmp / "kept.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+                had = True
+            except BlockingIOError:
+                had = False
+            yield had
+        finally:
+            os.close(descriptor)
 
     def copy_from(self, source: FilesBackend, key: str) -> bool:
         """Take over what another folder has stored under a key, into a store that nobody uses yet; see `sync`.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-
-import sqlalchemy as sa
 
 from deriva_server.sql.dialect import Connection
 
@@ -20,11 +17,15 @@ class Living:
         Ids of the names, and of the versions.
     blobs : set of str
         Keys of the bytes behind the versions.
+    last_name, last_version : int
+        Highest ids of all, deleted ones included.
     """
 
     names: set[int]
     versions: set[int]
     blobs: set[str]
+    last_name: int = 0
+    last_version: int = 0
 
 
 def living_objects(connection: Connection) -> Living:
@@ -36,35 +37,32 @@ def living_objects(connection: Connection) -> Living:
         versions.add(id_)
         if moved is None:
             blobs.add(blob)
-    return Living(names, versions, blobs)
+    last = [
+        run(f"SELECT coalesce(max(id), 0) FROM hatrac_{what}").scalar_one() for what in ("name", "version")
+    ]
+    return Living(names, versions, blobs, *last)
 
 
-def revive_objects(connection: Connection, earlier: Living) -> int:
-    """Take back the deletion of what lived earlier and whose bytes are at hand; returns how many versions that are."""
+def revive_objects(connection: Connection, earlier: Living) -> None:
+    """Take back the deletion of everything that lived at some moment since `earlier`."""
     run = connection.raw.exec_driver_sql
-    found = run("SELECT id, blob FROM hatrac_version WHERE deleted = 1")
-    versions = [(id_,) for id_, blob in found if id_ in earlier.versions and blob in earlier.blobs]
-    if versions:
-        run("UPDATE hatrac_version SET deleted = 0 WHERE id = ?", versions)
-    found = run(
-        "SELECT id FROM hatrac_name WHERE deleted = 1"
-        " AND (kind = 'namespace' OR id IN (SELECT name FROM hatrac_version WHERE deleted = 0))"
+    for what, lived, last in (
+        ("version", earlier.versions, earlier.last_version),
+        ("name", earlier.names, earlier.last_name),
+    ):
+        found = run(f"SELECT id FROM hatrac_{what} WHERE deleted = 1").scalars()
+        revived = [(id_,) for id_ in found if id_ in lived or id_ > last]
+        if revived:
+            run(f"UPDATE hatrac_{what} SET deleted = 0 WHERE id = ?", revived)
+
+
+def deleted_blobs(connection: Connection) -> set[str]:
+    """Keys of the bytes behind deleted versions; living ones may have the same."""
+    return set(
+        connection.raw.exec_driver_sql("SELECT DISTINCT blob FROM hatrac_version WHERE deleted = 1").scalars()
     )
-    names = [(id_,) for (id_,) in found if id_ in earlier.names]
-    if names:
-        run("UPDATE hatrac_name SET deleted = 0 WHERE id = ?", names)
-    return len(versions)
-
-
-def forget_objects(connection: Connection, blobs: Collection[str]) -> None:
-    """Mark versions as deleted whose bytes were removed."""
-    if blobs:
-        connection.raw.execute(_FORGET, [{"blob": blob} for blob in blobs])
 
 
 def forget_uploads(connection: Connection) -> None:
     """Forget the uploads that are not finished."""
     connection.raw.exec_driver_sql("DELETE FROM hatrac_job")
-
-
-_FORGET = sa.text("UPDATE hatrac_version SET deleted = 1 WHERE blob = :blob")

@@ -217,7 +217,7 @@ def once(what, act):
 
 
 def test_objects_that_come_and_go_meanwhile(lab, tmp_path):
-    """An object that a row in the copy may name is in the copy; what no row can name need not be."""
+    """Whatever lived at some moment of the backup may be named by a row in the copy."""
     put(lab, "/a/gone-at-once", b"at once")
 
     def before_bytes():
@@ -227,6 +227,8 @@ def test_objects_that_come_and_go_meanwhile(lab, tmp_path):
         lab.objects.contents.delete_name(ME, "/a/two")
         lab.objects.contents.delete_name(ME, "/a/copy-of-two")
         put(lab, "/b/new", b"new")
+        put(lab, "/b/short-lived", b"short-lived")
+        lab.objects.contents.delete_name(ME, "/b/short-lived")
 
     first, second = once("objects", before_bytes), once("catalog 1", during_catalogs)
     made = back_up(lab.folder, tmp_path / "copy", told=lambda *step: (first(*step), second(*step)))
@@ -234,8 +236,24 @@ def test_objects_that_come_and_go_meanwhile(lab, tmp_path):
     with LocalServer.open(tmp_path / "copy") as copy:
         assert read(copy, "/a/two") == read(copy, "/a/copy-of-two") == b"2"
         assert read(copy, "/b/new") == b"new"
+        assert read(copy, "/b/short-lived") == b"short-lived"
+        assert read(copy, "/a/gone-at-once") == b"at once"
         with pytest.raises(NotFound):
-            read(copy, "/a/gone-at-once")
+            read(copy, "/a/one")  # deleted before
+    assert len(stored(lab)) == 1  # the rest was removed after the backup
+
+
+def stored(server):
+    return list(server.objects.backend.keys())
+
+
+def test_bytes_that_a_killed_backup_kept_are_removed_by_the_next(lab, tmp_path):
+    with lab.objects.backend.kept():
+        lab.objects.contents.delete_name(ME, "/a/two")
+        lab.objects.contents.delete_name(ME, "/a/copy-of-two")
+    assert len(stored(lab)) == 1
+    back_up(lab.folder, tmp_path / "copy")
+    assert stored(lab) == []
 
 
 def test_catalogs_that_go_meanwhile(lab, tmp_path):
