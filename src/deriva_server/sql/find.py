@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,8 +46,9 @@ def present_row(
     """Table RID and stored RID of the newest row with one of these RIDs."""
     newest: tuple[str, str, str] | None = None
     for statement in statements:
-        for row in connection.raw.execute(statement, {"spellings": list(spellings)}):
-            found = (str(row.t), str(row.r), str(row.m))
+        rows: Iterable[Any] = connection.raw.execute(statement, {"spellings": list(spellings)})
+        for row in rows:
+            found = (row[0], row[1], row[2])
             if newest is None or found[2] > newest[2]:
                 newest = found
     return None if newest is None else (newest[0], newest[1])
