@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,9 +43,11 @@ def present_row(
     """Table RID and stored RID of the newest row with one of these RIDs."""
     newest: tuple[Any, ...] | None = None
     for statement in statements:
-        for row in connection.raw.execute(statement, {"spellings": list(spellings)}):
-            if newest is None or row.m > newest[2]:
-                newest = tuple(row)
+        rows: Iterable[Any] = connection.raw.execute(statement, {"spellings": list(spellings)})
+        for row in rows:
+            found = (row[0], row[1], row[2])
+            if newest is None or found[2] > newest[2]:
+                newest = found
     return None if newest is None else (newest[0], newest[1])
 
 
