@@ -196,8 +196,8 @@ def calibration() -> str:
     return f"MD5 {speed:.2f} GB/s (reference 0.69), fsync {statistics.median(taken) * 1000:.2f} ms (0.8-2.3)"
 
 
-def requests(folder: Path, only: str, quick: bool) -> None:
-    """Print the table of requests."""
+def requests(folder: Path, only: str, quick: bool, *, on_server: bool) -> None:
+    """Print the table of requests; with catalogs on a database server other targets hold."""
     from deriva_ml.schema import create_ml_catalog
 
     ml = f"/ermrest/catalog/{create_ml_catalog(str(folder), 'bench').catalog_id}"
@@ -220,15 +220,18 @@ def requests(folder: Path, only: str, quick: bool) -> None:
             busy = (served.cpu() - before) / (runs + min(3, runs))
             inside = measured(local, case, runs)
             ratio = case.reference / ours
-            met = ratio >= case.factor and not (case.small and ours / inside < 1.5)
+            factor = case.factor
+            if on_server:
+                factor = 3 if factor >= 5 and case.name.startswith(("POST", "PUT")) else 1
+            met = ratio >= factor and not (case.small and not on_server and ours / inside < 1.5)
             print(
                 f"{case.name:<40}{ours:>9.2f}{busy:>9.2f}{inside:>9.2f}{case.reference:>10.1f}"
-                f"{ratio:>6.1f}x{case.factor:>6.0f}x  {'met' if met else 'MISSED'}",
+                f"{ratio:>6.1f}x{factor:>6.0f}x  {'met' if met else 'MISSED'}",
                 flush=True,
             )
 
 
-def measure(only: str, *, quick: bool) -> None:
+def measure(only: str, *, quick: bool, database: str | None = None) -> None:
     """Measure the catalog service and print.
 
     Parameters
@@ -237,14 +240,22 @@ def measure(only: str, *, quick: bool) -> None:
         Requests whose names hold this; or ``memory``, or ``scale``; everything if empty.
     quick : bool
         With fewer rows and runs.
+    database : str, optional
+        Address of a PostgreSQL server; what is made there has names that begin with that of the database.
     """
     works: dict[str, Callable[[Path, bool], Any]] = {"memory": streams.memory, "scale": streams.scale}
     with tempfile.TemporaryDirectory() as work:
-        if only not in works:
-            requests(Path(work) / "requests", only, quick)
-        for name, print_measured in works.items():
-            if only in ("", name):
-                print_measured(Path(work) / name, quick)
+        for name in ("requests", *works):
+            if only != name and not (only == "" or (name == "requests" and only not in works)):
+                continue
+            folder = Path(work) / name
+            if database is not None:
+                address = f"_{name}_{os.getpid()}?".join(f"{database}?".split("?", 1)).removesuffix("?")
+                LocalServer.open(folder, create=True, database=address).close()
+            if name == "requests":
+                requests(folder, only, quick, on_server=database is not None)
+            else:
+                works[name](folder, quick)
 
 
 def main() -> None:
@@ -252,8 +263,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="requests whose names hold this; or memory, or scale")
     parser.add_argument("--quick", action="store_true", help="fewer rows and runs")
+    parser.add_argument("--database", help="postgresql://user@host/name, in place of SQLite files")
     options = parser.parse_args()
-    measure(options.only, quick=options.quick)
+    measure(options.only, quick=options.quick, database=options.database)
 
 
 if __name__ == "__main__":

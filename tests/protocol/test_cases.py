@@ -1,4 +1,4 @@
-"""Every case of ``cases/``, on every database and over both transports."""
+"""Every case of ``cases/``, on every database and over every transport."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from deriva_server.identity import ADMIN, ANONYMOUS, Client, Group
 
 from .cases_files import Case, CaseFile, load_all
 from .cases_runner import CALLER, Answer, Runner, Transport
+from .ways import WAYS
 
 FILES = load_all()
 CALLERS = {
@@ -76,6 +77,17 @@ class Http:
         return Answer(answer.status, given, answer.read())
 
 
+@pytest.fixture(scope="session", params=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Kind of database, and transport."""
+    return tuple(request.param)
+
+
+@pytest.fixture(scope="session")
+def database(way: tuple[str, str]) -> str:
+    return way[0]
+
+
 @pytest.fixture(scope="session")
 def server(
     shared_address: Callable[[], str | None], tmp_path_factory: pytest.TempPathFactory
@@ -85,9 +97,9 @@ def server(
         yield server
 
 
-@pytest.fixture(scope="session", params=["call", "http"])
-def transport(request: pytest.FixtureRequest, server: LocalServer) -> Iterator[Transport]:
-    if request.param == "call":
+@pytest.fixture(scope="session")
+def transport(way: tuple[str, str], server: LocalServer) -> Iterator[Transport]:
+    if way[1] == "call":
         yield InProcess(server)
         return
     with server.serve() as running:

@@ -2,10 +2,22 @@
 
 import pytest
 from tests.protocol.deriva_py.rich import build
+from tests.protocol.ways import WAYS
 
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.ermrest.connect import Site
 from deriva_server.embed import LocalServer
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def way(request):
+    """Kind of database, and transport."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def database(way):
+    return way[0]
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +33,9 @@ def http(folder):
         yield running.url
 
 
-@pytest.fixture(scope="session", params=["embedded", "http"])
-def host(request, folder):
-    return str(folder) if request.param == "embedded" else request.getfixturevalue("http")
+@pytest.fixture(scope="session")
+def host(way, folder, http):
+    return str(folder) if way[1] == "call" else http
 
 
 @pytest.fixture(scope="session")
