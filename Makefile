@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-compile
 TESTS ?= tests
 WORKERS ?= 2
+# The tests start hundreds of interpreters, which would otherwise compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check format soak bench serve clean
 

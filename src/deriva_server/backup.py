@@ -152,18 +152,20 @@ def _half_made(place: Path) -> Iterator[Path]:
     One that a killed process left is removed first; one that is being filled is refused.
     """
     partial = place.with_name(f".{place.name}.partial")
-    partial.mkdir(exist_ok=True)
-    with _locked(partial):
-        try:
+    try:
+        partial.mkdir(exist_ok=True)
+        with _locked(partial):
             _clear(partial)
             yield partial
             sync_folder(partial)
             partial.rename(place)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        sync_folder(place.parent)
-        (place / _LOCK).unlink(missing_ok=True)
+            sync_folder(place.parent)
+            (place / _LOCK).unlink(missing_ok=True)
+    except BaseException:
+        # Not that of another backup, which holds its lock.
+        with contextlib.suppress(OSError, DeploymentError), _locked(partial):
+            shutil.rmtree(partial)
+        raise
 
 
 def _clear(folder: Path) -> None:

@@ -160,7 +160,7 @@ class FilesBackend:
             return
         import fcntl
 
-        descriptor = os.open(self.tmp / "kept.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.data, os.O_RDONLY)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)

@@ -84,8 +84,8 @@ _COLUMNS = ([column("a", "text"), column("b", "int4")], [])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_redaction(tmp_path, database, seed):
-    with opened(tmp_path / "lab", database) as server:
+def test_redaction(tmp_path, address, seed):
+    with opened(tmp_path / "lab", address) as server:
         past = Past(Direct(server), seed)
         for _ in range(12):
             past.write()

@@ -1,0 +1,127 @@
+"""Deployments whose catalogs are on a PostgreSQL server, from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from tests.conftest import drop_databases
+
+
+@pytest.fixture
+def address(new_address, postgres):
+    address = new_address().replace("+psycopg", "")
+    yield address
+    drop_databases(postgres, address)
+
+
+def run(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def made(*words, **environment):
+    done = run(*words, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(*words, **environment):
+    done = run(*words, **environment)
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def databases(postgres, address):
+    name = address.rpartition("/")[2].partition("?")[0]
+    with postgres.connect() as connection:
+        found = connection.exec_driver_sql("SELECT datname FROM pg_database ORDER BY 1").scalars()
+        rest = [database.removeprefix(name) for database in found if database.startswith(name)]
+        # Catalog 0 is made by the first look at it.
+        return [database for database in rest if database != "_0"]
+
+
+def test_the_life_of_a_deployment(tmp_path, address, postgres):
+    lab = tmp_path / "lab"
+    out = made("init", lab, "--database", address)
+    assert "catalogs are kept at postgresql://" in out
+    made("catalog", "create", lab, "eyes")
+    made("catalog", "create", lab, "ears")
+    assert not (lab / "registry.db").exists()
+    assert databases(postgres, address) == ["", "_1", "_2"]
+    listed = made("catalog", "list", lab)
+    assert "eyes" in listed and "ears" in listed
+    made("catalog", "delete", lab, "2", "--yes")
+    assert "Would remove" in made("catalog", "purge", lab)
+    assert databases(postgres, address) == ["", "_1", "_2"]
+    made("catalog", "purge", lab, "--yes")
+    assert databases(postgres, address) == ["", "_1"]
+    assert made("init", lab, "--database", address) == out
+
+
+def test_serving_makes_a_new_folder_use_the_server(tmp_path, address, postgres):
+    lab = tmp_path / "lab"
+    made("init", lab)
+    words = [
+        sys.executable,
+        "-m",
+        "deriva_ml.cli.main",
+        "serve",
+        str(lab),
+        "--port",
+        "0",
+        "--database",
+        address,
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        url = line.partition(" at ")[2].split()[0]
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{url}/ermrest/catalog", method="POST")
+        ) as answer:
+            assert json.load(answer)["id"] == "1"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert databases(postgres, address) == ["", "_1"]
+    assert "database = " in (lab / "server.toml").read_text()
+    made("catalog", "create", lab, "more")
+    assert databases(postgres, address) == ["", "_1", "_2"]
+
+
+def test_wrong_addresses(tmp_path, address):
+    for wrong in ("lab", "mysql://kim@localhost/lab", "postgresql://localhost"):
+        assert "write postgresql://user@host/name" in refused("init", tmp_path / "a", "--database", wrong)
+    nobody = "postgresql://kim:secret@127.0.0.1:1/lab"
+    said = refused("init", tmp_path / "a", "--database", nobody)
+    assert "cannot be used" in said and "Check that the server runs" in said and "secret" not in said
+    # What failed is not remembered.
+    made("init", tmp_path / "a", "--database", address)
+
+
+def test_a_folder_with_catalogs_in_files_stays_so(tmp_path, address):
+    made("catalog", "create", tmp_path / "lab", "eyes")
+    assert "in SQLite files" in refused("init", tmp_path / "lab", "--database", address)
+    assert "in SQLite files" in refused("catalog", "list", tmp_path / "lab", DERIVA_SERVER_DATABASE=address)
+    assert "eyes" in made("catalog", "list", tmp_path / "lab")
+
+
+def test_a_database_belongs_to_one_deployment(tmp_path, address, new_address):
+    made("init", tmp_path / "one", "--database", address)
+    assert "another deployment" in refused("init", tmp_path / "two", "--database", address)
+    other = new_address().replace("+psycopg", "")
+    assert "says that the catalogs are at" in refused("init", tmp_path / "one", "--database", other)
+
+
+def test_a_password_is_not_kept(tmp_path, address):
+    with_password = address.replace("postgres:@", "postgres:not-asked-for@")
+    assert with_password != address
+    made("init", tmp_path / "lab", "--database", with_password)
+    assert "not-asked-for" not in (tmp_path / "lab" / "server.toml").read_text()
