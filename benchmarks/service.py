@@ -253,7 +253,7 @@ def measure(only: str, *, quick: bool, database: str | None = None) -> None:
                 address = f"_{name}_{os.getpid()}?".join(f"{database}?".split("?", 1)).removesuffix("?")
                 LocalServer.open(folder, create=True, database=address).close()
             if name == "requests":
-                requests(folder, only, quick, on_server=database is not None)
+                requests(folder, "" if only == name else only, quick, on_server=database is not None)
             else:
                 works[name](folder, quick)
 
@@ -261,7 +261,7 @@ def measure(only: str, *, quick: bool, database: str | None = None) -> None:
 def main() -> None:
     """Measure as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="requests whose names hold this; or memory, or scale")
+    parser.add_argument("--only", default="", help="requests whose names hold this; or requests, memory or scale")
     parser.add_argument("--quick", action="store_true", help="fewer rows and runs")
     parser.add_argument("--database", help="postgresql://user@host/name, in place of SQLite files")
     options = parser.parse_args()
