@@ -8,15 +8,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deriva_server.model.shown import RowTexts
 from deriva_server.plan import relation as r
 from deriva_server.plan.relation import Format
 from deriva_server.sql.dialect import Expression, Expressions, quote
 from deriva_server.sql.join import Join, SourceOf, sql_text
 from deriva_server.sql.paging import Paging
 
-Statement = sa.Select[tuple[str]]
 RightsTexts = Mapping[tuple[int, bool], str]
 """JSON text of rights summaries by table instance and whether they go by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read as the database runs it.
+
+    Parameters
+    ----------
+    statement : sa.Select
+        What to run.
+    assemble : callable
+        Makes the text of each row.
+    """
+
+    statement: sa.Select[Any]
+    assemble: RowTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,7 @@ def compile_read(
     source: SourceOf,
     form: Format,
     rights: RightsTexts | None = None,
-) -> Statement:
+) -> Read:
     """The statement of a read.
 
     Parameters
@@ -54,19 +70,19 @@ def compile_read(
 
     Returns
     -------
-    sa.Select
-        One column, the text of a row.
+    Read
+        The statement, and how its rows become texts.
     """
     join = Join(query.joined, source, expressions)
     result = _result(query, join, source, rights or {})
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
-    text = sql_text(expressions.row_text(names, types, tuple(result.texts), form))
+    parts = expressions.row_parts(names, types, tuple(result.texts), form)
     paging = Paging(query, result.values, expressions)
     ordering = paging.ordering()
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
-    outputs: list[Any] = [text.label("row")]
+    outputs: list[Any] = [sql_text(part).label(f"p{at}") for at, part in enumerate(parts.columns)]
     if paging.is_backwards:
         outputs += [value.label(f"k{at}") for at, value in enumerate(paging.keys)]
     conditions = [*result.conditions, *paging.conditions()]
@@ -74,10 +90,11 @@ def compile_read(
     if query.limit is not None:
         statement = statement.limit(query.limit)
     if not paging.is_backwards:
-        return statement
+        return Read(statement, parts.assemble)
     page = statement.subquery("page")
     forward = paging.forward([page.c[f"k{at}"] for at in range(len(query.order))])
-    return sa.select(page.c["row"]).order_by(*forward)
+    found = [page.c[f"p{at}"] for at in range(len(parts.columns))]
+    return Read(sa.select(*found).order_by(*forward), parts.assemble)
 
 
 def compile_rids(expressions: Expressions, joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
@@ -214,7 +231,7 @@ def _row_object(join: Join, expression: r.Aggregated) -> str:
     columns = expression.row
     names, types = tuple(column.name for column in columns), tuple(column.type for column in columns)
     values = tuple(join.sql(expression.instance, column) for column in columns)
-    text = join.expressions.row_text(names, types, values, "json")
+    text = join.expressions.row_object(names, types, values)
     if not join.joined.may_be_missing(expression.instance):
         return text
     rid = join.joined.tables[expression.instance].column_by_name["RID"]

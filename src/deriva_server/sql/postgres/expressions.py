@@ -15,7 +15,7 @@ from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.dialect import Connection, Expression, RowParts, first_column, history_name
 from deriva_server.sql.postgres.naming import history_column, schema_storage
 from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
 from deriva_server.sql.postgres.values import column_type, list_text, text_value
@@ -70,11 +70,15 @@ class PostgresExpressions:
         members = sa.func.unnest(_cast(sa.literal(list_text(TYPES["text"], values)), "text[]"))
         return members.table_valued("value", with_ordinality="key").render_derived()
 
-    def row_text(
+    def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
-    ) -> str:
+    ) -> RowParts:
         """Printed by the database."""
-        return row_text(names, types, values, form)
+        return RowParts((row_text(names, types, values, form),), first_column)
+
+    def row_object(self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
+        """Printed by the database."""
+        return row_text(names, types, values, "json")
 
     def json_text(self, type_: Type, value: str) -> str:
         """Printed by the database."""

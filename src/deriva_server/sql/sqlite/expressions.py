@@ -14,9 +14,9 @@ from deriva_server.model.elements import Table, Type
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.dialect import Connection, Expression, RowParts, history_name
 from deriva_server.sql.sqlite.functions import failure, prepare
-from deriva_server.sql.sqlite.texts import json_text, plain_text, row_text
+from deriva_server.sql.sqlite.texts import json_text, plain_text, row_object, row_parts
 
 _LIKE_SIGNS = re.compile("[%_!]")
 _LONGEST_WORD = 1000
@@ -59,11 +59,15 @@ class SqliteExpressions:
         """Members of a JSON array."""
         return sa.func.json_each(json.dumps(values)).table_valued("key", "value")
 
-    def row_text(
+    def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
-    ) -> str:
+    ) -> RowParts:
+        """Partly printed by the database."""
+        return row_parts(names, types, values, form)
+
+    def row_object(self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
         """Printed by the database."""
-        return row_text(names, types, values, form)
+        return row_object(names, types, values)
 
     def json_text(self, type_: Type, value: str) -> str:
         """Printed by the database."""
