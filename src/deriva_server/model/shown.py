@@ -71,21 +71,21 @@ def csv_texts(type_: Type, *, json_arrays: bool = False) -> ColumnTexts:
 
 
 def joining(ways: Sequence[ColumnTexts]) -> RowTexts:
-    """The way from rows to lines with commas between their columns."""
+    """The way from rows to lines with commas between their columns; rows may hold more than these."""
 
     def texts(rows: Sequence[Sequence[Any]]) -> list[str]:
-        columns = [way(values) for way, values in zip(ways, zip(*rows, strict=True), strict=True)]
+        columns = [way(values) for way, values in zip(ways, zip(*rows, strict=True), strict=False)]
         return list(map(",".join, zip(*columns, strict=True)))
 
     return texts
 
 
 def filling(befores: Sequence[str], ways: Sequence[ColumnTexts], after: str) -> RowTexts:
-    """The way from rows to texts with a fixed text before each column and at the end."""
+    """The way from rows to texts with a fixed text before each column and at the end; rows may hold more than these."""
 
     def texts(rows: Sequence[Sequence[Any]]) -> list[str]:
         parts: list[Iterable[str]] = []
-        for before, way, values in zip(befores, ways, zip(*rows, strict=True), strict=True):
+        for before, way, values in zip(befores, ways, zip(*rows, strict=True), strict=False):
             parts += (repeat(before), way(values))
         return list(map("".join, zip(*parts, repeat(after), strict=False)))
 
@@ -148,14 +148,14 @@ def _numbers(values: Sequence[float | str], write: Callable[[float | str], str])
 def _moments(values: Sequence[str], width: int) -> str:
     """Timestamps without the trailing zeros of their fractions, one per line."""
     text = "\n".join(values)
-    if text[width :: width + 1] != "\n" * (len(values) - 1):
-        return "\n".join(map(times.shorten, values))
     ending_in_zero = text[_LAST_DIGIT :: width + 1].count("0")
     if not ending_in_zero:
         return text
     if text.count(".000000") == ending_in_zero:
         return text.replace(".000000", "")
-    return "\n".join(map(times.shorten, values))
+    # Many rows are written at the same time.
+    shortened = {value: times.shorten(value) for value in set(values)}
+    return "\n".join(map(shortened.__getitem__, values))
 
 
 def _in_quotes(lines: str) -> Sequence[str]:

@@ -44,6 +44,8 @@ class _Result:
     clause: sa.FromClause
     conditions: Sequence[Expression]
     natural_order: Expression | None = None
+    is_merged: bool = False
+    """Whether the rows are those of live and history tables, which the database may merge by index."""
 
 
 def compile_read(
@@ -83,8 +85,10 @@ def compile_read(
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
     outputs: list[Any] = [sql_text(part).label(f"p{at}") for at, part in enumerate(parts.columns)]
-    if paging.is_backwards:
-        outputs += [value.label(f"k{at}") for at, value in enumerate(paging.keys)]
+    keys = paging.keys if query.order else ordering
+    if paging.is_backwards or result.is_merged:
+        # SQLite merges only by columns of the result.
+        outputs += [value.label(f"k{at}") for at, value in enumerate(keys)]
     conditions = [*result.conditions, *paging.conditions()]
     statement = sa.select(*outputs).select_from(result.clause).where(*conditions).order_by(*ordering)
     if query.limit is not None:
@@ -118,7 +122,8 @@ def _result(query: r.Query, join: Join, source: SourceOf, rights: RightsTexts) -
             natural = join.position(0) if len(joined.tables) == 1 else None
             values = [join.column(value.instance, value.column) for value in columns]
             texts = [join.sql(value.instance, value.column) for value in columns]
-            return _Result(values, texts, join.clause, join.conditions, natural)
+            merged = len(joined.tables) == 1 and not join.is_live(0)
+            return _Result(values, texts, join.clause, join.conditions, natural, merged)
         if all(value.instance == joined.context for value in columns) and not joined.may_be_missing(
             joined.context
         ):

@@ -173,6 +173,9 @@ class Expressions(Hashable, Protocol):
     def history(self, table: Table) -> sa.Select[Any]:
         """Superseded versions of rows under the storage names of `table`, without condition."""
 
+    def merged(self, column: Column) -> Expression:
+        """A live column in a union with the history, which must not keep the database from merging by index."""
+
     def moment(self, text: str) -> Expression:
         """A time in stored form."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deriva_server.errors import ServiceError
-from deriva_server.model.elements import Table, Type
+from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
@@ -56,6 +56,10 @@ class PostgresExpressions:
         ]
         rows = sa.table(history_name(table.rid), *columns)
         return sa.select(*(rows.c[stored[c.rid]].label(c.storage) for c in table.columns))
+
+    def merged(self, column: Column) -> Expression:
+        """The column."""
+        return sa.column(column.storage)
 
     def moment(self, text: str) -> Expression:
         """A timestamp."""
