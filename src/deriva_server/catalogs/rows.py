@@ -21,7 +21,7 @@ from deriva_server.plan.bind import bind, bind_path
 from deriva_server.plan.relation import Format, Joined
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
-from deriva_server.sql.compile import Statement, compile_read, compile_rids
+from deriva_server.sql.compile import Read, compile_read, compile_rids
 from deriva_server.sql.dialect import Expressions
 from deriva_server.sql.join import SourceOf
 
@@ -60,30 +60,30 @@ def read(
     x = reading.connection.dialect.expressions
     if reading.as_of is not None:
         allowed = access(reading)
-        names, statement = _statement(x, allowed, request, form, limit, lambda table: _source(reading, table))
+        names, found = _compiled(x, allowed, request, form, limit, lambda table: _source(reading, table))
     else:
-        plan = _kept_statement if keep else _live_statement
-        names, statement = plan(x, Same(reading.model), reading.client, request, form, limit)
-    return names, statements.texts(reading.connection, statement)
+        plan = _kept_read if keep else _live_read
+        names, found = plan(x, Same(reading.model), reading.client, request, form, limit)
+    return names, statements.texts(reading.connection, found.statement, found.assemble)
 
 
-def _statement(
+def _compiled(
     x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, source: SourceOf
-) -> tuple[tuple[str, ...], Statement]:
+) -> tuple[tuple[str, ...], Read]:
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    statement = compile_read(x, query, source, form, allowed.summary(query))
-    return tuple(output.name for output in query.outputs), statement
+    found = compile_read(x, query, source, form, allowed.summary(query))
+    return tuple(output.name for output in query.outputs), found
 
 
-def _live_statement(
+def _live_read(
     x: Expressions, model: Same[Model], client: Client, request: DataPath, form: Format, limit: int | None
-) -> tuple[tuple[str, ...], Statement]:
+) -> tuple[tuple[str, ...], Read]:
     allowed = RowAccess(Rights(model.value, client))
-    return _statement(x, allowed, request, form, limit, lambda table: x.source(_whole(model.value, table)))
+    return _compiled(x, allowed, request, form, limit, lambda table: x.source(_whole(model.value, table)))
 
 
-_kept_statement = lru_cache(maxsize=256)(_live_statement)
+_kept_read = lru_cache(maxsize=256)(_live_read)
 
 
 def insert(

@@ -8,15 +8,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deriva_server.model.shown import RowTexts
 from deriva_server.plan import relation as r
 from deriva_server.plan.relation import Format
 from deriva_server.sql.dialect import Expression, Expressions, quote
 from deriva_server.sql.join import Join, SourceOf, sql_text
 from deriva_server.sql.paging import Paging
 
-Statement = sa.Select[tuple[str]]
 RightsTexts = Mapping[tuple[int, bool], str]
 """JSON text of rights summaries by table instance and whether they go by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read as the database runs it.
+
+    Parameters
+    ----------
+    statement : sa.Select
+        What to run.
+    assemble : callable
+        Makes the text of each row.
+    """
+
+    statement: sa.Select[Any]
+    assemble: RowTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,8 @@ class _Result:
     clause: sa.FromClause
     conditions: Sequence[Expression]
     natural_order: Expression | None = None
+    is_merged: bool = False
+    """Whether the rows are those of live and history tables, which the database may merge by index."""
 
 
 def compile_read(
@@ -36,7 +54,7 @@ def compile_read(
     source: SourceOf,
     form: Format,
     rights: RightsTexts | None = None,
-) -> Statement:
+) -> Read:
     """The statement of a read.
 
     Parameters
@@ -54,30 +72,33 @@ def compile_read(
 
     Returns
     -------
-    sa.Select
-        One column, the text of a row.
+    Read
+        The statement, and how its rows become texts.
     """
     join = Join(query.joined, source, expressions)
     result = _result(query, join, source, rights or {})
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
-    text = sql_text(expressions.row_text(names, types, tuple(result.texts), form))
+    parts = expressions.row_parts(names, types, tuple(result.texts), form)
     paging = Paging(query, result.values, expressions)
     ordering = paging.ordering()
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
-    outputs: list[Any] = [text.label("row")]
-    if paging.is_backwards:
-        outputs += [value.label(f"k{at}") for at, value in enumerate(paging.keys)]
+    outputs: list[Any] = [sql_text(part).label(f"p{at}") for at, part in enumerate(parts.columns)]
+    keys = paging.keys if query.order else ordering
+    if paging.is_backwards or result.is_merged:
+        # SQLite merges only by columns of the result.
+        outputs += [value.label(f"k{at}") for at, value in enumerate(keys)]
     conditions = [*result.conditions, *paging.conditions()]
     statement = sa.select(*outputs).select_from(result.clause).where(*conditions).order_by(*ordering)
     if query.limit is not None:
         statement = statement.limit(query.limit)
     if not paging.is_backwards:
-        return statement
+        return Read(statement, parts.assemble)
     page = statement.subquery("page")
     forward = paging.forward([page.c[f"k{at}"] for at in range(len(query.order))])
-    return sa.select(page.c["row"]).order_by(*forward)
+    found = [page.c[f"p{at}"] for at in range(len(parts.columns))]
+    return Read(sa.select(*found).order_by(*forward), parts.assemble)
 
 
 def compile_rids(expressions: Expressions, joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
@@ -101,7 +122,8 @@ def _result(query: r.Query, join: Join, source: SourceOf, rights: RightsTexts) -
             natural = join.position(0) if len(joined.tables) == 1 else None
             values = [join.column(value.instance, value.column) for value in columns]
             texts = [join.sql(value.instance, value.column) for value in columns]
-            return _Result(values, texts, join.clause, join.conditions, natural)
+            merged = len(joined.tables) == 1 and not join.is_live(0)
+            return _Result(values, texts, join.clause, join.conditions, natural, merged)
         if all(value.instance == joined.context for value in columns) and not joined.may_be_missing(
             joined.context
         ):
@@ -214,7 +236,7 @@ def _row_object(join: Join, expression: r.Aggregated) -> str:
     columns = expression.row
     names, types = tuple(column.name for column in columns), tuple(column.type for column in columns)
     values = tuple(join.sql(expression.instance, column) for column in columns)
-    text = join.expressions.row_text(names, types, values, "json")
+    text = join.expressions.row_object(names, types, values)
     if not join.joined.may_be_missing(expression.instance):
         return text
     rid = join.joined.tables[expression.instance].column_by_name["RID"]

@@ -7,12 +7,14 @@ computes, its `tables` make and fill the tables of a catalog.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from deriva_server.errors import Conflict, ServiceError
 from deriva_server.model.elements import Column, Model, Table, Type
+from deriva_server.model.shown import RowTexts
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
 
@@ -92,6 +94,27 @@ class Connection:
         self.dialect.limit_time(self.raw, seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class RowParts:
+    """How rows become texts.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        What to select, as SQL.
+    assemble : callable
+        Makes texts of it.
+    """
+
+    columns: tuple[str, ...]
+    assemble: RowTexts
+
+
+def first_column(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """The texts of rows that were selected as texts."""
+    return [row[0] for row in rows]
+
+
 class Dialect(Protocol):
     """One database."""
 
@@ -150,6 +173,9 @@ class Expressions(Hashable, Protocol):
     def history(self, table: Table) -> sa.Select[Any]:
         """Superseded versions of rows under the storage names of `table`, without condition."""
 
+    def merged(self, column: Column) -> Expression:
+        """A live column in a union with the history, which must not keep the database from merging by index."""
+
     def moment(self, text: str) -> Expression:
         """A time in stored form."""
 
@@ -159,10 +185,13 @@ class Expressions(Hashable, Protocol):
     def listed(self, values: Sequence[str]) -> sa.FromClause:
         """Rows with columns ``value`` and ``key``, one for each text in order."""
 
-    def row_text(
+    def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
-    ) -> str:
+    ) -> RowParts:
         """The text of a whole row: a JSON object or a CSV line."""
+
+    def row_object(self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
+        """The JSON object of a whole row as one value."""
 
     def json_text(self, type_: Type, value: str) -> str:
         """The JSON text of a value, ``null`` for NULL."""

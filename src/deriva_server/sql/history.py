@@ -55,7 +55,9 @@ def past_source(connection: Connection, table: Table, live: Table | None, moment
     if live is None or live.live_since > moment:
         return superseded.subquery()
     rmt = {column.name: column.storage for column in live.columns}["RMT"]
-    current = _renamed(x, table, live).where(sa.column(rmt) <= at)
+    by_rid = {column.rid: column for column in live.columns}
+    values = [x.merged(by_rid[column.rid]).label(column.storage) for column in table.columns]
+    current = sa.select(*values).select_from(x.source(live)).where(sa.column(rmt) <= at)
     return sa.union_all(current, superseded).subquery()
 
 

@@ -55,6 +55,10 @@ class Join:
         """The RID of an instance."""
         return self.column(instance, self.joined.tables[instance].column_by_name["RID"])
 
+    def is_live(self, instance: int) -> bool:
+        """Whether the rows of an instance are a table as it is."""
+        return self._is_live[instance]
+
     def position(self, instance: int) -> Expression:
         """What orders the rows of an instance by their insertion."""
         return self.expressions.position(f"t{instance}", self.rid(instance), is_live=self._is_live[instance])

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, Model, Table
+from deriva_server.model.shown import RowTexts
 from deriva_server.model.values import Stored
 from deriva_server.plan.relation import Format
-from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, quote
+from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, RowParts, first_column, quote
 from deriva_server.sql.history import Source
 
 _PIECE = 1000
@@ -24,11 +25,15 @@ def null_conflict(table: Table, column: str) -> Conflict:
     )
 
 
-def texts(connection: Connection, statement: sa.Select[Any], *, whole: bool = False) -> Iterator[list[str]]:
-    """Run a statement whose rows are texts; yields them in pieces.
+def texts(
+    connection: Connection, statement: sa.Select[Any], assemble: RowTexts, *, whole: bool = False
+) -> Iterator[list[str]]:
+    """Run a statement and make its rows texts; yields them in pieces.
 
     Parameters
     ----------
+    assemble : callable
+        Makes texts of rows.
     whole : bool
         The result is short, so it may be fetched at once.
     """
@@ -37,7 +42,7 @@ def texts(connection: Connection, statement: sa.Select[Any], *, whole: bool = Fa
     try:
         with x.execute(connection, statement, whole=whole) as result:
             while piece := result.fetchmany(_PIECE):
-                yield [row[0] for row in piece]
+                yield assemble(piece)
                 connection.limit_time(STATEMENT_SECONDS)
     except sa.exc.OperationalError as error:
         raise x.failure(connection) or error from error
@@ -45,7 +50,7 @@ def texts(connection: Connection, statement: sa.Select[Any], *, whole: bool = Fa
 
 def column(connection: Connection, statement: sa.Select[Any]) -> list[str]:
     """The first column of every row of a statement."""
-    return [text for piece in texts(connection, statement, whole=True) for text in piece]
+    return [text for piece in texts(connection, statement, first_column, whole=True) for text in piece]
 
 
 def insert(
@@ -101,17 +106,19 @@ def by_rids(
     wanted, rows = x.listed(rids).alias("wanted"), x.source(table).alias("t0")
     by_name = table.column_by_name
     values = tuple(f"t0.{quote(c.storage)}" for c in columns)
-    text: sa.ColumnClause[str] = sa.literal_column(
-        x.row_text(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form)
-    )
+    parts = x.row_parts(tuple(c.name for c in columns), tuple(c.type for c in columns), values, form)
     statement = (
-        sa.select(text)
+        sa.select(*_selected(parts))
         .select_from(wanted.join(rows, rows.c[by_name["RID"].storage] == wanted.c.value))
         .order_by(wanted.c.key)
     )
     if written_at is not None:
         statement = statement.where(rows.c[by_name["RMT"].storage] == x.moment(written_at))
-    return column(connection, statement)
+    return [text for piece in texts(connection, statement, parts.assemble, whole=True) for text in piece]
+
+
+def _selected(parts: RowParts) -> list[sa.ColumnElement[Any]]:
+    return [sa.literal_column(text) for text in parts.columns]
 
 
 def matching(
@@ -226,11 +233,12 @@ class Inserted:
         x = connection.dialect.expressions
         values = tuple(f"t0.{quote(column.storage)}" for column in columns)
         names, types = tuple(c.name for c in columns), tuple(c.type for c in columns)
-        text: sa.ColumnClause[str] = sa.literal_column(x.row_text(names, types, values, form))
+        parts = x.row_parts(names, types, values, form)
         rows = x.source(table).alias("t0")
         number = x.position("t0", rows.c[table.column_by_name["RID"].storage], is_live=True)
-        statement = sa.select(text).select_from(rows).where(number > self._position).order_by(number)
-        yield from texts(connection, statement)
+        statement = sa.select(*_selected(parts)).select_from(rows)
+        statement = statement.where(number > self._position).order_by(number)
+        yield from texts(connection, statement, parts.assemble)
 
 
 __all__ = [

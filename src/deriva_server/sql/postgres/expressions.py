@@ -9,13 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from deriva_server.errors import ServiceError
-from deriva_server.model.elements import Table, Type
+from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.dialect import Connection, Expression, RowParts, first_column, history_name
 from deriva_server.sql.postgres.naming import history_column, schema_storage
 from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
 from deriva_server.sql.postgres.values import column_type, list_text, text_value
@@ -57,6 +57,10 @@ class PostgresExpressions:
         rows = sa.table(history_name(table.rid), *columns)
         return sa.select(*(rows.c[stored[c.rid]].label(c.storage) for c in table.columns))
 
+    def merged(self, column: Column) -> Expression:
+        """The column."""
+        return sa.column(column.storage)
+
     def moment(self, text: str) -> Expression:
         """A timestamp."""
         return _cast(sa.literal(text), "timestamptz")
@@ -70,11 +74,15 @@ class PostgresExpressions:
         members = sa.func.unnest(_cast(sa.literal(list_text(TYPES["text"], values)), "text[]"))
         return members.table_valued("value", with_ordinality="key").render_derived()
 
-    def row_text(
+    def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
-    ) -> str:
+    ) -> RowParts:
         """Printed by the database."""
-        return row_text(names, types, values, form)
+        return RowParts((row_text(names, types, values, form),), first_column)
+
+    def row_object(self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
+        """Printed by the database."""
+        return row_text(names, types, values, "json")
 
     def json_text(self, type_: Type, value: str) -> str:
         """Printed by the database."""

@@ -10,13 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from deriva_server.errors import ServiceError
-from deriva_server.model.elements import Table, Type
+from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, history_name
+from deriva_server.sql.dialect import Connection, Expression, RowParts, history_name, quote
 from deriva_server.sql.sqlite.functions import failure, prepare
-from deriva_server.sql.sqlite.texts import json_text, plain_text, row_text
+from deriva_server.sql.sqlite.naming import column_type
+from deriva_server.sql.sqlite.texts import json_text, plain_text, row_object, row_parts
 
 _LIKE_SIGNS = re.compile("[%_!]")
 _LONGEST_WORD = 1000
@@ -43,9 +44,18 @@ class SqliteExpressions:
             history_name(table.rid), sa.column("rid"), sa.column("since"), sa.column("until"), *columns
         )
         # The column `rid` has the index.
-        values = [rows.c["rid" if column.name == "RID" else column.rid] for column in table.columns]
+        values = [
+            rows.c["rid"] if column.name == "RID" else _as_live(column.type, column.rid)
+            for column in table.columns
+        ]
         labelled = [value.label(column.storage) for value, column in zip(values, table.columns, strict=True)]
-        return sa.select(*labelled)
+        return sa.select(*labelled).select_from(rows)
+
+    def merged(self, column: Column) -> Expression:
+        """SQLite orders a union by its parts only if their columns have the same affinities."""
+        if column_type(column.type) == "REAL":
+            return _as_live(column.type, column.storage)
+        return sa.column(column.storage)
 
     def moment(self, text: str) -> Expression:
         """Times are texts."""
@@ -59,11 +69,15 @@ class SqliteExpressions:
         """Members of a JSON array."""
         return sa.func.json_each(json.dumps(values)).table_valued("key", "value")
 
-    def row_text(
+    def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
-    ) -> str:
+    ) -> RowParts:
+        """Partly printed by the database."""
+        return row_parts(names, types, values, form)
+
+    def row_object(self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
         """Printed by the database."""
-        return row_text(names, types, values, form)
+        return row_object(names, types, values)
 
     def json_text(self, type_: Type, value: str) -> str:
         """Printed by the database."""
@@ -167,6 +181,14 @@ class SqliteExpressions:
     def failure(self, connection: Connection) -> ServiceError | None:
         """What a function of ours stumbled over."""
         return failure(connection)
+
+
+def _as_live(type_: Type, name: str) -> Expression:
+    """A column of a history table with the affinity of a live one; floats, for not-a-number, have none in either."""
+    affinity = column_type(type_)
+    if affinity == "REAL":
+        return sa.literal_column(f"+{quote(name)}")
+    return sa.literal_column(f"CAST({quote(name)} AS {affinity})") if affinity else sa.column(name)
 
 
 def _float_aggregate(function: str, value: Expression) -> Expression:

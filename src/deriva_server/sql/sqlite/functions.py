@@ -6,7 +6,6 @@ They are made known to a connection before its first use by the row statements.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 from deriva_server.errors import Conflict, ServiceError, TimeLimit
 from deriva_server.model import times
-from deriva_server.model.arrays import format_array
+from deriva_server.model.shown import array_text, number, number_text
 from deriva_server.model.values import Stored, exact_number
 from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
@@ -71,39 +70,14 @@ def match(pattern: str, ignore_case: int, text: str | None) -> bool | None:
     return None if text is None else matcher(pattern, bool(ignore_case))(text)
 
 
-def number(value: Stored) -> str:
+def number_or_null(value: Stored) -> str:
     """JSON text of a number, ``null`` without one."""
-    if value is None:
-        return "null"
-    if isinstance(value, float) and math.isinf(value):
-        return '"Infinity"' if value > 0 else '"-Infinity"'
-    if isinstance(value, str):
-        return '"NaN"' if value == "NaN" else value
-    return repr(value).removesuffix(".0")
+    return "null" if value is None else number(value)
 
 
-def number_text(value: Stored) -> str | None:
-    """Text of a number."""
-    return None if value is None else number(value).strip('"')
-
-
-def array_text(document: str | None, scalar: str) -> str | None:
-    """PostgreSQL's text of a stored array."""
-    return (
-        None if document is None else format_array(json.loads(document), lambda value: _member(value, scalar))
-    )
-
-
-def _member(value: Any, scalar: str) -> str:
-    if isinstance(value, bool) and scalar == "boolean":
-        return "t" if value else "f"
-    if isinstance(value, str):
-        if scalar == "timestamptz":
-            return value.replace("T", " ").replace("+00:00", "+00")
-        return value.replace("T", " ") if scalar == "timestamp" else value
-    if isinstance(value, float):
-        return number_text(value) or ""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def _text_of(write: Callable[..., str]) -> Callable[..., str | None]:
+    """NULL for NULL."""
+    return lambda value, *more: None if value is None else write(value, *more)
 
 
 def bin_of(value: Stored, count: int, low: Stored, high: Stored, kind: str) -> str:
@@ -254,9 +228,9 @@ class AverageAggregate(SumAggregate):
 
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_match", 3, match),
-    ("deriva_number", 1, number),
-    ("deriva_number_text", 1, number_text),
-    ("deriva_array_text", 2, array_text),
+    ("deriva_number", 1, number_or_null),
+    ("deriva_number_text", 1, _text_of(number_text)),
+    ("deriva_array_text", 2, _text_of(array_text)),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
     ("deriva_decimal_key", 1, decimal_key),

@@ -1,43 +1,89 @@
-"""Text that the database makes of stored values: JSON, CSV, and the form that patterns are matched against.
+"""Text of stored values: JSON, CSV, and the form that patterns are matched against.
 
-One row becomes one text, so that no Python object is made per value. Everything here is SQL in text form: the same
-few shapes of rows are asked for again and again, and text is cheap to make and to keep.
+As little as possible is done value by value in Python. SQL has the form of text here: the same few shapes of rows
+are asked for again and again, and text is cheap to make and to keep.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 
 from deriva_server.model.elements import Type
+from deriva_server.model.shown import (
+    DOCUMENTS,
+    FRACTIONAL,
+    ColumnTexts,
+    csv_texts,
+    filling,
+    joining,
+    json_key,
+    json_texts,
+)
 from deriva_server.plan.relation import Format
-from deriva_server.sql.dialect import text_literal
+from deriva_server.sql.dialect import RowParts, first_column, text_literal
 
 _COUNTED = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8", "oid"))
-_FRACTIONAL = frozenset(("float4", "float8", "numeric"))
-_DOCUMENTS = frozenset(("json", "jsonb"))
+_SPECIAL = FRACTIONAL | DOCUMENTS | {"boolean", "timestamptz", "timestamp"}
 _AT_ONCE = 60
 """Columns per call of a function; SQLite takes 127 arguments."""
 
 
 @lru_cache(maxsize=1024)
-def row_text(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: Format) -> str:
-    """SQL for the text of a whole row.
+def row_object(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...]) -> str:
+    """SQL for the JSON object of a row; values are SQL expressions."""
+    return _json_object(list(zip(names, types, values, strict=True)))
 
-    Parameters
-    ----------
-    names, types, values : tuples of the same length
-        The outputs; values are SQL expressions.
-    form : str
-        JSON object or CSV line.
+
+@lru_cache(maxsize=1024)
+def row_parts(
+    names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: Format
+) -> RowParts:
+    """What to select for the text of a whole row, and how to make the text of it.
+
+    The database writes integers and texts as JSON faster than Python does; the other values are made texts by
+    Python, a column of some rows at a time.
     """
+    if not names:
+        return RowParts(("'{}'" if form == "json" else "''",), first_column)
+    outputs = list(zip(names, types, values, strict=True))
     if form == "json":
-        return _json_object(list(zip(names, types, values, strict=True)))
+        return _json_parts(outputs)
     arrays = form == "csv-json-arrays"
-    fields = [_csv_text(type_, value, arrays) for type_, value in zip(types, values, strict=True)]
-    texts = [_joined(fields[start : start + _AT_ONCE]) for start in range(0, len(fields), _AT_ONCE)]
-    return texts[0] if len(texts) == 1 else _joined(texts)
+    return RowParts(values, joining([csv_texts(type_, json_arrays=arrays) for type_ in types]))
+
+
+def _json_parts(outputs: Sequence[tuple[str, Type, str]]) -> RowParts:
+    columns: list[str] = []
+    befores: list[str] = []
+    ways: list[ColumnTexts] = []
+    plain: list[tuple[str, Type, str]] = []
+    for at, output in enumerate(outputs):
+        name, type_, value = output
+        if not _is_special(type_):
+            plain.append(output)
+            if len(plain) < _AT_ONCE and at + 1 < len(outputs) and not _is_special(outputs[at + 1][1]):
+                continue
+            columns.append(_object_of(plain))
+            befores.append(",")
+            ways.append(_members_of)
+            plain = []
+        else:
+            columns.append(value)
+            befores.append(f",{json_key(name)}")
+            ways.append(json_texts(type_))
+    if ways == [_members_of]:
+        return RowParts(tuple(columns), first_column)
+    befores[0] = "{" + befores[0][1:]
+    return RowParts(tuple(columns), filling(befores, ways, "}"))
+
+
+def _is_special(type_: Type) -> bool:
+    return type_.is_array or type_.scalar in _SPECIAL
+
+
+def _members_of(objects: Sequence[str]) -> list[str]:
+    return [text[1:-1] for text in objects]
 
 
 def _joined(fields: Sequence[str]) -> str:
@@ -49,9 +95,9 @@ def _json_object(outputs: Sequence[tuple[str, Type, str]]) -> str:
     parts: list[str] = []
     plain: list[tuple[str, Type, str]] = []
     for name, type_, value in outputs:
-        if type_.is_array or type_.scalar in _DOCUMENTS:
+        if type_.is_array or type_.scalar in DOCUMENTS:
             parts += _members(plain)
-            parts.append(_printed(_json_name(name) + ":%s", [json_text(type_, value)]))
+            parts.append(_printed(_json_name(name) + "%s", [json_text(type_, value)]))
             plain = []
         else:
             plain.append((name, type_, value))
@@ -76,7 +122,7 @@ def _object_of(outputs: Sequence[tuple[str, Type, str]]) -> str:
 def _member(type_: Type, value: str) -> str:
     """A value as ``json_object`` takes it: integers and texts as they are, which is what makes it fast."""
     scalar = type_.scalar
-    if scalar == "boolean" or scalar in _FRACTIONAL:
+    if scalar == "boolean" or scalar in FRACTIONAL:
         return f"json({json_text(type_, value)})"
     return _json_moment(value) if scalar in ("timestamptz", "timestamp") else value
 
@@ -84,11 +130,11 @@ def _member(type_: Type, value: str) -> str:
 def json_text(type_: Type, value: str) -> str:
     """SQL for the JSON text of a value, ``null`` for NULL."""
     scalar = type_.scalar
-    if type_.is_array or scalar in _DOCUMENTS or scalar in _COUNTED:
+    if type_.is_array or scalar in DOCUMENTS or scalar in _COUNTED:
         return f"coalesce({value}, 'null')"
     if scalar == "boolean":
         return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END"
-    if scalar in _FRACTIONAL:
+    if scalar in FRACTIONAL:
         return _json_number(value)
     return f"json_quote({_json_moment(value) if scalar in ('timestamptz', 'timestamp') else value})"
 
@@ -123,7 +169,7 @@ def plain_text(type_: Type, value: str) -> str:
         return f"deriva_array_text({value}, {text_literal(scalar)})"
     if scalar == "boolean":
         return f"CASE {value} WHEN 1 THEN 't' WHEN 0 THEN 'f' END"
-    if scalar in _FRACTIONAL:
+    if scalar in FRACTIONAL:
         return f"deriva_number_text({value})"
     if scalar in ("timestamptz", "timestamp"):
         pattern = "%s%sZ" if scalar == "timestamptz" else "%s%s"
@@ -137,7 +183,7 @@ def _printed(pattern: str, values: Sequence[str]) -> str:
 
 
 def _json_name(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False).replace("%", "%%")
+    return json_key(name).replace("%", "%%")
 
 
 def _moment(value: str) -> list[str]:
@@ -147,35 +193,3 @@ def _moment(value: str) -> list[str]:
 
 def _fraction(value: str) -> str:
     return f"rtrim(rtrim(substr({value}, 20, 7), '0'), '.')"
-
-
-def _csv_text(type_: Type, value: str, json_arrays: bool) -> str:
-    scalar = type_.scalar
-    if type_.is_array:
-        return _quoted(value if json_arrays else plain_text(type_, value))
-    if scalar in ("timestamptz", "timestamp"):
-        return f"coalesce(replace({_csv_moment(value, scalar)}, 'T', ' '), '')"
-    if scalar in _COUNTED or scalar in ("date", "time", "timetz", "uuid"):
-        return f"coalesce({value}, '')"
-    if scalar == "boolean":
-        return f"coalesce({plain_text(type_, value)}, '')"
-    if scalar in _FRACTIONAL:
-        return f"""CASE WHEN {value} IS NULL THEN '' ELSE trim({_json_number(value)}, '"') END"""
-    return _quoted(value)
-
-
-def _csv_moment(value: str, scalar: str) -> str:
-    offset = "+00" if scalar == "timestamptz" else ""
-    return (
-        f"CASE WHEN substr({value}, 26, 1) > '0' THEN substr({value}, 1, 26 + {len(offset)})"
-        f" ELSE substr({value}, 1, 19) || {_fraction(value)} || '{offset}' END"
-    )
-
-
-def _quoted(value: str) -> str:
-    """A CSV field: empty for NULL, in quotes where needed."""
-    special = " OR ".join(f"instr({value}, {text_literal(sign)})" for sign in '",\n\r')
-    return (
-        f"""CASE WHEN {special} OR {value} = '' THEN '"' || replace({value}, '"', '""') || '"'"""
-        f" ELSE coalesce({value}, '') END"
-    )
