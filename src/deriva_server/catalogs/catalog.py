@@ -241,7 +241,7 @@ class Catalog:
         Conflict
             If the catalog is younger than `as_of`.
         """
-        with self._database.read() as connection:
+        with self._database.read(modelstore.STATE) as connection:
             state = self._state(connection)
             reading = Reading(self, client, connection, state, self._model(connection, state))
             if as_of is not None:
@@ -263,7 +263,7 @@ class Catalog:
         admit_all : bool
             Do not ask whether the client may see the catalog.
         """
-        with self._database.write(suspend_references=alters) as connection:
+        with self._database.write(modelstore.STATE, suspend_references=alters) as connection:
             state = self._state(connection)
             now = max(time.time_ns() // 1000, state.snaptime + 1)
             modelstore.begin_moment(connection, now, client.id)
@@ -286,7 +286,8 @@ class Catalog:
         return self._live_tables[1].get(rid)
 
     def _state(self, connection: Connection) -> State:
-        state = modelstore.read_state(connection)
+        assert connection.first is not None
+        state = State(*connection.first)
         if state.format > modelstore.FORMAT:
             raise DeploymentError(
                 f"Catalog {self.id} has format {state.format}, written by a newer version of this software; "

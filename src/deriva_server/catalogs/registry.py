@@ -67,7 +67,7 @@ class Registry:
         NotFound
             If there is none, or the alias leads to none.
         """
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             entry = _present(connection, id)
             target = entry
             if not entry.is_catalog:

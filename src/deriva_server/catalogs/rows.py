@@ -64,7 +64,7 @@ def read(
     else:
         plan = _kept_read if keep else _live_read
         names, found = plan(x, Same(reading.model), reading.client, request, form, limit)
-    return names, statements.texts(reading.connection, found.statement, found.assemble)
+    return names, statements.texts(reading.connection, found.statement, found.assemble, whole=found.is_short)
 
 
 def _compiled(

@@ -17,6 +17,7 @@ Format = Literal["json", "csv", "csv-json-arrays"]
 
 INTEGERS = frozenset(("int2", "int4", "int8", "serial2", "serial4", "serial8"))
 NUMBERS = INTEGERS | {"float4", "float8", "numeric"}
+_SHORT = 5000
 DOCUMENT = TYPES["json"]
 """Type of outputs that are JSON texts already."""
 
@@ -292,6 +293,19 @@ class Query:
     after: tuple[Stored, ...] | None = None
     limit: int | None = None
 
+    @property
+    def is_short(self) -> bool:
+        """Whether few rows are to be expected, so that a database may be asked for all of them at once."""
+        if self.api == "aggregate" or (self.limit is not None and self.limit <= _SHORT):
+            return True
+        if self.api == "attributegroup":
+            keys = [output.expression for output in self.outputs[: self.keys]]
+            return not any(_is_key(self.joined, key) for key in keys if isinstance(key, Value))
+        sought = [p for p in self.joined.where if isinstance(p, Compare) and p.operator == "="]
+        return len(self.joined.tables) == 1 and any(
+            _is_key(self.joined, p) and len(p.values) <= _SHORT for p in sought if not p.column.type.is_array
+        )
+
     def columns_read(self) -> Iterator[tuple[int, Column]]:
         """Every column that the caller must be allowed to select, with its instance."""
         yield from self.joined.columns_filtered()
@@ -301,3 +315,8 @@ class Query:
                 yield from ((expression.instance, column) for column in expression.row)
             elif expression.column is not None:
                 yield expression.instance, expression.column
+
+
+def _is_key(joined: Joined, value: Value | Compare) -> bool:
+    """Whether a column is a key all by itself."""
+    return any(key.columns == (value.column.name,) for key in joined.tables[value.instance].keys)

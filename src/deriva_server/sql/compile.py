@@ -29,10 +29,13 @@ class Read:
         What to run.
     assemble : callable
         Makes the text of each row.
+    is_short : bool
+        Whether few rows are to be expected.
     """
 
     statement: sa.Select[Any]
     assemble: RowTexts
+    is_short: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,11 @@ def compile_read(
     if query.limit is not None:
         statement = statement.limit(query.limit)
     if not paging.is_backwards:
-        return Read(statement, parts.assemble)
+        return Read(statement, parts.assemble, query.is_short)
     page = statement.subquery("page")
     forward = paging.forward([page.c[f"k{at}"] for at in range(len(query.order))])
     found = [page.c[f"p{at}"] for at in range(len(parts.columns))]
-    return Read(sa.select(*found).order_by(*forward), parts.assemble)
+    return Read(sa.select(*found).order_by(*forward), parts.assemble, query.is_short)
 
 
 def compile_rids(expressions: Expressions, joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:

@@ -56,18 +56,32 @@ class Database:
         self._tainted = False
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment of the database and writes nothing."""
+    def glance(self) -> Iterator[Connection]:
+        """Statements without a transaction: each of them sees a moment of its own."""
         with self._translated(), self._leased() as raw:
-            self.dialect.begin(raw, write=False)
             yield Connection(raw, self.dialect)
 
     @contextmanager
-    def write(self, *, suspend_references: bool = False) -> Iterator[Connection]:
+    def read(self, first: str | None = None) -> Iterator[Connection]:
+        """A transaction that sees one moment of the database and writes nothing.
+
+        Parameters
+        ----------
+        first : str, optional
+            A query for one row, which is asked with the beginning.
+        """
+        with self._translated(), self._leased() as raw:
+            row = self.dialect.begin(raw, write=False, first=first)
+            yield Connection(raw, self.dialect, row)
+
+    @contextmanager
+    def write(self, first: str | None = None, *, suspend_references: bool = False) -> Iterator[Connection]:
         """The only writing transaction of the moment; commits on success, rolls back on any error.
 
         Parameters
         ----------
+        first : str, optional
+            A query for one row, which is asked with the beginning.
         suspend_references : bool
             Do not enforce foreign keys, so that tables can be rebuilt; the caller checks them before the end.
 
@@ -80,8 +94,8 @@ class Database:
             raise Busy("Other requests of this process kept the catalog locked.")
         try:
             with self._translated(), self._leased(suspend_references=suspend_references) as raw:
-                self.dialect.begin(raw, write=True)
-                yield Connection(raw, self.dialect)
+                row = self.dialect.begin(raw, write=True, first=first)
+                yield Connection(raw, self.dialect, row)
                 raw.commit()
         finally:
             self._writing.release()

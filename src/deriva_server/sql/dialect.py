@@ -75,13 +75,16 @@ class Connection:
         Only modules of this package use it.
     dialect : Dialect
         The database.
+    first : sequence, optional
+        The row that was asked for when the transaction began.
     """
 
-    __slots__ = ("dialect", "raw")
+    __slots__ = ("dialect", "first", "raw")
 
-    def __init__(self, raw: sa.Connection, dialect: Dialect) -> None:
+    def __init__(self, raw: sa.Connection, dialect: Dialect, first: Sequence[Any] | None = None) -> None:
         self.raw = raw
         self.dialect = dialect
+        self.first = first
 
     def run(
         self, statement: str, parameters: tuple[Any, ...] | Sequence[tuple[Any, ...]] = ()
@@ -136,8 +139,13 @@ class Dialect(Protocol):
     def connect(self, engine: sa.Engine) -> sa.Connection:
         """A new connection."""
 
-    def begin(self, connection: sa.Connection, *, write: bool) -> None:
-        """Begin a transaction with a stable view; a writing one holds the only write lock from its start."""
+    def begin(
+        self, connection: sa.Connection, *, write: bool, first: str | None = None
+    ) -> Sequence[Any] | None:
+        """Begin a transaction with a stable view; a writing one holds the only write lock from its start.
+
+        Returns the row of the query `first`, if there is one.
+        """
 
     def statement(self, text: str) -> str:
         """A statement with ``?`` for its parameters, as the driver takes it."""
@@ -247,7 +255,7 @@ class Expressions(Hashable, Protocol):
     def execute(
         self, connection: Connection, statement: sa.Select[Any], *, whole: bool
     ) -> sa.CursorResult[Any]:
-        """Run a read; a result that is not taken `whole` comes in pieces."""
+        """Run a read; a result that is not taken `whole` comes in pieces, at the cost of more exchanges."""
 
     def failure(self, connection: Connection) -> ServiceError | None:
         """Why the last statement failed, where the database itself forgets the reason."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from deriva_server.names import FIRST_RID, stored_time
 from deriva_server.sql.dialect import Connection
 
@@ -56,7 +54,8 @@ _TABLES = (
     )""",
 )
 
-_STATE = sa.text("SELECT format, snaptime, model_snaptime, next_rid FROM _ermrest_state WHERE one = 1")
+STATE = "SELECT format, snaptime, model_snaptime, next_rid FROM _ermrest_state WHERE one = 1"
+"""Asked when a transaction begins; see `State`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,6 @@ def create_tables(connection: Connection) -> None:
     connection.run(
         "INSERT INTO _ermrest_state VALUES (1, ?, 0, 0, ?, ?, NULL)", (FORMAT, FIRST_RID, stored_time(0))
     )
-
-
-def read_state(connection: Connection) -> State:
-    """Where the catalog stands in this transaction."""
-    return State(*connection.raw.execute(_STATE).one())
 
 
 def begin_moment(connection: Connection, now: int, client_id: str | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from deriva_server.errors import (
 )
 from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, STATEMENT_SECONDS, Connection, Expressions, Tables
+from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
 from deriva_server.sql.postgres.naming import SCHEMA
 from deriva_server.sql.postgres.tables import PostgresTables
@@ -35,7 +36,13 @@ from deriva_server.sql.postgres.tables import PostgresTables
 GATE = f"{SCHEMA}._ermrest_gate"
 """A table that readers lock for their time, and changes of tables against readers."""
 
-_WRITERS = 1
+_BEGIN_WRITE = "BEGIN; SELECT pg_advisory_xact_lock(1)"
+# Locked before the first query: only that one fixes the moment which the transaction sees.
+_BEGIN_READ = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    f" SET LOCAL statement_timeout = {round(STATEMENT_SECONDS * 1000)};"
+    f" LOCK TABLE {GATE} IN ACCESS SHARE MODE"
+)
 _CONNECT_SECONDS = 10
 _NOT_NOW = re.compile("too many clients|starting up|connection slots|too many connections")
 _LIMIT = "deriva_limit"
@@ -134,20 +141,19 @@ class PostgresDialect:
                     raise
                 time.sleep(0.1)
 
-    def begin(self, connection: sa.Connection, *, write: bool) -> None:
+    def begin(
+        self, connection: sa.Connection, *, write: bool, first: str | None = None
+    ) -> Sequence[Any] | None:
         """Begin in one exchange with the server."""
-        info = connection.info
-        if write:
-            info[_LIMIT] = None
-            connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({_WRITERS})")
-            return
-        info[_LIMIT] = STATEMENT_SECONDS
-        # Locked before the first query: only that one fixes the moment which the transaction sees.
-        connection.exec_driver_sql(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-            f" SET LOCAL statement_timeout = {_milliseconds(STATEMENT_SECONDS)};"
-            f" LOCK TABLE {GATE} IN ACCESS SHARE MODE"
-        )
+        connection.info[_LIMIT] = None if write else STATEMENT_SECONDS
+        connection.begin()
+        script = _BEGIN_WRITE if write else _BEGIN_READ
+        with as_sqlalchemy(connection, script):
+            driver: Any = connection.connection.driver_connection
+            cursor = driver.execute(script if first is None else f"{script}; {first}")
+            while cursor.nextset():
+                pass
+            return None if first is None else tuple(cursor.fetchone())
 
     def statement(self, text: str) -> str:
         """Psycopg's marks in place of question marks."""

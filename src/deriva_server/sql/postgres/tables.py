@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from deriva_server.model.values import Stored
 from deriva_server.sql.dialect import Connection, history_name, quote, quoted_list, storages
 from deriva_server.sql.postgres import conflicts, naming
 from deriva_server.sql.postgres.alter import Migration
+from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.values import column_type, list_text, text_columns, text_value
 
 _FEW = 20
@@ -207,18 +207,6 @@ def _json(columns: Sequence[Sequence[str | None]]) -> str:
 def _copy(connection: Connection, target: str, columns: Sequence[Sequence[str | None]]) -> None:
     driver: Any = connection.raw.connection.driver_connection
     statement = f"COPY {target} FROM STDIN"
-    with _as_sqlalchemy(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with as_sqlalchemy(connection.raw, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in zip(*columns, strict=True):
             copy.write_row(row)
-
-
-@contextmanager
-def _as_sqlalchemy(connection: Connection, statement: str) -> Iterator[None]:
-    """Let errors of the driver look as those of all other statements."""
-    base = connection.raw.dialect.loaded_dbapi.Error
-    try:
-        yield
-    except base as error:
-        raise sa.exc.DBAPIError.instance(
-            statement, None, error, base, dialect=connection.raw.dialect
-        ) from error

@@ -42,8 +42,16 @@ def row_text(names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str,
 def json_text(type_: Type, value: str) -> str:
     """SQL for the JSON text of a value, ``null`` for NULL."""
     scalar = type_.scalar
-    if not type_.is_array and (scalar in _COUNTED or scalar in _DOCUMENTS or scalar == "boolean"):
+    if type_.is_array:
+        return f"coalesce(to_json({value})::text, 'null')"
+    if scalar in _COUNTED or scalar in _DOCUMENTS or scalar == "boolean":
         return f"coalesce(({value})::text, 'null')"
+    # Cheaper than `to_json` where nothing can need an escape; offsets are always those of UTC.
+    if scalar in ("timestamptz", "timestamp"):
+        end = ':00"' if scalar == "timestamptz" else '"'
+        return f"""coalesce('"' || replace(({value})::text, ' ', 'T') || '{end}', 'null')"""
+    if scalar in ("date", "time", "timetz", "uuid") or type_.name == "ermrest_rid":
+        return f"""coalesce('"' || ({value})::text || '"', 'null')"""
     return f"coalesce(to_json({value})::text, 'null')"
 
 
@@ -68,15 +76,15 @@ def _csv_text(type_: Type, value: str, form: Format) -> str:
     scalar = type_.scalar
     if scalar == "boolean":
         return f"coalesce({plain_text(type_, value)}, '')"
-    if scalar in _UNQUOTED:
+    if scalar in _UNQUOTED or type_.name == "ermrest_rid":
         return f"coalesce(({value})::text, '')"
     return _quoted(plain_text(type_, value))
 
 
 def _quoted(value: str) -> str:
     """A CSV field: empty for NULL, in quotes where needed."""
-    signs = """E'",\\n\\r'"""
+    special = " OR ".join(f"{value} LIKE E'%{sign}%'" for sign in ('"', ",", "\\n", "\\r"))
     return (
-        f"CASE WHEN {value} IS NULL THEN '' WHEN {value} = '' OR translate({value}, {signs}, '') <> {value}"
+        f"CASE WHEN {value} IS NULL THEN '' WHEN {value} = '' OR {special}"
         f""" THEN '"' || replace({value}, '"', '""') || '"' ELSE {value} END"""
     )

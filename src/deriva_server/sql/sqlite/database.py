@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,12 @@ class SqliteDialect:
         """A new connection."""
         return engine.connect()
 
-    def begin(self, connection: sa.Connection, *, write: bool) -> None:
+    def begin(
+        self, connection: sa.Connection, *, write: bool, first: str | None = None
+    ) -> Sequence[Any] | None:
         """Begin; a writing transaction takes the write lock at once, so it never fails half-way for another."""
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        return None if first is None else connection.exec_driver_sql(first).one()
 
     def statement(self, text: str) -> str:
         """SQLite knows question marks."""
