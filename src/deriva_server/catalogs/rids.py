@@ -41,7 +41,7 @@ def lookup(reading: Reading, text: str) -> Found | None:
 
     If several tables hold the RID the most recent row is given.
     """
-    spellings = tuple(dict.fromkeys((text, normal_rid(text))))
+    spellings = (text, normal_rid(text))
     if reading.as_of is None:
         statements = _live_statements(reading.connection.dialect.expressions, Same(reading.model))
     else:
@@ -64,7 +64,7 @@ def _system(table: Table) -> tuple[str, str]:
     return table.column_by_name["RID"].storage, table.column_by_name["RMT"].storage
 
 
-def _deleted(reading: Reading, spellings: tuple[str, ...]) -> Found | None:
+def _deleted(reading: Reading, spellings: tuple[str, str]) -> Found | None:
     gone = find.deleted_row(reading.connection, spellings)
     if gone is None:
         return None

@@ -25,7 +25,8 @@ def looking_into(tables: Sequence[tuple[str, Source, tuple[str, str]]]) -> State
     tables : sequence of (table RID, rows, (name of the RID column, name of the RMT column))
         Where to look.
     """
-    wanted: sa.BindParameter[Any] = sa.bindparam("spellings", expanding=True)
+    # A list of any length would have to be written into the text of the statement each time.
+    wanted: list[sa.BindParameter[Any]] = [sa.bindparam("one"), sa.bindparam("other")]
     parts = [
         sa.select(sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m")).where(
             source.c[rid].in_(wanted)
@@ -38,12 +39,12 @@ def looking_into(tables: Sequence[tuple[str, Source, tuple[str, str]]]) -> State
 
 
 def present_row(
-    connection: Connection, statements: Statements, spellings: Sequence[str]
+    connection: Connection, statements: Statements, spellings: tuple[str, str]
 ) -> tuple[str, str] | None:
-    """Table RID and stored RID of the newest row with one of these RIDs."""
+    """Table RID and stored RID of the newest row with a RID in either spelling."""
     newest: tuple[Any, ...] | None = None
     for statement in statements:
-        rows: Iterable[Any] = connection.raw.execute(statement, {"spellings": list(spellings)})
+        rows: Iterable[Any] = connection.raw.execute(statement, {"one": spellings[0], "other": spellings[1]})
         for row in rows:
             found = (row[0], row[1], row[2])
             if newest is None or found[2] > newest[2]:
@@ -51,7 +52,7 @@ def present_row(
     return None if newest is None else (newest[0], newest[1])
 
 
-def deleted_row(connection: Connection, spellings: Sequence[str]) -> tuple[str, str, int] | None:
+def deleted_row(connection: Connection, spellings: tuple[str, str]) -> tuple[str, str, int] | None:
     """Table RID, stored RID and end of the last version of a row that is gone; the end in microseconds since 1970."""
     wanted = ", ".join("?" for _ in spellings)
     latest: tuple[str, str, int] | None = None

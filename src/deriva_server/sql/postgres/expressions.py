@@ -63,7 +63,7 @@ class PostgresExpressions:
 
     def moment(self, text: str) -> Expression:
         """A timestamp."""
-        return _cast(sa.literal(text), "timestamptz")
+        return _given(text, "timestamptz")
 
     def position(self, alias: str, rid: Expression, *, is_live: bool) -> Expression:
         """Rows lie where there was room for them, but their RIDs ascend."""
@@ -71,7 +71,7 @@ class PostgresExpressions:
 
     def listed(self, values: Sequence[str]) -> sa.FromClause:
         """Members of an array with their numbers."""
-        members = sa.func.unnest(_cast(sa.literal(list_text(TYPES["text"], values)), "text[]"))
+        members = sa.func.unnest(_given(list_text(TYPES["text"], values), "text[]"))
         return members.table_valued("value", with_ordinality="key").render_derived()
 
     def row_parts(
@@ -106,7 +106,7 @@ class PostgresExpressions:
             type_, value = TYPES["text"], _cast(value, "text")
         if len(values) == 1:
             return value == _bound(type_, values[0])
-        listed = _cast(sa.literal(list_text(type_, values)), f"{column_type(type_)}[]")
+        listed = _given(list_text(type_, values), f"{column_type(type_)}[]")
         return value == sa.func.any(listed)
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
@@ -139,7 +139,7 @@ class PostgresExpressions:
             low, high = _microseconds(low), _microseconds(high)
         elif scalar.startswith("float"):
             value = _cast(value, "text")
-        bounds = [_cast(sa.literal(text_value(TYPES["numeric"], bound)), "numeric") for bound in (low, high)]
+        bounds = [_given(text_value(TYPES["numeric"], bound), "numeric") for bound in (low, high)]
         kind = scalar if scalar in _TIMES else "number"
         return sa.func._ermrest_bin(_cast(value, "numeric"), expression.count, *bounds, kind)
 
@@ -195,8 +195,13 @@ def _cast(value: Expression, name: str) -> Expression:
     return sa.cast(value, _Named(name))
 
 
+def _given(text: str | None, name: str) -> Expression:
+    """A text as a parameter of a type: the server reads it once, where a text would be cast for every row."""
+    return _cast(sa.literal(text, _Named(name)), name)
+
+
 def _bound(type_: Type, value: Stored) -> Expression:
-    return _cast(sa.literal(text_value(type_, value), sa.Text()), column_type(type_))
+    return _given(text_value(type_, value), column_type(type_))
 
 
 def _bracketed(text: Expression) -> Expression:
