@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import sqlalchemy as sa
+
 from deriva_server.errors import Conflict
 from deriva_server.model.elements import Column, ForeignKey, Model, Schema, Table, Type
 from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, json_reader
 from deriva_server.sql import modelstore
-from deriva_server.sql.dialect import INTERNAL, Connection, Tables
+from deriva_server.sql.dialect import INTERNAL, Connection, Tables, quote, quoted_list
 
 Reference = tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str]]
 """Column RIDs, referenced column RIDs, and RID of the referenced table with both actions: a foreign key as databases
@@ -190,17 +192,42 @@ def number_rows(connection: Connection, table: Table, added: Iterable[Column]) -
             modelstore.take_serials(connection, column.rid, count)
 
 
-def actions(fkey: ForeignKey) -> str:
-    """The actions of a foreign key in SQL."""
-    return f"ON UPDATE {fkey.on_update} ON DELETE {fkey.on_delete}"
-
-
-def duplicated(table: Table, columns: Iterable[Column]) -> Conflict:
-    """The conflict of a key that the rows present do not obey."""
-    names = ", ".join(column.name for column in columns)
-    return Conflict(
-        f'could not create unique index on table "{table.name}"\nDETAIL:  Key ({names}) is duplicated.'
+def reference_clause(tables: Tables, model: Model, table: Table, fkey: ForeignKey) -> str:
+    """A foreign key of a table in SQL."""
+    target = model.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
+    own, other = table.column_by_name, target.column_by_name
+    return (
+        f"FOREIGN KEY ({quoted_list([own[name].storage for name in fkey.columns])})"
+        f" REFERENCES {tables.named(target)}"
+        f" ({quoted_list([other[name].storage for name in fkey.referenced_columns])})"
+        f" ON UPDATE {fkey.on_update} ON DELETE {fkey.on_delete}"
     )
+
+
+def create_indexes(
+    connection: Connection, table: Table, wanted: Mapping[str, tuple[bool, tuple[str, ...]]]
+) -> None:
+    """Make some of the `indexes` of a table.
+
+    Raises
+    ------
+    Conflict
+        If the rows present do not obey a key.
+    """
+    columns = {column.rid: column for column in table.columns}
+    named = connection.dialect.tables.named(table)
+    for name, (unique, rids) in wanted.items():
+        members = [columns[rid] for rid in rids]
+        try:
+            connection.run(
+                f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(name)} ON {named}"
+                f" ({quoted_list([column.storage for column in members])})"
+            )
+        except sa.exc.IntegrityError as error:
+            names = ", ".join(column.name for column in members)
+            raise Conflict(
+                f'could not create unique index on table "{table.name}"\nDETAIL:  Key ({names}) is duplicated.'
+            ) from error
 
 
 def indexes(table: Table) -> dict[str, tuple[bool, tuple[str, ...]]]:

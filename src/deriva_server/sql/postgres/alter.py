@@ -18,11 +18,11 @@ from deriva_server.model.types import is_serial
 from deriva_server.sql import history
 from deriva_server.sql.ddl import (
     Difference,
-    actions,
-    duplicated,
+    create_indexes,
     indexes,
     is_colour,
     number_rows,
+    reference_clause,
     references,
     stored_default,
     with_live_since,
@@ -33,7 +33,6 @@ from deriva_server.sql.dialect import (
     Connection,
     history_name,
     quote,
-    quoted_list,
     storages,
     text_literal,
 )
@@ -141,7 +140,7 @@ class Migration:
         """Make a table, its indexes, its history and its triggers."""
         columns = ", ".join(_column_clause(column) for column in table.columns)
         self.execute(f"CREATE TABLE {named(table)} ({columns})")
-        self.index(table, indexes(table))
+        create_indexes(self.connection, table, indexes(table))
         history.create_history(self.connection, table)
         self.create_triggers(table)
 
@@ -171,7 +170,9 @@ class Migration:
             if was.nullok != now.nullok:
                 rule = "DROP" if now.nullok else "SET"
                 self.alter(f"ALTER TABLE {named(new)} ALTER COLUMN {quote(now.storage)} {rule} NOT NULL")
-        self.index(new, {name: spec for name, spec in after.items() if name not in before})
+        create_indexes(
+            self.connection, new, {name: spec for name, spec in after.items() if name not in before}
+        )
 
     def check_colours(self, table: Table, columns: Iterable[Column]) -> None:
         """See that the texts in columns that became colours are some."""
@@ -193,19 +194,6 @@ class Migration:
                 f"ALTER TABLE {quote(history_name(change.new.rid))}"
                 f" ADD COLUMN IF NOT EXISTS {history.history_clause(self.connection, column)}"
             )
-
-    def index(self, table: Table, wanted: Mapping[str, tuple[bool, tuple[str, ...]]]) -> None:
-        """Make indexes."""
-        columns = {column.rid: column for column in table.columns}
-        for name, (unique, rids) in wanted.items():
-            members = [columns[rid] for rid in rids]
-            try:
-                self.connection.run(
-                    f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(name)} ON {named(table)}"
-                    f" ({quoted_list([column.storage for column in members])})"
-                )
-            except sa.exc.IntegrityError as error:
-                raise duplicated(table, members) from error
 
     def only_in(
         self,
@@ -234,14 +222,10 @@ class Migration:
     def add_references(self, table: Table, fkeys: Iterable[ForeignKey]) -> None:
         """Add foreign keys; rows of one request may refer to each other, so checks can wait."""
         for fkey in fkeys:
-            target = self.new.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
-            own, other = table.column_by_name, target.column_by_name
+            clause = reference_clause(self.connection.dialect.tables, self.new, table, fkey)
             self.execute(
-                f"ALTER TABLE {named(table)} ADD CONSTRAINT {quote(_constraint(fkey))}"
-                f" FOREIGN KEY ({quoted_list([own[name].storage for name in fkey.columns])})"
-                f" REFERENCES {named(target)}"
-                f" ({quoted_list([other[name].storage for name in fkey.referenced_columns])})"
-                f" {actions(fkey)} DEFERRABLE INITIALLY IMMEDIATE"
+                f"ALTER TABLE {named(table)} ADD CONSTRAINT {quote(_constraint(fkey))} {clause}"
+                " DEFERRABLE INITIALLY IMMEDIATE"
             )
 
     def create_triggers(self, table: Table) -> None:

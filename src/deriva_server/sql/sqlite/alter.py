@@ -6,21 +6,20 @@ with foreign keys suspended, which the caller arranges for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from deriva_server.errors import Conflict
-from deriva_server.model.elements import Column, ForeignKey, Model, Table
+from deriva_server.model.elements import Column, Model, Table
 from deriva_server.model.types import is_serial
 from deriva_server.sql import history
 from deriva_server.sql.ddl import (
     Difference,
-    actions,
-    duplicated,
+    create_indexes,
     indexes,
     number_rows,
+    reference_clause,
     references,
     with_live_since,
 )
@@ -82,7 +81,7 @@ class Migration:
 
     def create(self, table: Table) -> None:
         self.execute(self.table_statement(table, table.storage))
-        self.index(table, indexes(table))
+        create_indexes(self.connection, table, indexes(table))
         history.create_history(self.connection, table)
         self.create_triggers(table)
 
@@ -126,7 +125,11 @@ class Migration:
             self.execute(
                 f"ALTER TABLE {quote(new.storage)} ADD COLUMN {self.column_clause(column, filled=True)}"
             )
-        self.index(new, {name: spec for name, spec in indexes_after.items() if name not in indexes_before})
+        create_indexes(
+            self.connection,
+            new,
+            {name: spec for name, spec in indexes_after.items() if name not in indexes_before},
+        )
         if moved:
             self.create_triggers(new)
 
@@ -156,12 +159,13 @@ class Migration:
         self.execute(f"DROP TABLE {quote(new.storage)}")
         self.execute(f"ALTER TABLE {quote(_BUILDING)} RENAME TO {quote(new.storage)}")
         number_rows(self.connection, new, Difference(old, new).added)
-        self.index(new, indexes(new))
+        create_indexes(self.connection, new, indexes(new))
         self.create_triggers(new)
 
     def table_statement(self, table: Table, name: str) -> str:
+        tables = self.connection.dialect.tables
         clauses = [self.column_clause(column) for column in table.columns]
-        clauses += [self.reference_clause(table, fkey) for fkey in table.foreign_keys]
+        clauses += [reference_clause(tables, self.new, table, fkey) for fkey in table.foreign_keys]
         return f"CREATE TABLE {quote(name)} ({', '.join(clauses)})"
 
     def column_clause(self, column: Column, *, filled: bool = False) -> str:
@@ -171,28 +175,6 @@ class Migration:
         if filled and column.default is not None:
             words.append(f"DEFAULT {default_literal(column)}")
         return " ".join(word for word in words if word)
-
-    def reference_clause(self, table: Table, fkey: ForeignKey) -> str:
-        target = self.new.schemas[fkey.referenced_schema].tables[fkey.referenced_table]
-        own, other = table.column_by_name, target.column_by_name
-        return (
-            f"FOREIGN KEY ({quoted_list([own[name].storage for name in fkey.columns])})"
-            f" REFERENCES {quote(target.storage)}"
-            f" ({quoted_list([other[name].storage for name in fkey.referenced_columns])})"
-            f" {actions(fkey)}"
-        )
-
-    def index(self, table: Table, wanted: Mapping[str, tuple[bool, tuple[str, ...]]]) -> None:
-        columns = {column.rid: column for column in table.columns}
-        for name, (unique, rids) in wanted.items():
-            members = [columns[rid] for rid in rids]
-            try:
-                self.execute(
-                    f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(name)}"
-                    f" ON {quote(table.storage)} ({quoted_list([column.storage for column in members])})"
-                )
-            except sa.exc.IntegrityError as error:
-                raise duplicated(table, members) from error
 
     def check_references(self, table: Table) -> None:
         found = self.connection.run(f"PRAGMA foreign_key_check({quote(table.storage)})").first()
