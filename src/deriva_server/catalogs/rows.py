@@ -302,7 +302,8 @@ def _insert(writing: Writing, plan: Insert, rows: Sequence[Row], allowed: RowAcc
     moment, client = _moment(writing)
     columns["RID"] = rids
     for name, value in (("RCT", moment), ("RMT", moment), ("RCB", client), ("RMB", client)):
-        columns[name] = [value if own is None else own for own in given.get(name, [None] * len(rows))]
+        own = given.get(name)
+        columns[name] = [value] * len(rows) if own is None else [value if v is None else v for v in own]
     for name in plan.templated:
         columns[name] = [
             value.replace("{RID}", rid, 1) if isinstance(value, str) else value

@@ -11,6 +11,8 @@ from deriva_server.model.values import Stored
 
 _SIZE = 16
 """Bytes per row that are kept: too many for two different rows ever to look alike."""
+_MOST = 20_000
+"""So many keys are kept as they are."""
 _PARTS = 16
 """Digests are kept and compared in so many parts, because a set takes many times their own space."""
 
@@ -42,13 +44,19 @@ class Twins:
         """
         if not self._indexes:
             return
-        self._keep_digests()
         keys = list(zip(*([row[at] for row in rows] for at in self._indexes), strict=True))
         if not self._nulls_agree:
             keys = [key for key in keys if None not in key]
-        self._latest = set(keys)
-        if len(self._latest) < len(keys):
+        added = set(keys)
+        if len(added) < len(keys):
             raise BadRequest(f"Two input rows have the same key values{_first_shown(keys)}.")
+        if not self._latest.isdisjoint(added):
+            raise BadRequest(
+                f"Two input rows have the same key values{_first_shown([*self._latest, *keys])}."
+            )
+        self._latest |= added
+        if len(self._latest) > _MOST:
+            self._keep_digests()
 
     def check(self) -> None:
         """See whether any two rows of all are twins.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 from deriva_server.catalogs.rows import Row
@@ -89,19 +90,36 @@ def _texts(body: BinaryIO, size: int) -> Iterator[str]:
 def _from_objects(objects: list[Any], fields: Sequence[Field], ignored: Sequence[Field]) -> list[Row]:
     if not {dict}.issuperset(map(type, objects)):
         raise BadRequest("Every row must be a JSON object.")
-    columns = [_column(objects, field) for field in fields]
+    columns = [
+        _column(objects, field, values)
+        for field, values in zip(fields, _members(objects, fields), strict=True)
+    ]
+    present: set[str] = set().union(*objects)
     for field in ignored:
         name = field.name
+        if name not in present:
+            continue
         given = [entry[name] for entry in objects if entry.get(name) is not None]
         if given:
             json_column(field.column.type)(given)
     return list(zip(*columns, strict=True)) if fields else [() for _ in objects]
 
 
-def _column(objects: list[dict[str, Any]], field: Field) -> Sequence[Stored]:
+def _members(objects: list[dict[str, Any]], fields: Sequence[Field]) -> Iterable[Sequence[Any]]:
+    """The members that each field is given, None where it is not."""
+    names = [field.name for field in fields]
+    if objects and len(names) > 1:
+        try:
+            return zip(*map(itemgetter(*names), objects), strict=True)
+        except KeyError:
+            pass
+    return [[entry.get(name) for entry in objects] for name in names]
+
+
+def _column(objects: list[dict[str, Any]], field: Field, values: Sequence[Any]) -> Sequence[Stored]:
     name, type_ = field.name, field.column.type
     if not type_.is_array and type_.scalar not in _DOCUMENTS:
-        return json_column(type_)([entry.get(name) for entry in objects])
+        return json_column(type_)(values)
     # Null is a value of these; only absence is NULL.
     read, absent = json_reader(type_), "[]" if type_.is_array else None
     return [read(entry[name]) if name in entry else absent for entry in objects]

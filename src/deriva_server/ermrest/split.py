@@ -6,6 +6,8 @@ no more of it is held than one piece and the longest record.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -221,6 +223,10 @@ def parse_csv(text: str) -> Iterator[Line]:
     >>> list(parse_csv('a,"b, c",,'))
     [['a', 'b, c', None, None]]
     """
+    plain = _plain_lines(text)
+    if plain is not None:
+        yield from plain
+        return
     at, end = 0, len(text)
     while at < end:
         stop = text.find("\n", at)
@@ -231,6 +237,22 @@ def parse_csv(text: str) -> Iterator[Line]:
         else:
             at = stop + 1
         yield line
+
+
+def _plain_lines(text: str) -> list[Line] | None:
+    """Lines of a text in which quotes only enclose fields that are not empty; None if it is not that simple.
+
+    Then no field that was read holds a quote, and an empty one had none.
+    """
+    if '""' in text or text.count("\r") != text.count("\r\n"):
+        return None
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error:
+        return None
+    if '"' in text and any('"' in field for line in lines for field in line if field):
+        return None
+    return [[field or None for field in line] or [None] for line in lines]
 
 
 def _simple_line(line: str) -> Line | None:

@@ -29,6 +29,8 @@ def json_column(type_: Type) -> JsonColumn:
 
     def convert(values: Sequence[Json]) -> Sequence[Stored]:
         found = quick(values, type_) if quick is not None else None
+        if found is None and {str, _NONE}.issuperset(map(type, values)):
+            found = _each_once(values, read)
         return [read(value) for value in values] if found is None else found
 
     return convert
@@ -41,9 +43,15 @@ def text_column(type_: Type) -> TextColumn:
 
     def convert(values: Sequence[str | None]) -> Sequence[Stored]:
         found = quick(values, type_) if quick is not None else None
-        return [None if value is None else read(value) for value in values] if found is None else found
+        return _each_once(values, read) if found is None else found
 
     return convert
+
+
+def _each_once(values: Sequence[str | None], read: Callable[[str], Stored]) -> Sequence[Stored]:
+    """Convert texts; equal ones are converted together, in the order of their first appearance."""
+    known = {value: None if value is None else read(value) for value in dict.fromkeys(values)}
+    return [known[value] for value in values]
 
 
 Quick = Callable[[Sequence[Json], Type], Sequence[Stored] | None]
