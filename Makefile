@@ -50,6 +50,8 @@ soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 
 bench: $(VENV)/.dev  ## measure the main costs
 	@$(BIN)/python benchmarks/run.py
+	@echo "With catalogs on PostgreSQL:"
+	@$(BIN)/python benchmarks/service.py --only requests --database embedded
 
 serve: $(VENV)/.demo  ## serve the demo's deployment on this machine
 	@$(BIN)/deriva-ml serve demo

