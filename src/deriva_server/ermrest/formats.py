@@ -30,8 +30,6 @@ def encoded(pieces: Iterable[list[str]], names: Sequence[str], media_type: str) 
 def row_texts(rows: Iterable[Row], fields: Sequence[Field], media_type: str) -> list[str]:
     """Texts of rows that are at hand as stored values."""
     at_hand, types = list(rows), [field.column.type for field in fields]
-    if not at_hand:
-        return []
     if media_type == CSV:
         return joining([csv_texts(type_) for type_ in types])(at_hand)
     befores = [f"{',' if at else '{'}{json_key(field.name)}" for at, field in enumerate(fields)]

@@ -41,16 +41,19 @@ def text_column(type_: Type) -> TextColumn:
     """The conversion from texts for one type; None is NULL."""
     read, quick = text_reader(type_), _quick(type_, _TEXT)
 
+    def read_text(value: str | None) -> Stored:
+        return None if value is None else read(value)
+
     def convert(values: Sequence[str | None]) -> Sequence[Stored]:
         found = quick(values, type_) if quick is not None else None
-        return _each_once(values, read) if found is None else found
+        return _each_once(values, read_text) if found is None else found
 
     return convert
 
 
-def _each_once(values: Sequence[str | None], read: Callable[[str], Stored]) -> Sequence[Stored]:
+def _each_once(values: Sequence[str | None], read: Callable[[str | None], Stored]) -> Sequence[Stored]:
     """Convert texts; equal ones are converted together, in the order of their first appearance."""
-    known = {value: None if value is None else read(value) for value in dict.fromkeys(values)}
+    known = {value: read(value) for value in dict.fromkeys(values)}
     return [known[value] for value in values]
 
 

@@ -84,6 +84,8 @@ def filling(befores: Sequence[str], ways: Sequence[ColumnTexts], after: str) -> 
     """The way from rows to texts with a fixed text before each column and at the end; rows may hold more than these."""
 
     def texts(rows: Sequence[Sequence[Any]]) -> list[str]:
+        if not rows:
+            return []
         parts: list[Iterable[str]] = []
         for before, way, values in zip(befores, ways, zip(*rows, strict=True), strict=False):
             parts += (repeat(before), way(values))

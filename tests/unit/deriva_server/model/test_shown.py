@@ -90,6 +90,11 @@ def test_csv_reads_back(values: list[str | None]) -> None:
     assert [line == '"",1' for line in lines] == [value == "" for value in values]
 
 
+def test_no_rows_make_no_texts() -> None:
+    ways = [json_texts(TYPES["text"])]
+    assert filling(['{"a":'], ways, "}")([]) == joining(ways)([]) == []
+
+
 def test_json_objects_read_back() -> None:
     ways = [json_texts(TYPES[name]) for name in ("text", "boolean", "jsonb", "int8")]
     rows = [(text, at % 2, '{"a":[null,"\\n"]}', None if at else 1 << 62) for at, text in enumerate(TEXTS)]
