@@ -87,6 +87,20 @@ class ServerConfig:
         return cls(**values)
 
 
+def check_database(folder: Path, address: str) -> bool:
+    """Whether the address of the database stands in the settings of a deployment.
+
+    Raises
+    ------
+    DeploymentError
+        If another one stands there.
+    """
+    known = _from_file(folder / FILE).get("database")
+    if known not in (None, address):
+        raise DeploymentError(f"{folder / FILE} says that the catalogs are at {known}, not at {address}.")
+    return known is not None
+
+
 def keep_database(folder: Path, address: str) -> None:
     """Write the address of the database into the settings of a deployment.
 
@@ -95,11 +109,8 @@ def keep_database(folder: Path, address: str) -> None:
     DeploymentError
         If another one stands there, or the file cannot be written.
     """
-    known = _from_file(folder / FILE).get("database")
-    if known == address:
+    if check_database(folder, address):
         return
-    if known is not None:
-        raise DeploymentError(f"{folder / FILE} says that the catalogs are at {known}, not at {address}.")
     try:
         with (folder / FILE).open("a", encoding="utf-8") as file:
             file.write(f"database = {json.dumps(address)}\n")

@@ -108,6 +108,13 @@ class Deployment:
             (place / ".gitignore").write_text("*\n")
         return cls(place, document["id"], document["name"], FORMAT)
 
+    def take_back(self) -> None:
+        """Let the folder be as if it had never been made a deployment; nothing may have been kept in it yet."""
+        for name in (DOCUMENT, ".gitignore"):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
     @classmethod
     def open(cls, folder: str | Path) -> Deployment:
         """Open the deployment in `folder`; an older format is upgraded first.
@@ -151,6 +158,11 @@ def resolved(folder: str | Path) -> Path:
         return Path(folder).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise DeploymentError(f"{str(folder)!r} cannot be the folder of a deployment: {error}.") from error
+
+
+def is_deployment(folder: str | Path) -> bool:
+    """Whether a folder is a deployment already."""
+    return (resolved(folder) / DOCUMENT).is_file()
 
 
 def check_sqlite(version: tuple[int, ...] | None = None) -> None:

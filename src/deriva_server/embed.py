@@ -13,8 +13,8 @@ from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.catalogs.registry import Registry
-from deriva_server.config import ServerConfig, keep_database
-from deriva_server.deployment import Deployment
+from deriva_server.config import ServerConfig, check_database, keep_database
+from deriva_server.deployment import Deployment, is_deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
@@ -41,7 +41,7 @@ class LocalServer:
         self.deployment = deployment
         self.config = ServerConfig.load(deployment.folder)
         self.database = database or self.config.database
-        databases = open_databases(deployment.folder, deployment.id, self.database)
+        databases = open_databases(deployment.folder, deployment.id, self.database, make=database is not None)
         self.registry = Registry(databases)
         self.objects = ObjectStore(deployment.objects_folder)
         self.application = Application(
@@ -54,7 +54,14 @@ class LocalServer:
         )
 
     @classmethod
-    def open(cls, folder: str | Path, *, create: bool = False, database: str | None = None) -> LocalServer:
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        create: bool = False,
+        name: str | None = None,
+        database: str | None = None,
+    ) -> LocalServer:
         """The server of `folder`.
 
         Parameters
@@ -63,6 +70,8 @@ class LocalServer:
             A deployment.
         create : bool
             Whether a missing or empty folder becomes one.
+        name : str, optional
+            Of a new deployment, as shown to people; that of the folder by default.
         database : str, optional
             ``postgresql://user@host/name`` for catalogs on a PostgreSQL server. Kept as a setting of the deployment,
             without the password, so it need not be given again.
@@ -72,13 +81,22 @@ class LocalServer:
         DeploymentError
             If the folder or the database cannot be used; says why and the way out.
         """
-        deployment = Deployment.create(folder) if create else Deployment.open(folder)
+        shown = None if database is None else shown_address(database)
+        is_new = create and not is_deployment(folder)
+        deployment = Deployment.create(folder, name) if create else Deployment.open(folder)
         with _opening:
             server = _open.get(deployment.folder)
             if server is None or server.id != deployment.id:
-                server = cls(deployment, database)
-                if database is not None:
-                    keep_database(deployment.folder, shown_address(database))
+                try:
+                    if shown is not None:
+                        check_database(deployment.folder, shown)
+                    server = cls(deployment, database)
+                except BaseException:
+                    if is_new:
+                        deployment.take_back()
+                    raise
+                if shown is not None:
+                    keep_database(deployment.folder, shown)
                 _open[deployment.folder] = server
             elif database not in (None, server.database):
                 raise DeploymentError(f"{deployment.folder} is open already, with other databases.")

@@ -38,7 +38,9 @@ class ServiceError(Exception):
 
     def text(self) -> str:
         """Body of the error response, one or more lines."""
-        return f"{self.sentence} Detail: {self.detail}\n" if self.detail else f"{self.sentence}\n"
+        text = f"{self.sentence} Detail: {self.detail}\n" if self.detail else f"{self.sentence}\n"
+        # What was wrong may be quoted, and be half of a surrogate pair.
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 class BadRequest(ServiceError, ValueError):

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 
 import pytest
+import sqlalchemy as sa
 from tests.conftest import drop_databases
 
 
@@ -125,3 +126,33 @@ def test_a_password_is_not_kept(tmp_path, address):
     assert with_password != address
     made("init", tmp_path / "lab", "--database", with_password)
     assert "not-asked-for" not in (tmp_path / "lab" / "server.toml").read_text()
+
+
+def test_databases_of_others_are_left_alone(tmp_path, address, postgres):
+    made("init", tmp_path / "lab", "--database", address)
+    url = postgres.url.set(database=address.rpartition("/")[2].partition("?")[0])
+    other = url.set(database=f"{url.database}_1")
+    with postgres.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{other.database}"')
+    theirs = sa.create_engine(other, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with theirs.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE precious (x int)")
+    said = refused("catalog", "create", tmp_path / "lab", "eyes")
+    assert "exists already and holds something else" in said
+    with theirs.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM precious").scalar() == 0
+        connection.exec_driver_sql("DROP TABLE precious")
+    # An empty one is what a creation leaves that was interrupted.
+    made("catalog", "create", tmp_path / "lab", "eyes")
+
+
+def test_what_fails_leaves_no_deployment(tmp_path, address, postgres):
+    refused("init", tmp_path / "lab", "--database", "postgresql://kim@127.0.0.1:1/lab")
+    assert not (tmp_path / "lab").exists()
+    assert "write postgresql://" in refused("init", tmp_path / "lab", "--database", "postgresql://h:abc/x")
+    made("init", tmp_path / "lab", "--database", address)
+    mistyped = address.replace("?", "_mistyped?")
+    assert "There is no database" in refused(
+        "catalog", "list", tmp_path / "lab", DERIVA_SERVER_DATABASE=mistyped
+    )
+    assert databases(postgres, address) == [""]

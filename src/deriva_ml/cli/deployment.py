@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from deriva_ml.errors import DerivaMLConnectionError
+from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError
@@ -26,16 +27,24 @@ def init_arguments(parser: argparse.ArgumentParser) -> None:
 def init(arguments: argparse.Namespace) -> int:
     """Make a folder a deployment."""
     try:
-        made = Deployment.create(arguments.folder, arguments.name)
-        if arguments.database is not None:
-            LocalServer.open(made.folder, database=arguments.database).close()
+        made = _made(arguments)
+        address = ServerConfig.load(made.folder).database
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
-    if arguments.database is not None:
-        print(f"Its catalogs are kept at {shown_address(arguments.database)}.")
+    if address is not None:
+        print(f"Its catalogs are kept at {shown_address(address)}.")
     print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
     return 0
+
+
+def _made(arguments: argparse.Namespace) -> Deployment:
+    if arguments.database is None:
+        return Deployment.create(arguments.folder, arguments.name)
+    with LocalServer.open(
+        arguments.folder, create=True, name=arguments.name, database=arguments.database
+    ) as server:
+        return server.deployment
 
 
 def _quoted(path: Path) -> str:

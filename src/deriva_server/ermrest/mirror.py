@@ -73,7 +73,11 @@ def refresh(registry: Registry) -> None:
         _ask(registry, "POST", "schema", {"schemas": {"ermrest": _schema()}})
     wanted = {entry.id: _row(entry) for entry in registry.entries(deleted=True) if entry.id != MIRROR}
     known = _known(registry)
-    changed = [row for id, row in wanted.items() if known.get(id) != row]
+    made = {entry.id: entry.created_on for entry in registry.entries(deleted=True)}
+    new = [{**row, "RCT": made.get(id)} for id, row in wanted.items() if id not in known]
+    if new:
+        _ask(registry, "POST", f"{_ROWS}?nondefaults=RCT", new)
+    changed = [row for id, row in wanted.items() if id in known and known[id] != row]
     if changed:
         _ask(registry, "PUT", _ROWS, changed)
     for id in known.keys() - wanted.keys():

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
-from deriva_server.sql.postgres.server import PostgresServer, parse_address
+from deriva_server.sql.postgres import server as postgres
 from deriva_server.sql.sqlite.files import REGISTRY, SqliteFiles
 
 
@@ -36,7 +36,7 @@ class Databases(Protocol):
         """Remove the database of a catalog for good."""
 
 
-def open_databases(folder: Path, deployment: str, address: str | None) -> Databases:
+def open_databases(folder: Path, deployment: str, address: str | None, *, make: bool = True) -> Databases:
     """The databases of a deployment.
 
     Parameters
@@ -47,6 +47,8 @@ def open_databases(folder: Path, deployment: str, address: str | None) -> Databa
         Its id.
     address : str or None
         ``postgresql://…`` for a server; SQLite files in the folder otherwise.
+    make : bool
+        Whether a missing database of the registry is made on a server.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def open_databases(folder: Path, deployment: str, address: str | None) -> Databa
         raise DeploymentError(
             f"{folder} keeps its catalogs in SQLite files. Use another folder for catalogs on a server."
         )
-    return PostgresServer(address, deployment)
+    return postgres.PostgresServer(address, deployment, make=make)
 
 
 def shown_address(address: str) -> str:
@@ -68,5 +70,4 @@ def shown_address(address: str) -> str:
     >>> shown_address("postgresql://kim:secret@host/lab")
     'postgresql://kim@host/lab'
     """
-    url = parse_address(address)._replace(drivername="postgresql", password=None)
-    return url.render_as_string(hide_password=False)
+    return postgres.shown_address(postgres.parse_address(address))

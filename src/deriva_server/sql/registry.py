@@ -26,7 +26,7 @@ _TABLES = (
     "INSERT INTO serial SELECT 1, 1 WHERE NOT EXISTS (SELECT 1 FROM serial)",
 )
 
-_COLUMNS = "id, is_catalog, owner, alias_target, name, description, is_persistent, clone_source, deleted_on"
+_COLUMNS = "id, is_catalog, owner, alias_target, name, description, is_persistent, clone_source, deleted_on, created_on"
 _FIND = f"SELECT {_COLUMNS} FROM entry WHERE id = ?"
 
 
@@ -43,6 +43,7 @@ class Entry:
     is_persistent: bool = False
     clone_source: str | None = None
     deleted_on: str | None = None
+    created_on: str | None = None
 
 
 def is_ready(connection: Connection) -> bool:
@@ -57,7 +58,7 @@ def create_tables(connection: Connection) -> None:
 
 
 def _entry(row: Any) -> Entry:
-    id, is_catalog, owner, alias_target, name, description, is_persistent, clone_source, deleted_on = row
+    id, is_catalog, owner, alias_target, name, description, is_persistent, *rest = row
     return Entry(
         id,
         bool(is_catalog),
@@ -66,8 +67,7 @@ def _entry(row: Any) -> Entry:
         name,
         description,
         bool(is_persistent),
-        clone_source,
-        deleted_on,
+        *rest,
     )
 
 
@@ -102,7 +102,7 @@ def next_serial(connection: Connection) -> str:
 def insert(connection: Connection, entry: Entry, now: str) -> None:
     """Add an entry."""
     connection.run(
-        f"INSERT INTO entry ({_COLUMNS}, created_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+        f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         (
             entry.id,
             int(entry.is_catalog),

@@ -16,7 +16,7 @@ from deriva_server.errors import DeploymentError, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL
 from deriva_server.sql.postgres.naming import SCHEMA
-from deriva_server.sql.postgres.server import PostgresServer
+from deriva_server.sql.postgres.server import PostgresServer, owner_mark, shown_address
 
 _MARK = "deriva-ml: unfinished backup"
 _GATE = f"{SCHEMA}.{INTERNAL}gate"
@@ -94,7 +94,8 @@ class PostgresCopies:
             connection.run(f"UPDATE {INTERNAL}deployment SET id = ?", (deployment,))
         database.close()
         for name in reversed(self._made):
-            self._target.comment(name, None)
+            is_registry = name == self._target.name()
+            self._target.comment(name, None if is_registry else owner_mark(deployment))
         self._closing.close()
 
     def discard(self) -> None:
@@ -107,9 +108,8 @@ class PostgresCopies:
         if not self._source.exists(source):
             return False
         told(0, 1)
+        self._target.replace(target, _MARK)
         self._made.append(target)
-        self._target.create_empty(target)
-        self._target.comment(target, _MARK)
         self._pump(self._source.url(source), self._target.url(target))
         # What every database has is not copied but made, because who copies it would hold up changes of the model.
         self._target.prepare(target)
@@ -125,9 +125,9 @@ class PostgresCopies:
             "--compress=0",
             f"--exclude-table={_GATE}",
             *common,
-            _address(source),
+            shown_address(source),
         ]
-        read = [restore, "--exit-on-error", "--single-transaction", *common, _address(target)]
+        read = [restore, "--exit-on-error", "--single-transaction", *common, shown_address(target)]
         with (
             TemporaryFile() as said,
             subprocess.Popen(write, stdout=subprocess.PIPE, stderr=said, env=_environment(source)) as writer,
@@ -159,11 +159,6 @@ def _program(name: str) -> str:
             "of the server's version or newer, and see that PATH leads to them."
         )
     return found
-
-
-def _address(url: sa.URL) -> str:
-    """As libpq reads it; the password is not for the list of processes."""
-    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
 
 def _environment(url: sa.URL) -> dict[str, str]:

@@ -101,7 +101,7 @@ class PostgresDialect:
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url.set(drivername="postgresql+psycopg")
-        self.place = url.render_as_string(hide_password=True)
+        self.place = url.set(drivername="postgresql").render_as_string(hide_password=True)
         self.expressions: Expressions = PostgresExpressions()
         self.tables: Tables = PostgresTables()
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
-from deriva_server.errors import DeploymentError, ServiceError
+from deriva_server.errors import Conflict, DeploymentError, ServiceError
 from deriva_server.names import NAME_BYTES
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL, quote, text_literal
@@ -82,7 +82,9 @@ class PostgresServer:
     address : str
         ``postgresql://user@host/name``; without a password libpq looks for one as usual.
     deployment : str
-        Id of the deployment.
+        Id of the deployment. Databases of catalogs bear it as a comment; others are never dropped.
+    make : bool
+        Whether a missing database of the registry is made.
 
     Raises
     ------
@@ -90,13 +92,18 @@ class PostgresServer:
         If the address is none, or the server cannot be used.
     """
 
-    def __init__(self, address: str, deployment: str) -> None:
+    def __init__(self, address: str, deployment: str, *, make: bool = True) -> None:
         self._url = parse_address(address)
         self._deployment = deployment
+        self._make = make
 
     def registry(self) -> Database:
-        """The database that the address names; made when missing."""
+        """The database that the address names."""
         with self._explained():
+            if not self._make and not self.exists(self.name()):
+                raise DeploymentError(
+                    f"There is no database at {self._place}. Correct the address, or restore the database."
+                )
             self._prepare(self._url)
             database = self.database(self.name())
             with database.write() as connection:
@@ -117,7 +124,7 @@ class PostgresServer:
     def create_catalog(self, id: str) -> Database:
         """A new database; what is there without an entry was left by a creation that was interrupted."""
         name = self.name(id)
-        self.create_empty(name)
+        self.replace(name, owner_mark(self._deployment))
         self._prepare(self.url(name))
         return self.database(name)
 
@@ -126,7 +133,8 @@ class PostgresServer:
 
     def has_catalog(self, id: str) -> bool:
         """Whether the server knows the database."""
-        return self.exists(self.name(id))
+        with self.beside() as connection:
+            return _comment(connection, self.name(id)) == owner_mark(self._deployment)
 
     def size(self, id: str) -> int:
         """As the server counts it."""
@@ -137,8 +145,9 @@ class PostgresServer:
             return int(found.scalar() or 0)
 
     def remove_catalog(self, id: str) -> None:
-        """Drop the database, whoever uses it."""
-        self.drop(self.name(id))
+        """Drop the database, whoever uses it, if it is that of a catalog."""
+        if self.has_catalog(id):
+            self.drop(self.name(id))
 
     def url(self, name: str) -> sa.URL:
         """The address of one database."""
@@ -157,9 +166,15 @@ class PostgresServer:
         with self.beside() as connection:
             return _exists(connection, name)
 
-    def create_empty(self, name: str) -> None:
-        """Make a database with nothing in it; one of that name is dropped first."""
-        self._create(name, replace=True)
+    def replace(self, name: str, mark: str) -> None:
+        """Make a database with nothing in it that bears a mark.
+
+        Raises
+        ------
+        Conflict
+            If there is one of that name which bears another mark, or none and holds something.
+        """
+        self._create(name, mark)
 
     def prepare(self, name: str) -> None:
         """Make what every database of ours has, where it is missing."""
@@ -188,7 +203,7 @@ class PostgresServer:
 
     @property
     def _place(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return shown_address(self._url)
 
     @contextmanager
     def _connected(self, url: sa.URL) -> Iterator[sa.Connection]:
@@ -218,16 +233,22 @@ class PostgresServer:
         script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
         connection.exec_driver_sql(script)
 
-    def _create(self, name: str, *, replace: bool = False) -> None:
+    def _create(self, name: str, mark: str | None = None) -> None:
         """Make a database whose texts sort by code point and whose letters are Unicode's."""
         with self.beside() as connection:
             version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
             # The server goes on with what a client that was killed had asked for, and holds its lock meanwhile.
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
-            if replace:
-                connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
-            elif _exists(connection, name):
-                return
+            if _exists(connection, name):
+                if mark is None:
+                    return
+                # One without a mark was just made by somebody who was interrupted, if nothing is in it.
+                if _comment(connection, name) != mark and not self._is_empty(name):
+                    raise Conflict(
+                        f'The database "{name}" exists already and holds something else. '
+                        "Rename or drop it, or keep the catalogs under another name."
+                    )
+                connection.exec_driver_sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
             locale = (
                 "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'" if version >= _FIRST_BUILTIN_LOCALE else ""
             )
@@ -235,17 +256,41 @@ class PostgresServer:
                 f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 ENCODING 'UTF8'"
                 f" LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' {locale}"
             )
+            if mark is not None:
+                connection.exec_driver_sql(f"COMMENT ON DATABASE {_quoted(name)} IS {text_literal(mark)}")
+
+    def _is_empty(self, name: str) -> bool:
+        with self._connected(self.url(name)) as connection:
+            found = connection.exec_driver_sql(
+                "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') LIMIT 1"
+            )
+            return found.first() is None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            reason = str(getattr(error, "orig", error)).strip().splitlines()
+            cause = error.__cause__ if isinstance(error, ServiceError) and error.__cause__ else error
+            reason = str(getattr(cause, "orig", cause)).strip().rstrip(".").splitlines()
             raise DeploymentError(
                 f"{self._place} cannot be used: {reason[0] if reason else 'no reason given'}. "
                 "Check that the server runs, and that this user may log in and create databases."
             ) from error
+
+
+def owner_mark(deployment: str) -> str:
+    """The comment on the databases of the catalogs of a deployment."""
+    return f"deriva-ml: catalog of deployment {deployment}"
+
+
+def _comment(connection: sa.Connection, name: str) -> str | None:
+    found = connection.exec_driver_sql(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
+    )
+    comment: str | None = found.scalar()
+    return comment
 
 
 def _exists(connection: sa.Connection, name: str) -> bool:
@@ -263,7 +308,7 @@ def parse_address(address: str) -> sa.URL:
     """
     try:
         url = sa.make_url(address)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise DeploymentError(
             f"{address!r} is no database address; write postgresql://user@host/name."
         ) from error
@@ -271,6 +316,12 @@ def parse_address(address: str) -> sa.URL:
         place = url.render_as_string(hide_password=True)
         raise DeploymentError(f"{place!r} is no database address; write postgresql://user@host/name.")
     return url.set(drivername="postgresql+psycopg")
+
+
+def shown_address(url: sa.URL) -> str:
+    """An address without the password."""
+    # `URL.set` takes None for "as it is".
+    return url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
 
 def _quoted(name: str) -> str:
