@@ -279,9 +279,6 @@ class Tables(Protocol):
     def named(self, table: Table) -> str:
         """A table in SQL."""
 
-    def column_type(self, type_: Type) -> str:
-        """Declared type of a column, possibly empty."""
-
     def history_column(self, column: Column) -> str:
         """Name of a column of a history table."""
 

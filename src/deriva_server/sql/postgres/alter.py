@@ -38,7 +38,7 @@ from deriva_server.sql.dialect import (
 )
 from deriva_server.sql.postgres.conflicts import explain
 from deriva_server.sql.postgres.convert import converted
-from deriva_server.sql.postgres.naming import SCHEMA, named, schema_storage
+from deriva_server.sql.postgres.naming import GATE, SCHEMA, named, schema_storage
 from deriva_server.sql.postgres.values import column_type, text_value
 
 _LOCKED = "55P03"
@@ -270,7 +270,7 @@ def exclude_readers(connection: Connection) -> None:
     while True:
         connection.run(_ATTEMPT)
         try:
-            connection.run(f"LOCK TABLE {SCHEMA}.{INTERNAL}gate IN ACCESS EXCLUSIVE MODE")
+            connection.run(f"LOCK TABLE {GATE} IN ACCESS EXCLUSIVE MODE")
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCKED:
                 raise

@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from deriva_server.errors import DeploymentError, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL
-from deriva_server.sql.postgres.naming import SCHEMA
+from deriva_server.sql.postgres.naming import GATE
 from deriva_server.sql.postgres.server import PostgresServer, owner_mark, shown_address
 
 _MARK = "deriva-ml: unfinished backup"
-_GATE = f"{SCHEMA}.{INTERNAL}gate"
 
 
 class PostgresCopies:
@@ -123,7 +122,7 @@ class PostgresCopies:
             dump,
             "--format=custom",
             "--compress=0",
-            f"--exclude-table={_GATE}",
+            f"--exclude-table={GATE}",
             *common,
             shown_address(source),
         ]

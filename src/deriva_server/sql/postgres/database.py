@@ -30,11 +30,8 @@ from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, STATEMENT_SECONDS, Connection, Expressions, Tables
 from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
-from deriva_server.sql.postgres.naming import SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA
 from deriva_server.sql.postgres.tables import PostgresTables
-
-GATE = f"{SCHEMA}._ermrest_gate"
-"""A table that readers lock for their time, and changes of tables against readers."""
 
 _BEGIN_WRITE = "BEGIN; SELECT pg_advisory_xact_lock(1)"
 # Locked before the first query: only that one fixes the moment which the transaction sees.

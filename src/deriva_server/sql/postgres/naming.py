@@ -12,6 +12,9 @@ from deriva_server.sql.postgres.values import column_type
 SCHEMA = "_ermrest"
 """Schema of the service's own tables; the only one on the search path."""
 
+GATE = f"{SCHEMA}.{INTERNAL}gate"
+"""A table that readers lock for their time, and changes of tables against readers."""
+
 _SYSTEM_COLUMNS = frozenset(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"))
 _SYSTEM_SCHEMAS = frozenset((SCHEMA, "information_schema"))
 

@@ -14,7 +14,7 @@ from deriva_server.names import NAME_BYTES
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL, quote, text_literal
 from deriva_server.sql.postgres.database import PostgresDialect
-from deriva_server.sql.postgres.naming import SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA
 
 OLDEST = 140000
 """Oldest version of the server, as it numbers itself."""
@@ -24,7 +24,7 @@ _CREATING = 2
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PREPARE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
-CREATE TABLE IF NOT EXISTS {SCHEMA}.{INTERNAL}gate ();
+CREATE TABLE IF NOT EXISTS {GATE} ();
 CREATE OR REPLACE FUNCTION {SCHEMA}.{INTERNAL}keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE TG_ARGV[0];

@@ -44,10 +44,6 @@ class PostgresTables:
         """The quoted names of schema and table."""
         return naming.named(table)
 
-    def column_type(self, type_: Type) -> str:
-        """PostgreSQL's type."""
-        return column_type(type_)
-
     def history_column(self, column: Column) -> str:
         """RID and type of the column."""
         return naming.history_column(column)

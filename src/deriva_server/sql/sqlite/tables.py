@@ -41,10 +41,6 @@ class SqliteTables:
         """The quoted name."""
         return quote(table.storage)
 
-    def column_type(self, type_: Type) -> str:
-        """An affinity."""
-        return naming.column_type(type_)
-
     def history_column(self, column: Column) -> str:
         """The RID of the column."""
         return column.rid
