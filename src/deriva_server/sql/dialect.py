@@ -178,8 +178,8 @@ class Expressions(Hashable, Protocol):
     def source(self, table: Table) -> sa.TableClause:
         """The live rows of a table; its columns bear the storage names."""
 
-    def history(self, table: Table) -> sa.Select[Any]:
-        """Superseded versions of rows under the storage names of `table`, without condition."""
+    def superseded(self, connection: Connection, table: Table, moment: str) -> sa.Select[Any]:
+        """Versions of rows, superseded since, that were valid at a moment, under the storage names of `table`."""
 
     def merged(self, column: Column) -> Expression:
         """A live column in a union with the history, which must not keep the database from merging by index."""
@@ -284,6 +284,9 @@ class Tables(Protocol):
 
     def history_type(self, column: Column) -> str:
         """Declared type of a column of a history table, possibly empty."""
+
+    def index_versions(self, connection: Connection, name: str) -> None:
+        """Make the index of a history table by RID and begin."""
 
     def history_columns(self, connection: Connection, table_rid: str, column_rid: str) -> list[str]:
         """Names of all columns of a history table that hold values of a column."""

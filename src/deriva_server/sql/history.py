@@ -50,14 +50,15 @@ def past_source(connection: Connection, table: Table, live: Table | None, moment
     )
     if unchanged and live is not None:
         return _present(x, table, live)
-    at = x.moment(stored_time(moment))
-    superseded = x.history(table).where(sa.column("since") <= at, sa.column("until") > at)
+    superseded = x.superseded(connection, table, stored_time(moment))
     if live is None or live.live_since > moment:
         return superseded.subquery()
     rmt = {column.name: column.storage for column in live.columns}["RMT"]
     by_rid = {column.rid: column for column in live.columns}
     values = [x.merged(by_rid[column.rid]).label(column.storage) for column in table.columns]
-    current = sa.select(*values).select_from(x.source(live)).where(sa.column(rmt) <= at)
+    current = (
+        sa.select(*values).select_from(x.source(live)).where(sa.column(rmt) <= x.moment(stored_time(moment)))
+    )
     return sa.union_all(current, superseded).subquery()
 
 
@@ -87,7 +88,7 @@ def create_history(connection: Connection, table: Table) -> None:
         f"CREATE TABLE {quote(name)}"
         f" (rid TEXT NOT NULL, since {moment} NOT NULL, until {moment} NOT NULL, {columns})"
     )
-    connection.run(f"CREATE UNIQUE INDEX {quote(f'{name}_rid')} ON {quote(name)} (rid, since)")
+    connection.dialect.tables.index_versions(connection, name)
     connection.run(f"CREATE INDEX {quote(f'{name}_until')} ON {quote(name)} (until)")
 
 
@@ -111,6 +112,12 @@ def version_begin(table: Table, rmt: str) -> str:
     return f"CASE WHEN {rmt} > {since} THEN {rmt} ELSE {since} END"
 
 
+def is_new_version(table: Table, rid: str, since: str) -> str:
+    """SQL for whether a row has no superseded version of the same begin; both are given in SQL."""
+    versions = quote(history_name(table.rid))
+    return f"NOT EXISTS (SELECT 1 FROM {versions} h WHERE h.rid = {rid} AND h.since = {since})"
+
+
 def supersede_all(connection: Connection, table: Table, now: int) -> None:
     """Copy every live row to the history, ending now: from now on history alone tells the past of the table."""
     columns = {column.name: quote(column.storage) for column in table.columns}
@@ -118,7 +125,8 @@ def supersede_all(connection: Connection, table: Table, now: int) -> None:
     connection.run(
         f"INSERT INTO {quote(history_name(table.rid))} ({version_columns(connection, table)})"
         f" SELECT {columns['RID']}, {since}, {end}, {quoted_list(storages(table))}"
-        f" FROM {connection.dialect.tables.named(table)} WHERE {since} < {end} ON CONFLICT DO NOTHING"
+        f" FROM {connection.dialect.tables.named(table)}"
+        f" WHERE {since} < {end} AND {is_new_version(table, columns['RID'], since)}"
     )
 
 

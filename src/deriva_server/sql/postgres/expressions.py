@@ -48,14 +48,16 @@ class PostgresExpressions:
         columns: list[sa.ColumnClause[Any]] = [sa.column(column.storage) for column in table.columns]
         return sa.table(table.storage, *columns, schema=schema_storage(table.schema))
 
-    def history(self, table: Table) -> sa.Select[Any]:
-        """A history table, whose columns are named by column RIDs and types."""
+    def superseded(self, connection: Connection, table: Table, moment: str) -> sa.Select[Any]:
+        """From the history table, whose columns are named by column RIDs and types."""
         stored = {c.rid: "rid" if c.name == "RID" else history_column(c) for c in table.columns}
         columns: list[sa.ColumnClause[Any]] = [
             sa.column(name) for name in dict.fromkeys(["rid", "since", "until", *stored.values()])
         ]
         rows = sa.table(history_name(table.rid), *columns)
-        return sa.select(*(rows.c[stored[c.rid]].label(c.storage) for c in table.columns))
+        values = (rows.c[stored[c.rid]].label(c.storage) for c in table.columns)
+        at = self.moment(moment)
+        return sa.select(*values).where(rows.c.since <= at, rows.c.until > at)
 
     def merged(self, column: Column) -> Expression:
         """The column."""

@@ -52,6 +52,12 @@ class PostgresTables:
         """As in the live table."""
         return column_type(column.type)
 
+    def index_versions(self, connection: Connection, name: str) -> None:
+        """Unique, as the triggers rely on; with the end, which saves looking at every version."""
+        connection.run(
+            f"CREATE UNIQUE INDEX {quote(f'{name}_rid')} ON {quote(name)} (rid, since) INCLUDE (until)"
+        )
+
     def history_columns(self, connection: Connection, table_rid: str, column_rid: str) -> list[str]:
         """One for each type that the column ever had."""
         found = connection.run(

@@ -195,10 +195,11 @@ class Migration:
         live, name = quote(table.storage), f"{INTERNAL}%s_{table.rid}"
         since = history.version_begin(table, f"OLD.{rmt}")
         keep = (
-            f"INSERT OR IGNORE INTO {quote(history_name(table.rid))}"
+            f"INSERT INTO {quote(history_name(table.rid))}"
             f" ({history.version_columns(self.connection, table)})"
             f" SELECT OLD.{rid}, {since}, now, {', '.join(f'OLD.{quote(name)}' for name in storages(table))}"
             f" FROM {INTERNAL}state WHERE now > {since}"
+            f" AND {history.is_new_version(table, f'OLD.{rid}', since)}"
         )
         touch = (
             f"UPDATE {live} SET {rmt} = (SELECT now FROM {INTERNAL}state),"

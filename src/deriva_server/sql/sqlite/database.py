@@ -142,7 +142,6 @@ def _prepare(driver: sqlite3.Connection, _record: object) -> None:
     cursor = driver.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.execute("PRAGMA cache_size=-16000")
     cursor.execute("PRAGMA journal_size_limit=67108864")
     cursor.close()

@@ -21,6 +21,7 @@ from deriva_server.sql.sqlite.texts import json_text, plain_text, row_object, ro
 
 _LIKE_SIGNS = re.compile("[%_!]")
 _LONGEST_WORD = 1000
+_FEW_VERSIONS = 1000
 _OPERATORS: Mapping[str, Callable[[Expression, Any], Expression]] = {
     "=": lambda value, bound: value == bound,
     "lt": lambda value, bound: value < bound,
@@ -37,19 +38,26 @@ class SqliteExpressions:
         """A table."""
         return sa.table(table.storage, *(sa.column(column.storage) for column in table.columns))
 
-    def history(self, table: Table) -> sa.Select[Any]:
-        """A history table, whose columns are named by column RIDs."""
-        columns: list[sa.ColumnClause[Any]] = [sa.column(column.rid) for column in table.columns]
-        rows = sa.table(
-            history_name(table.rid), sa.column("rid"), sa.column("since"), sa.column("until"), *columns
-        )
+    def superseded(self, connection: Connection, table: Table, moment: str) -> sa.Select[Any]:
+        """By that index of the history table which has to be read less; its columns are named by column RIDs."""
+        name = history_name(table.rid)
+        ended = connection.run(
+            f"SELECT count(*) FROM (SELECT 1 FROM {quote(name)} WHERE until > ? LIMIT {_FEW_VERSIONS})",
+            (moment,),
+        ).scalar_one()
+        index = f"{name}_until" if ended < _FEW_VERSIONS else f"{name}_rid"
         # The column `rid` has the index.
         values = [
-            rows.c["rid"] if column.name == "RID" else _as_live(column.type, column.rid)
+            sa.column("rid") if column.name == "RID" else _as_live(column.type, column.rid)
             for column in table.columns
         ]
         labelled = [value.label(column.storage) for value, column in zip(values, table.columns, strict=True)]
-        return sa.select(*labelled).select_from(rows)
+        rows = sa.text(f"{quote(name)} INDEXED BY {quote(index)}")
+        return (
+            sa.select(*labelled)
+            .select_from(rows)
+            .where(sa.column("since") <= moment, sa.column("until") > moment)
+        )
 
     def merged(self, column: Column) -> Expression:
         """SQLite orders a union by its parts only if their columns have the same affinities."""
