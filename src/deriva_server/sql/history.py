@@ -19,7 +19,6 @@ from deriva_server.sql.dialect import (
     history_name,
     quote,
     quoted_list,
-    storages,
     text_literal,
 )
 from deriva_server.sql.modelstore import last_change
@@ -113,19 +112,19 @@ def version_begin(table: Table, rmt: str) -> str:
 
 
 def is_new_version(table: Table, rid: str, since: str) -> str:
-    """SQL for whether a row has no superseded version of the same begin; both are given in SQL."""
+    """SQL for whether a row has no superseded version of the same begin; both are given in SQL, with the table named."""
     versions = quote(history_name(table.rid))
     return f"NOT EXISTS (SELECT 1 FROM {versions} h WHERE h.rid = {rid} AND h.since = {since})"
 
 
 def supersede_all(connection: Connection, table: Table, now: int) -> None:
     """Copy every live row to the history, ending now: from now on history alone tells the past of the table."""
-    columns = {column.name: quote(column.storage) for column in table.columns}
+    columns = {column.name: f"t.{quote(column.storage)}" for column in table.columns}
     since, end = version_begin(table, columns["RMT"]), text_literal(stored_time(now))
     connection.run(
         f"INSERT INTO {quote(history_name(table.rid))} ({version_columns(connection, table)})"
-        f" SELECT {columns['RID']}, {since}, {end}, {quoted_list(storages(table))}"
-        f" FROM {connection.dialect.tables.named(table)}"
+        f" SELECT {columns['RID']}, {since}, {end}, {', '.join(columns.values())}"
+        f" FROM {connection.dialect.tables.named(table)} t"
         f" WHERE {since} < {end} AND {is_new_version(table, columns['RID'], since)}"
     )
 

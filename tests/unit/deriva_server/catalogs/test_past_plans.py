@@ -38,6 +38,18 @@ def past(catalog, client, extend, table_document):
     return moment
 
 
+def plan_of(catalog, client, past, target):
+    """The steps by which SQLite makes the answer."""
+    with catalog.read(client, as_of=past) as reading:
+        connection = reading.connection
+        if connection.dialect.name != "sqlite":
+            pytest.skip("How PostgreSQL merges depends on its statistics.")
+        query = bind(reading.model, path(target), 4)
+        read = compile_read(connection.dialect.expressions, query, reading.source, "json")
+        shown = str(read.statement.compile(connection.raw, compile_kwargs={"literal_binds": True}))
+        return [str(row[-1]) for row in connection.run(f"EXPLAIN QUERY PLAN {shown}")]
+
+
 @pytest.mark.parametrize(
     ("target", "searches"),
     [
@@ -47,17 +59,18 @@ def past(catalog, client, extend, table_document):
         ("entity/s:T/RID=1-000", 2),
     ],
 )
-def test_rows_of_the_past_come_in_order_by_index(catalog, client, past, target, searches):
-    with catalog.read(client, as_of=past) as reading:
-        connection = reading.connection
-        if connection.dialect.name != "sqlite":
-            pytest.skip("How PostgreSQL merges depends on its statistics.")
-        query = bind(reading.model, path(target), 4)
-        read = compile_read(connection.dialect.expressions, query, reading.source, "json")
-        shown = str(read.statement.compile(connection.raw, compile_kwargs={"literal_binds": True}))
-        plan = [str(row[-1]) for row in connection.run(f"EXPLAIN QUERY PLAN {shown}")]
+def test_many_rows_of_the_past_come_in_order_by_index(monkeypatch, catalog, client, past, target, searches):
+    monkeypatch.setattr("deriva_server.sql.sqlite.expressions._FEW_VERSIONS", 0)
+    plan = plan_of(catalog, client, past, target)
     assert not any("TEMP B-TREE" in step or "AUTOMATIC" in step for step in plan), plan
     assert sum(step.startswith("SEARCH") for step in plan) == searches, plan
+
+
+def test_few_versions_since_are_looked_up_by_their_end(catalog, client, past):
+    plan = plan_of(catalog, client, past, "entity/s:T@sort(RID)")
+    at = plan.index("RIGHT")
+    assert not any("TEMP B-TREE" in step for step in plan[:at]), plan
+    assert any(step.startswith("SEARCH") and "(until>?)" in step for step in plan[at:]), plan
 
 
 def test_rows_of_the_past_are_what_they_were(catalog, client, past):
