@@ -202,5 +202,6 @@ def _as_live(type_: Type, name: str) -> Expression:
 def _float_aggregate(function: str, value: Expression) -> Expression:
     """The database's own sum or average; not-a-number, which it cannot add, sorts after every number."""
     total: Expression = sa.Function(function, value)
-    is_nan = sa.or_(sa.func.max(value) == "NaN", sa.and_(sa.func.count(value) > 0, total.is_(None)))
+    greatest = sa.func.max(value)
+    is_nan = sa.or_(greatest == "NaN", sa.and_(greatest.is_not(None), total.is_(None)))
     return sa.case((is_nan, "NaN"), else_=total)
