@@ -34,13 +34,10 @@ from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
 from deriva_server.sql.databases import shown_address
-from deriva_server.sql.sqlite.copying import copy_sqlite
-from deriva_server.sql.sqlite.database import SqliteDialect
 
 _WORKERS = 4
 _BATCH = 256
 _LOCK = ".backup.lock"
-_DIRECTORY = "directory.db"
 _DATABASE_LINE = re.compile(r"^\s*database\s*=.*\n?", re.M)
 
 Told = Callable[[str, int, int], None]
@@ -222,12 +219,11 @@ class _Copying:
 
     def _objects_of_now(self) -> Living:
         """Copy the bytes of all present objects, and tell which these are."""
-        early = self.target / "objects" / "early.db"
-        if not self._copy_directory(early):
-            return Living(set(), set(), set())
-        with _opened(early) as database, database.read() as connection:
-            living = statements.living_objects(connection)
-        early.unlink()
+        with self._live_directory() as database:
+            if database is None:
+                return Living(set(), set(), set())
+            with database.read() as connection:
+                living = statements.living_objects(connection)
         self._bytes(living.blobs)
         return living
 
@@ -261,10 +257,9 @@ class _Copying:
 
     def _directory(self, before: Living) -> None:
         """Copy the directory, the objects that it knows besides, and let both fit what the catalogs may name."""
-        path = self.target / "objects" / _DIRECTORY
-        if not self._copy_directory(path):
+        if not self.copies.copy_directory(self._teller("object directory")):
             return
-        with _opened(path) as database:
+        with contextlib.closing(self.copies.copied_directory()) as database:
             with database.write() as connection:
                 statements.revive_objects(connection, before)
                 statements.forget_uploads(connection)
@@ -274,10 +269,9 @@ class _Copying:
 
     def _remove_deleted(self, bytes_: FilesBackend) -> None:
         """Remove what was deleted while the bytes were kept, by this backup or by one that was killed."""
-        live = self.source.objects_folder / _DIRECTORY
-        if not live.exists():
-            return
-        with _opened(live) as database:
+        with self._live_directory() as database:
+            if database is None:
+                return
             with database.read() as connection:
                 deleted = {
                     key for key in statements.deleted_blobs(connection) if bytes_.size(key) is not None
@@ -285,6 +279,15 @@ class _Copying:
             if deleted:
                 with database.write() as connection:
                     bytes_.remove(objects.unused_blobs(connection, deleted))
+
+    @contextlib.contextmanager
+    def _live_directory(self) -> Iterator[Database | None]:
+        database = self.copies.live_directory()
+        try:
+            yield database
+        finally:
+            if database is not None:
+                database.close()
 
     def _bytes(self, keys: Iterable[str]) -> set[str]:
         """Copy contents; the keys of those that are not there."""
@@ -324,20 +327,3 @@ class _Copying:
             document["id"] = uuid.uuid4().hex
         write_document(self.target, document, replace=True)
         return Deployment(self.place, document["id"], document["name"], document["format"])
-
-    def _copy_directory(self, target: Path) -> bool:
-        """Copy the object directory; False when there is none."""
-        try:
-            copy_sqlite(self.source.objects_folder / _DIRECTORY, target, self._teller("object directory"))
-        except FileNotFoundError:
-            return False
-        return True
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Database]:
-    database = Database(SqliteDialect(path))
-    try:
-        yield database
-    finally:
-        database.close()

@@ -11,6 +11,7 @@ from types import TracebackType
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
+from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.catalogs.registry import Registry
 from deriva_server.config import ServerConfig, check_database, keep_database
@@ -43,7 +44,7 @@ class LocalServer:
         self.database = database or self.config.database
         databases = open_databases(deployment.folder, deployment.id, self.database, make=database is not None)
         self.registry = Registry(databases)
-        self.objects = ObjectStore(deployment.objects_folder)
+        self.objects = ObjectStore(databases.directory(), FilesBackend(deployment.objects_folder))
         self.application = Application(
             {
                 "ermrest": ErmrestFace(self.registry),

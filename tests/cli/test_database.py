@@ -57,14 +57,14 @@ def test_the_life_of_a_deployment(tmp_path, address, postgres):
     made("catalog", "create", lab, "eyes")
     made("catalog", "create", lab, "ears")
     assert not (lab / "registry.db").exists()
-    assert databases(postgres, address) == ["", "_1", "_2"]
+    assert databases(postgres, address) == ["", "_1", "_2", "_~objects"]
     listed = made("catalog", "list", lab)
     assert "eyes" in listed and "ears" in listed
     made("catalog", "delete", lab, "2", "--yes")
     assert "Would remove" in made("catalog", "purge", lab)
-    assert databases(postgres, address) == ["", "_1", "_2"]
+    assert databases(postgres, address) == ["", "_1", "_2", "_~objects"]
     made("catalog", "purge", lab, "--yes")
-    assert databases(postgres, address) == ["", "_1"]
+    assert databases(postgres, address) == ["", "_1", "_~objects"]
     assert made("init", lab, "--database", address) == out
 
 
@@ -91,10 +91,10 @@ def test_serving_makes_a_new_folder_use_the_server(tmp_path, address, postgres):
             assert json.load(answer)["id"] == "1"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert databases(postgres, address) == ["", "_1"]
+    assert databases(postgres, address) == ["", "_1", "_~objects"]
     assert "database = " in (lab / "server.toml").read_text()
     made("catalog", "create", lab, "more")
-    assert databases(postgres, address) == ["", "_1", "_2"]
+    assert databases(postgres, address) == ["", "_1", "_2", "_~objects"]
 
 
 def test_wrong_addresses(tmp_path, address):
@@ -155,4 +155,4 @@ def test_what_fails_leaves_no_deployment(tmp_path, address, postgres):
     assert "There is no database" in refused(
         "catalog", "list", tmp_path / "lab", DERIVA_SERVER_DATABASE=mistyped
     )
-    assert databases(postgres, address) == [""]
+    assert databases(postgres, address) == ["", "_~objects"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.content import Contents
 from deriva_server.blobs.directory import Directory
-from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.resources import Resources
 from deriva_server.blobs.transfers import Transfers
 from deriva_server.identity import ADMIN
-from deriva_server.sql.objects import open_directory
+from deriva_server.sql.connect import Database
+from deriva_server.sql.objects import prepare_directory
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
 """Rights on the root of a new store: holders of the role `admin` own everything."""
@@ -22,16 +20,16 @@ class ObjectStore:
 
     Parameters
     ----------
-    folder : Path
-        Where the directory lies; made when missing.
-    backend : Backend, optional
-        Where bytes are kept; in `folder` by default.
+    database : Database
+        Of the directory.
+    backend : Backend
+        Where bytes are kept.
     """
 
-    def __init__(self, folder: Path, backend: Backend | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.backend: Backend = FilesBackend(folder) if backend is None else backend
-        self.directory = Directory(open_directory(folder / "directory.db", ROOT_ACLS), self.backend)
+    def __init__(self, database: Database, backend: Backend) -> None:
+        prepare_directory(database, ROOT_ACLS)
+        self.backend = backend
+        self.directory = Directory(database, backend)
         self.contents = Contents(self.directory)
         self.resources = Resources(self.directory)
         self.transfers = Transfers(self.directory, self.contents)

@@ -30,7 +30,7 @@ class Living:
 
 def living_objects(connection: Connection) -> Living:
     """What of an object directory is not deleted."""
-    run = connection.raw.exec_driver_sql
+    run = connection.run
     names = set(run("SELECT id FROM hatrac_name WHERE deleted = 0").scalars())
     versions, blobs = set(), set()
     for id_, blob, moved in run("SELECT id, blob, moved FROM hatrac_version WHERE deleted = 0"):
@@ -45,7 +45,7 @@ def living_objects(connection: Connection) -> Living:
 
 def revive_objects(connection: Connection, earlier: Living) -> None:
     """Take back the deletion of everything that lived at some moment since `earlier`."""
-    run = connection.raw.exec_driver_sql
+    run = connection.run
     for what, lived, last in (
         ("version", earlier.versions, earlier.last_version),
         ("name", earlier.names, earlier.last_name),
@@ -58,11 +58,9 @@ def revive_objects(connection: Connection, earlier: Living) -> None:
 
 def deleted_blobs(connection: Connection) -> set[str]:
     """Keys of the bytes behind deleted versions; living ones may have the same."""
-    return set(
-        connection.raw.exec_driver_sql("SELECT DISTINCT blob FROM hatrac_version WHERE deleted = 1").scalars()
-    )
+    return set(connection.run("SELECT DISTINCT blob FROM hatrac_version WHERE deleted = 1").scalars())
 
 
 def forget_uploads(connection: Connection) -> None:
     """Forget the uploads that are not finished."""
-    connection.raw.exec_driver_sql("DELETE FROM hatrac_job")
+    connection.run("DELETE FROM hatrac_job")

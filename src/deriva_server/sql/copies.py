@@ -24,11 +24,20 @@ class Copies(Protocol):
     def copy_catalog(self, id: str, told: Callable[[int, int], None]) -> bool:
         """Copy a catalog as of one moment; False when it has no database."""
 
+    def copy_directory(self, told: Callable[[int, int], None]) -> bool:
+        """Copy the object directory as of one moment; False when there is none."""
+
     def live_registry(self) -> Database:
         """The registry of the deployment, once it was copied."""
 
     def copied_registry(self) -> Database:
         """The copy of the registry."""
+
+    def live_directory(self) -> Database | None:
+        """The object directory of the deployment, None when there is none."""
+
+    def copied_directory(self) -> Database:
+        """The copy of the object directory."""
 
     def finish(self, deployment: str) -> None:
         """Make the copies last, as those of the deployment of this id."""

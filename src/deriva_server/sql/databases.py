@@ -1,4 +1,4 @@
-"""The databases of one deployment: its registry, and one for each catalog."""
+"""The databases of one deployment: its registry, its object directory, and one for each catalog."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class Databases(Protocol):
 
     def registry(self) -> Database:
         """The database of the registry, made when missing."""
+
+    def directory(self) -> Database:
+        """The database of the object directory, made when missing."""
 
     def catalog(self, id: str) -> Database:
         """The database of a catalog that exists."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +17,6 @@ import sqlalchemy as sa
 from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
-from deriva_server.sql.sqlite.database import SqliteDialect
 
 FORMAT = 1
 """Format number of the directory; a newer one is refused."""
@@ -30,8 +28,8 @@ NAMESPACE, OBJECT = "namespace", "object"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS hatrac_format (format INTEGER NOT NULL)",
     """CREATE TABLE IF NOT EXISTS hatrac_name (
-        id INTEGER PRIMARY KEY,
-        parent INTEGER REFERENCES hatrac_name (id),
+        id {ascending} PRIMARY KEY,
+        parent {number} REFERENCES hatrac_name (id),
         path TEXT NOT NULL UNIQUE,
         kind TEXT NOT NULL,
         deleted INTEGER NOT NULL DEFAULT 0,
@@ -39,26 +37,26 @@ _TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_name_parent ON hatrac_name (parent)",
     """CREATE TABLE IF NOT EXISTS hatrac_version (
-        id INTEGER PRIMARY KEY,
-        name INTEGER NOT NULL REFERENCES hatrac_name (id),
+        id {ascending} PRIMARY KEY,
+        name {number} NOT NULL REFERENCES hatrac_name (id),
         version TEXT NOT NULL,
         blob TEXT NOT NULL,
-        length INTEGER NOT NULL,
+        length {number} NOT NULL,
         content_type TEXT,
         content_disposition TEXT,
         md5 TEXT,
         sha256 TEXT,
         acls TEXT NOT NULL,
         deleted INTEGER NOT NULL DEFAULT 0,
-        moved INTEGER REFERENCES hatrac_version (id),
+        moved {number} REFERENCES hatrac_version (id),
         UNIQUE (name, version)
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_version_blob ON hatrac_version (blob)",
     """CREATE TABLE IF NOT EXISTS hatrac_job (
         id TEXT PRIMARY KEY,
-        name INTEGER NOT NULL REFERENCES hatrac_name (id),
-        chunk_length INTEGER NOT NULL,
-        length INTEGER NOT NULL,
+        name {number} NOT NULL REFERENCES hatrac_name (id),
+        chunk_length {number} NOT NULL,
+        length {number} NOT NULL,
         content_type TEXT,
         content_disposition TEXT,
         md5 TEXT,
@@ -146,13 +144,13 @@ class Job:
         return min(self.chunk_length, self.length - index * self.chunk_length)
 
 
-def open_directory(path: Path, root_acls: Acls) -> Database:
-    """The directory database, made with its root namespace when missing.
+def prepare_directory(database: Database, root_acls: Acls) -> None:
+    """Make what a directory has, with its root namespace, where it is missing.
 
     Parameters
     ----------
-    path : Path
-        Its folder exists.
+    database : Database
+        Where the directory is, or shall be.
     root_acls : mapping
         Rights on the root namespace if it has to be made.
 
@@ -161,32 +159,25 @@ def open_directory(path: Path, root_acls: Acls) -> Database:
     DeploymentError
         If it was made by a newer release.
     """
-    database = Database(SqliteDialect(path))
     with database.read() as connection:
-        connection.raw.rollback()
-        if connection.raw.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
-            connection.raw.exec_driver_sql("PRAGMA journal_mode=WAL")
-        known = connection.raw.exec_driver_sql(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'hatrac_format'"
-        ).scalar()
+        known = bool(connection.dialect.list_tables(connection, "hatrac_format"))
     if not known:
         with database.write() as connection:
             _create(connection, root_acls)
     with database.read() as connection:
-        found = connection.raw.exec_driver_sql("SELECT format FROM hatrac_format").scalar_one()
+        found = connection.run("SELECT format FROM hatrac_format").scalar_one()
     if found > FORMAT:
         raise DeploymentError(
-            f"{path} has format {found}, this release knows formats up to {FORMAT}. "
+            f"{database.dialect.place} has format {found}, this release knows formats up to {FORMAT}. "
             "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
         )
-    return database
 
 
 def _create(connection: Connection, root_acls: Acls) -> None:
     for statement in _TABLES:
-        connection.raw.exec_driver_sql(statement)
-    if connection.raw.exec_driver_sql("SELECT count(*) FROM hatrac_format").scalar() == 0:
-        connection.raw.exec_driver_sql("INSERT INTO hatrac_format VALUES (?)", (FORMAT,))
+        connection.run(statement.format_map(connection.dialect.types))
+    if connection.run("SELECT count(*) FROM hatrac_format").scalar() == 0:
+        connection.run("INSERT INTO hatrac_format VALUES (?)", (FORMAT,))
         add_name(connection, "/", None, NAMESPACE, root_acls)
 
 

@@ -48,6 +48,7 @@ def lab(tmp_path, addresses):
         )
         assert made.status == 201, made.body
         add(caller, "a", "b")
+        caller.send("PUT", "/hatrac/first", b"kept", Content_Type="text/plain")
         yield server
 
 
@@ -80,8 +81,9 @@ def test_the_copy_is_a_deployment(lab, tmp_path, addresses):
     caller.send("DELETE", f"/ermrest/catalog/1/entity/{QUOTED}:T/Name=a")
     caller.send("POST", f"/ermrest/catalog/1/schema/{QUOTED}/table/T/column", column("New", "int4"))
     caller.send("DELETE", f"/ermrest/catalog/1/schema/{QUOTED}/table/T/column/Tags")
+    caller.send("POST", "/hatrac/first;upload", {"chunk-length": 1, "content-length": 1})
     made = back_up(lab.folder, tmp_path / "copy", database=addresses[1])
-    assert (made.catalogs, made.deployment.id) == (2, lab.id)
+    assert (made.catalogs, made.objects, made.deployment.id) == (2, 1, lab.id)
     with LocalServer.open(tmp_path / "copy") as copy:
         theirs = Direct(copy)
         for path in (
@@ -102,6 +104,10 @@ def test_the_copy_is_a_deployment(lab, tmp_path, addresses):
             == 201
         )
         assert theirs.send("POST", "/ermrest/catalog").json == {"id": "3"}
+        assert theirs.send("GET", "/hatrac/first").body == b"kept"
+        assert theirs.send("GET", "/hatrac/first;upload").json == []
+        assert theirs.send("PUT", "/hatrac/second", b"new").status == 201
+        assert caller.send("HEAD", "/hatrac/second").status == 404
         assert names(caller) == ["b", "c"] and names(theirs) == ["b", "c", "d"]
         assert names(theirs, f"@{before}") == ["a", "b"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -78,6 +79,10 @@ class PostgresCopies:
         """Copy the database of a catalog."""
         return self._copy(self._source.name(id), self._target.name(id), told)
 
+    def copy_directory(self, told: Callable[[int, int], None]) -> bool:
+        """Copy its database."""
+        return self._copy(self._source.directory_name(), self._target.directory_name(), told)
+
     def live_registry(self) -> Database:
         """The database of the deployment."""
         return self._source.registry()
@@ -86,15 +91,25 @@ class PostgresCopies:
         """The database of the copy."""
         return self._target.database(self._target.name())
 
+    def live_directory(self) -> Database | None:
+        """The database of the deployment."""
+        return self._source.directory() if self._source.exists(self._source.directory_name()) else None
+
+    def copied_directory(self) -> Database:
+        """The database of the copy."""
+        return self._target.database(self._target.directory_name())
+
     def finish(self, deployment: str) -> None:
-        """Give the registry the id of its deployment, and take the marks away, that of the registry last."""
-        database = self.copied_registry()
-        with database.write() as connection:
-            connection.run(f"UPDATE {INTERNAL}deployment SET id = ?", (deployment,))
-        database.close()
+        """Give the registry and the directory the id of their deployment; take the marks away, the registry's last."""
+        shared = (self._target.name(), self._target.directory_name())
         for name in reversed(self._made):
-            is_registry = name == self._target.name()
-            self._target.comment(name, None if is_registry else owner_mark(deployment))
+            if name in shared:
+                with (
+                    contextlib.closing(self._target.database(name)) as database,
+                    database.write() as connection,
+                ):
+                    connection.run(f"UPDATE {INTERNAL}deployment SET id = ?", (deployment,))
+            self._target.comment(name, None if name in shared else owner_mark(deployment))
         self._closing.close()
 
     def discard(self) -> None:

@@ -21,6 +21,7 @@ OLDEST = 140000
 
 _FIRST_BUILTIN_LOCALE = 170000
 _CREATING = 2
+_DIRECTORY = "_~objects"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PREPARE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -99,23 +100,11 @@ class PostgresServer:
 
     def registry(self) -> Database:
         """The database that the address names."""
-        with self._explained():
-            if not self._make and not self.exists(self.name()):
-                raise DeploymentError(
-                    f"There is no database at {self._place}. Correct the address, or restore the database."
-                )
-            self._prepare(self._url)
-            database = self.database(self.name())
-            with database.write() as connection:
-                connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
-                known = connection.run(f"SELECT id FROM {INTERNAL}deployment").scalar()
-                if known is None:
-                    connection.run(f"INSERT INTO {INTERNAL}deployment VALUES (?)", (self._deployment,))
-        if known not in (None, self._deployment):
-            raise DeploymentError(
-                f"{self._place} holds the catalogs of another deployment. Give each its own database name."
-            )
-        return database
+        return self._claimed(self.name())
+
+    def directory(self) -> Database:
+        """A database beside, of a name that no catalog has."""
+        return self._claimed(self.directory_name())
 
     def catalog(self, id: str) -> Database:
         """One database per catalog."""
@@ -200,6 +189,30 @@ class PostgresServer:
         if _PLAIN.fullmatch(id) and len(name.encode()) <= NAME_BYTES:
             return name
         return f"{base[:20]}_~{hashlib.sha256(f'{base}/{id}'.encode()).hexdigest()[:24]}"
+
+    def directory_name(self) -> str:
+        """The database of the object directory; a tilde and a word stand in no name of a catalog's."""
+        base = str(self._url.database)
+        return f"{base[: NAME_BYTES - len(_DIRECTORY)]}{_DIRECTORY}"
+
+    def _claimed(self, name: str) -> Database:
+        """A database that knows its deployment, made when missing."""
+        place = shown_address(self.url(name))
+        with self._explained():
+            if not self._make and not self.exists(name):
+                raise DeploymentError(
+                    f"There is no database at {place}. Correct the address, or restore the database."
+                )
+            self._prepare(self.url(name))
+            database = self.database(name)
+            with database.write() as connection:
+                connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
+                known = connection.run(f"SELECT id FROM {INTERNAL}deployment").scalar()
+                if known is None:
+                    connection.run(f"INSERT INTO {INTERNAL}deployment VALUES (?)", (self._deployment,))
+        if known not in (None, self._deployment):
+            raise DeploymentError(f"{place} belongs to another deployment. Give each its own database name.")
+        return database
 
     @property
     def _place(self) -> str:

@@ -12,7 +12,7 @@ from deriva_server.deployment import sync_folder
 from deriva_server.errors import ServiceError, StorageFull, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.sqlite.database import SqliteDialect
-from deriva_server.sql.sqlite.files import REGISTRY, SqliteFiles, catalog_file
+from deriva_server.sql.sqlite.files import DIRECTORY, REGISTRY, SqliteFiles, catalog_file
 
 _PAGES = 2048
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -106,6 +106,11 @@ class SqliteCopies:
         (self._target / "catalogs").mkdir(exist_ok=True)
         return self._copy(catalog_file(self._source, id), catalog_file(self._target, id), told)
 
+    def copy_directory(self, told: Callable[[int, int], None]) -> bool:
+        """Copy the file beside the bytes."""
+        (self._target / DIRECTORY).parent.mkdir(exist_ok=True)
+        return self._copy(self._source / DIRECTORY, self._target / DIRECTORY, told)
+
     def live_registry(self) -> Database:
         """The file in the deployment."""
         return SqliteFiles(self._source).registry()
@@ -113,6 +118,15 @@ class SqliteCopies:
     def copied_registry(self) -> Database:
         """The file in the copy."""
         return SqliteFiles(self._target).registry()
+
+    def live_directory(self) -> Database | None:
+        """The file in the deployment."""
+        path = self._source / DIRECTORY
+        return Database(SqliteDialect(path)) if path.exists() else None
+
+    def copied_directory(self) -> Database:
+        """The file in the copy."""
+        return Database(SqliteDialect(self._target / DIRECTORY))
 
     def finish(self, deployment: str) -> None:
         """Let the names of the files reach the disk."""

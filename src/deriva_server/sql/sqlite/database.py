@@ -44,7 +44,7 @@ class SqliteDialect:
     name = "sqlite"
     idle = 8
     idle_together: int | None = None
-    types: Mapping[str, str] = {"number": "INTEGER", "moment": "TEXT"}
+    types: Mapping[str, str] = {"number": "INTEGER", "ascending": "INTEGER", "moment": "TEXT"}
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -17,6 +17,9 @@ from deriva_server.sql.sqlite.database import SqliteDialect
 REGISTRY = "registry.db"
 """Name of the file of the registry."""
 
+DIRECTORY = Path("objects", "directory.db")
+"""Name of the file of the object directory, in the folder of a deployment."""
+
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
@@ -37,6 +40,16 @@ class SqliteFiles:
         """One file beside the folder of the catalogs."""
         path = self._folder / REGISTRY
         is_new = not path.exists()
+        database = Database(SqliteDialect(path))
+        if is_new:
+            enter_wal(database)
+        return database
+
+    def directory(self) -> Database:
+        """One file beside the bytes."""
+        path = self._folder / DIRECTORY
+        is_new = not path.exists()
+        path.parent.mkdir(exist_ok=True)
         database = Database(SqliteDialect(path))
         if is_new:
             enter_wal(database)
