@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from deriva_server.errors import DeploymentError, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL
+from deriva_server.sql.postgres.addresses import kept_address
 from deriva_server.sql.postgres.naming import GATE
-from deriva_server.sql.postgres.server import PostgresServer, owner_mark, shown_address
+from deriva_server.sql.postgres.server import PostgresServer, owner_mark
 
 _MARK = "deriva-ml: unfinished backup"
 
@@ -124,9 +125,9 @@ class PostgresCopies:
             "--compress=0",
             f"--exclude-table={GATE}",
             *common,
-            shown_address(source),
+            kept_address(source),
         ]
-        read = [restore, "--exit-on-error", "--single-transaction", *common, shown_address(target)]
+        read = [restore, "--exit-on-error", "--single-transaction", *common, kept_address(target)]
         with (
             TemporaryFile() as said,
             subprocess.Popen(write, stdout=subprocess.PIPE, stderr=said, env=_environment(source)) as writer,

@@ -13,6 +13,7 @@ from deriva_server.errors import Conflict, DeploymentError, ServiceError
 from deriva_server.names import NAME_BYTES
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL, quote, text_literal
+from deriva_server.sql.postgres.addresses import parse_address, shown_address
 from deriva_server.sql.postgres.database import PostgresDialect
 from deriva_server.sql.postgres.naming import GATE, SCHEMA
 
@@ -272,17 +273,22 @@ class PostgresServer:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            cause = error.__cause__ if isinstance(error, ServiceError) and error.__cause__ else error
-            reason = str(getattr(cause, "orig", cause)).strip().rstrip(".").splitlines()
-            raise DeploymentError(
-                f"{self._place} cannot be used: {reason[0] if reason else 'no reason given'}. "
-                "Check that the server runs, and that this user may log in and create databases."
-            ) from error
+            reason = error.detail if isinstance(error, ServiceError) else str(error.orig)
+            reason = reason.strip().splitlines()[0].rstrip(".")
+            if _is_forbidden(error):
+                reason += ". Let this user create databases"
+            raise DeploymentError(f"{self._place} cannot be used: {reason}.") from error
 
 
 def owner_mark(deployment: str) -> str:
     """The comment on the databases of the catalogs of a deployment."""
     return f"deriva-ml: catalog of deployment {deployment}"
+
+
+def _is_forbidden(error: Exception) -> bool:
+    """Whether PostgreSQL did not let the user do something."""
+    cause = error.__cause__ if isinstance(error, ServiceError) else error
+    return getattr(getattr(cause, "orig", None), "sqlstate", None) == "42501"
 
 
 def _comment(connection: sa.Connection, name: str) -> str | None:
@@ -296,32 +302,6 @@ def _comment(connection: sa.Connection, name: str) -> str | None:
 def _exists(connection: sa.Connection, name: str) -> bool:
     found = connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
     return found.first() is not None
-
-
-def parse_address(address: str) -> sa.URL:
-    """The URL of a PostgreSQL database.
-
-    Raises
-    ------
-    DeploymentError
-        If the text is none.
-    """
-    try:
-        url = sa.make_url(address)
-    except (sa.exc.ArgumentError, ValueError) as error:
-        raise DeploymentError(
-            f"{address!r} is no database address; write postgresql://user@host/name."
-        ) from error
-    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg") or not url.database:
-        place = url.render_as_string(hide_password=True)
-        raise DeploymentError(f"{place!r} is no database address; write postgresql://user@host/name.")
-    return url.set(drivername="postgresql+psycopg")
-
-
-def shown_address(url: sa.URL) -> str:
-    """An address without the password."""
-    # `URL.set` takes None for "as it is".
-    return url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
 
 def _quoted(name: str) -> str:
