@@ -31,10 +31,10 @@ from deriva_server.sql.postgres.addresses import shown_address
 from deriva_server.sql.postgres.connecting import connect
 from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
-from deriva_server.sql.postgres.naming import GATE, SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS
 from deriva_server.sql.postgres.tables import PostgresTables
 
-_BEGIN_WRITE = "BEGIN; SELECT pg_advisory_xact_lock(1)"
+_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"
 # Locked before the first query: only that one fixes the moment which the transaction sees.
 _BEGIN_READ = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"

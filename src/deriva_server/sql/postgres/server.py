@@ -15,13 +15,12 @@ from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL, quote, text_literal
 from deriva_server.sql.postgres.addresses import parse_address, shown_address
 from deriva_server.sql.postgres.database import PostgresDialect
-from deriva_server.sql.postgres.naming import GATE, SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS, server_lock
 
 OLDEST = 140000
 """Oldest version of the server, as it numbers itself."""
 
 _FIRST_BUILTIN_LOCALE = 170000
-_CREATING = 2
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PREPARE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -100,13 +99,16 @@ class PostgresServer:
 
     def registry(self) -> Database:
         """The database that the address names."""
+        name = self.name()
         with self._explained():
-            if not self._make and not self.exists(self.name()):
-                raise DeploymentError(
-                    f"There is no database at {self._place}. Correct the address, or restore the database."
-                )
-            self._prepare(self._url)
-            database = self.database(self.name())
+            if not self.exists(name):
+                if not self._make:
+                    raise DeploymentError(
+                        f"There is no database at {self._place}. Correct the address, or restore the database."
+                    )
+                self._create(name)
+            self.prepare(name)
+            database = self.database(name)
             with database.write() as connection:
                 connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
                 known = connection.run(f"SELECT id FROM {INTERNAL}deployment").scalar()
@@ -126,7 +128,7 @@ class PostgresServer:
         """A new database; what is there without an entry was left by a creation that was interrupted."""
         name = self.name(id)
         self.replace(name, owner_mark(self._deployment))
-        self._prepare(self.url(name))
+        self.prepare(name)
         return self.database(name)
 
     def keep_catalog(self, id: str) -> None:
@@ -178,8 +180,21 @@ class PostgresServer:
         self._create(name, mark)
 
     def prepare(self, name: str) -> None:
-        """Make what every database of ours has, where it is missing."""
-        self._prepare(self.url(name))
+        """Make what every database of ours has, where it is missing.
+
+        Raises
+        ------
+        DeploymentError
+            If the server is too old.
+        """
+        with self._connected(self.url(name)) as connection:
+            version = _version(connection)
+            if version < OLDEST:
+                raise DeploymentError(
+                    f"{self._place} is PostgreSQL {version // 10000}; {OLDEST // 10000} or newer is needed."
+                )
+            # One at a time: two that make the same function would collide.
+            connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS}); {_PREPARE} COMMIT")
 
     def comment(self, name: str, text: str | None) -> None:
         """Write a comment to a database, or remove it."""
@@ -217,29 +232,12 @@ class PostgresServer:
         except sa.exc.DBAPIError as error:
             raise dialect.translate(error) or error from error
 
-    def _prepare(self, url: sa.URL) -> None:
-        """Make what every database of ours has."""
-        if not self.exists(str(url.database)):
-            self._create(str(url.database))
-        with self._connected(url) as connection:
-            self._prepare_on(connection)
-
-    def _prepare_on(self, connection: sa.Connection) -> None:
-        version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-        if version < OLDEST:
-            raise DeploymentError(
-                f"{self._place} is PostgreSQL {version // 10000}; {OLDEST // 10000} or newer is needed."
-            )
-        # One at a time: two that make the same function would collide.
-        script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
-        connection.exec_driver_sql(script)
-
     def _create(self, name: str, mark: str | None = None) -> None:
         """Make a database whose texts sort by code point and whose letters are Unicode's."""
         with self.beside() as connection:
-            version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+            version = _version(connection)
             # The server goes on with what a client that was killed had asked for, and holds its lock meanwhile.
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({server_lock('create', name)})")
             if _exists(connection, name):
                 if mark is None:
                     return
@@ -297,6 +295,10 @@ def _comment(connection: sa.Connection, name: str) -> str | None:
     )
     comment: str | None = found.scalar()
     return comment
+
+
+def _version(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
 
 
 def _exists(connection: sa.Connection, name: str) -> bool:
