@@ -33,7 +33,7 @@ from deriva_server.sql import objects, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
-from deriva_server.sql.databases import shown_address
+from deriva_server.sql.databases import kept_address
 
 _WORKERS = 4
 _BATCH = 256
@@ -321,7 +321,7 @@ class _Copying:
             settings = (self.source.folder / SETTINGS).read_text(encoding="utf-8")
             (self.target / SETTINGS).write_text(_DATABASE_LINE.sub("", settings), encoding="utf-8")
         if database is not None:
-            keep_database(self.target, shown_address(database))
+            keep_database(self.target, kept_address(database))
         document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
         if new_id:
             document["id"] = uuid.uuid4().hex

@@ -87,29 +87,20 @@ class ServerConfig:
         return cls(**values)
 
 
-def check_database(folder: Path, address: str) -> bool:
-    """Whether the address of the database stands in the settings of a deployment.
-
-    Raises
-    ------
-    DeploymentError
-        If another one stands there.
-    """
-    known = _from_file(folder / FILE).get("database")
-    if known not in (None, address):
-        raise DeploymentError(f"{folder / FILE} says that the catalogs are at {known}, not at {address}.")
-    return known is not None
+def known_database(folder: Path) -> str | None:
+    """The address of the database in the settings of a deployment."""
+    return _from_file(folder / FILE).get("database")
 
 
 def keep_database(folder: Path, address: str) -> None:
-    """Write the address of the database into the settings of a deployment.
+    """Write the address of the database into the settings of a deployment, unless one stands there.
 
     Raises
     ------
     DeploymentError
-        If another one stands there, or the file cannot be written.
+        If the file cannot be written.
     """
-    if check_database(folder, address):
+    if known_database(folder) is not None:
         return
     try:
         with (folder / FILE).open("a", encoding="utf-8") as file:

@@ -14,13 +14,13 @@ from deriva_server.authn.session import AuthnFace
 from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.catalogs.registry import Registry
-from deriva_server.config import ServerConfig, check_database, keep_database
+from deriva_server.config import FILE, ServerConfig, keep_database, known_database
 from deriva_server.deployment import Deployment, is_deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
 from deriva_server.http.message import Request, Response
-from deriva_server.sql.databases import open_databases, shown_address
+from deriva_server.sql.databases import kept_address, open_databases, shown_address
 from deriva_server.wsgi import RunningServer, start
 
 
@@ -82,24 +82,24 @@ class LocalServer:
         DeploymentError
             If the folder or the database cannot be used; says why and the way out.
         """
-        shown = None if database is None else shown_address(database)
+        kept = _kept(database)
         is_new = create and not is_deployment(folder)
         deployment = Deployment.create(folder, name) if create else Deployment.open(folder)
         with _opening:
             server = _open.get(deployment.folder)
             if server is None or server.id != deployment.id:
                 try:
-                    if shown is not None:
-                        check_database(deployment.folder, shown)
+                    if kept is not None:
+                        _check_known(deployment.folder, kept)
                     server = cls(deployment, database)
                 except BaseException:
                     if is_new:
                         deployment.take_back()
                     raise
-                if shown is not None:
-                    keep_database(deployment.folder, shown)
+                if kept is not None:
+                    keep_database(deployment.folder, kept)
                 _open[deployment.folder] = server
-            elif database not in (None, server.database):
+            elif kept not in (None, _kept(server.database)):
                 raise DeploymentError(f"{deployment.folder} is open already, with other databases.")
             return server
 
@@ -163,6 +163,19 @@ class LocalServer:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return LocalServer.open, (str(self.folder),)
+
+
+def _kept(database: str | None) -> str | None:
+    return None if database is None else kept_address(database)
+
+
+def _check_known(folder: Path, address: str) -> None:
+    """Refuse an address when the settings of the deployment have another one."""
+    known = known_database(folder)
+    if known is not None and kept_address(known) != address:
+        raise DeploymentError(
+            f"{folder / FILE} says that the catalogs are at {shown_address(known)}, not at {shown_address(address)}."
+        )
 
 
 def loopback(host: str) -> str:

@@ -103,6 +103,8 @@ def test_wrong_addresses(tmp_path, address):
     nobody = "postgresql://kim:secret@127.0.0.1:1/lab"
     said = refused("init", tmp_path / "a", "--database", nobody)
     assert "cannot be used" in said and "Check that the server runs" in said and "secret" not in said
+    for wrong in ("postgresql://kim:secret@host:abc/lab", "postgresql://kim:x@secret@host/lab"):
+        assert "secret" not in refused("init", tmp_path / "a", "--database", wrong)
     # What failed is not remembered.
     made("init", tmp_path / "a", "--database", address)
 
@@ -119,6 +121,22 @@ def test_a_database_belongs_to_one_deployment(tmp_path, address, new_address):
     assert "another deployment" in refused("init", tmp_path / "two", "--database", address)
     other = new_address().replace("+psycopg", "")
     assert "says that the catalogs are at" in refused("init", tmp_path / "one", "--database", other)
+
+
+def test_addresses_are_shown_as_people_read_them(tmp_path, address, postgres):
+    folder = postgres.url.query["host"]
+    out = made("init", tmp_path / "lab", "--database", f"{address}&password=secret&application_name=a%2Fb")
+    assert f"host={folder}" in out and "application_name=a/b" in out and "secret" not in out
+    assert "secret" not in (tmp_path / "lab" / "server.toml").read_text()
+    assert "eyes" in made("catalog", "create", tmp_path / "lab", "eyes") + made(
+        "catalog", "list", tmp_path / "lab"
+    )
+
+
+def test_a_refusal_is_explained_in_one_line(tmp_path, address):
+    said = refused("init", tmp_path / "lab", "--database", address.replace("postgres:@", "nobody@"))
+    assert 'role "nobody" does not exist' in said and "Check the user" in said
+    assert said.count("\n") == 1 and not (tmp_path / "lab").exists()
 
 
 def test_a_password_is_not_kept(tmp_path, address):

@@ -14,6 +14,7 @@ from deriva_server.catalogs.catalog import Catalog
 from deriva_server.catalogs.system import initial_model
 from deriva_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from deriva_server.identity import ADMIN, Client
+from deriva_server.model.values import storable
 from deriva_server.names import stored_time
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases
@@ -347,7 +348,7 @@ def _id_or_none(value: Any, what: str) -> str | None:
         or len(str(value)) > 200
     ):
         raise BadRequest(f"{what} must be a non-empty string.")
-    return str(value)
+    return storable(str(value))
 
 
 def _is_persistent(client: Client, document: Mapping[str, Any]) -> bool:
@@ -366,4 +367,4 @@ def _text(document: Mapping[str, Any], name: str) -> str | None:
     value = document.get(name)
     if value is not None and not isinstance(value, str):
         raise BadRequest(f"{name} must be a string.")
-    return value
+    return None if value is None else storable(value)

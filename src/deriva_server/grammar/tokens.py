@@ -43,14 +43,17 @@ def decode(raw: str) -> str:
     Raises
     ------
     BadRequest
-        If the escapes do not form UTF-8.
+        If the escapes do not form UTF-8, or hold the character U+0000, which no database keeps or compares.
     """
     if "%" not in raw:
         return raw
     try:
-        return unquote_to_bytes(raw).decode("utf-8")
+        text = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The percent-escapes of {raw!r} are not UTF-8.") from error
+    if "\0" in text:
+        raise BadRequest(f"The character U+0000 (%00) may not stand in a URL: {raw!r}.")
+    return text
 
 
 def encode(text: str) -> str:

@@ -220,7 +220,17 @@ def _wrong(value: Json, type_: Type) -> BadRequest:
 
 
 def _text(value: Json, _type: Type) -> Stored:
-    text = value if isinstance(value, str) else compact(value)
+    return storable(value if isinstance(value, str) else compact(value))
+
+
+def storable(text: str) -> str:
+    """A text as every database can keep it.
+
+    Raises
+    ------
+    BadRequest
+        If it holds the character U+0000, or half of a surrogate pair.
+    """
     if "\0" in text:
         raise BadRequest("A text may not hold the character U+0000.")
     return text if text.isascii() else _unicode(text)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
-from deriva_server.sql.postgres import server as postgres
+from deriva_server.sql.postgres import addresses
+from deriva_server.sql.postgres.server import PostgresServer
 from deriva_server.sql.sqlite.files import REGISTRY, SqliteFiles
 
 
@@ -64,13 +65,22 @@ def open_databases(folder: Path, deployment: str, address: str | None, *, make: 
         raise DeploymentError(
             f"{folder} keeps its catalogs in SQLite files. Use another folder for catalogs on a server."
         )
-    return postgres.PostgresServer(address, deployment, make=make)
+    return PostgresServer(address, deployment, make=make)
 
 
 def shown_address(address: str) -> str:
-    """The address of a database without the password.
+    """The address of a database for people, without the password.
 
-    >>> shown_address("postgresql://kim:secret@host/lab")
-    'postgresql://kim@host/lab'
+    >>> shown_address("postgresql://kim:secret@/lab?host=/var/run")
+    'postgresql://kim@/lab?host=/var/run'
     """
-    return postgres.shown_address(postgres.parse_address(address))
+    return addresses.shown_address(addresses.parse_address(address))
+
+
+def kept_address(address: str) -> str:
+    """The address of a database as it is written down, without the password.
+
+    >>> kept_address("postgresql://kim:secret@/lab?host=/var/run")
+    'postgresql://kim@/lab?host=%2Fvar%2Frun'
+    """
+    return addresses.kept_address(addresses.parse_address(address))

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from deriva_server.errors import DeploymentError, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL
-from deriva_server.sql.postgres.naming import GATE
-from deriva_server.sql.postgres.server import PostgresServer, owner_mark, shown_address
+from deriva_server.sql.postgres.addresses import kept_address
+from deriva_server.sql.postgres.naming import GATE, server_lock
+from deriva_server.sql.postgres.server import PostgresServer, owner_mark
 
 _MARK = "deriva-ml: unfinished backup"
 
@@ -55,7 +56,7 @@ class PostgresCopies:
     def _claim(self) -> None:
         """Hold the name of the target as long as the backup runs; remove what a killed one left there."""
         base = self._target.name()
-        held = self._keeper.exec_driver_sql("SELECT pg_try_advisory_lock(hashtext(%s))", (f"backup {base}",))
+        held = self._keeper.exec_driver_sql(f"SELECT pg_try_advisory_lock({server_lock('backup', base)})")
         if not held.scalar_one():
             raise DeploymentError(f"Another backup to the database {base!r} is running.")
         found = self._keeper.exec_driver_sql(
@@ -139,9 +140,9 @@ class PostgresCopies:
             "--compress=0",
             f"--exclude-table={GATE}",
             *common,
-            shown_address(source),
+            kept_address(source),
         ]
-        read = [restore, "--exit-on-error", "--single-transaction", *common, shown_address(target)]
+        read = [restore, "--exit-on-error", "--single-transaction", *common, kept_address(target)]
         with (
             TemporaryFile() as said,
             subprocess.Popen(write, stdout=subprocess.PIPE, stderr=said, env=_environment(source)) as writer,

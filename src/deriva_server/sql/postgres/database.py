@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,20 +27,20 @@ from deriva_server.errors import (
 )
 from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, STATEMENT_SECONDS, Connection, Expressions, Tables
+from deriva_server.sql.postgres.addresses import shown_address
+from deriva_server.sql.postgres.connecting import connect
 from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
-from deriva_server.sql.postgres.naming import GATE, SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS
 from deriva_server.sql.postgres.tables import PostgresTables
 
-_BEGIN_WRITE = "BEGIN; SELECT pg_advisory_xact_lock(1)"
+_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"
 # Locked before the first query: only that one fixes the moment which the transaction sees.
 _BEGIN_READ = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
     f" SET LOCAL statement_timeout = {round(STATEMENT_SECONDS * 1000)};"
     f" LOCK TABLE {GATE} IN ACCESS SHARE MODE"
 )
-_CONNECT_SECONDS = 10
-_NOT_NOW = re.compile("too many clients|starting up|connection slots|too many connections")
 _LIMIT = "deriva_limit"
 _MARKS = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|(\?)|(%)""")
 _SETTINGS = {
@@ -102,7 +101,7 @@ class PostgresDialect:
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url.set(drivername="postgresql+psycopg")
-        self.place = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        self.place = shown_address(url)
         self.expressions: Expressions = PostgresExpressions()
         self.tables: Tables = PostgresTables()
 
@@ -133,14 +132,7 @@ class PostgresDialect:
 
     def connect(self, engine: sa.Engine) -> sa.Connection:
         """A new connection; waits a while for a server that has no room or is starting."""
-        end = time.monotonic() + _CONNECT_SECONDS
-        while True:
-            try:
-                return engine.connect()
-            except sa.exc.OperationalError as error:
-                if time.monotonic() > end or not _NOT_NOW.search(str(error.orig)):
-                    raise
-                time.sleep(0.1)
+        return connect(engine)
 
     def begin(
         self, connection: sa.Connection, *, write: bool, first: str | None = None
@@ -174,11 +166,11 @@ class PostgresDialect:
             info[_LIMIT] = seconds
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
-        """Map by PostgreSQL's own code; without one, the server could not be reached."""
+        """Map by PostgreSQL's own code; without one, a connection was lost."""
         code: str | None = getattr(error.orig, "sqlstate", None)
         if code is None:
-            unreachable = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))
-            return Busy("The database server cannot be reached.") if unreachable else None
+            is_lost = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))
+            return Busy("The connection to the database server was lost.") if is_lost else None
         kind = _BY_CODE.get(code) or _BY_CLASS.get(code[:2])
         if kind is None:
             return None

@@ -15,8 +15,23 @@ SCHEMA = "_ermrest"
 GATE = f"{SCHEMA}.{INTERNAL}gate"
 """A table that readers lock for their time, and changes of tables against readers."""
 
+WRITERS = "1684369001, 1"
+"""Advisory lock that the one writer of a database holds; PostgreSQL keeps these apart by database.
+
+The first number is ours, among those of other programs that use such locks in the same database.
+"""
+
+_SERVER_LOCKS = 1684369002
+"""Advisory locks in the database ``postgres``, which all deployments of a server share, are further told apart by name."""
+
 _SYSTEM_COLUMNS = frozenset(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"))
 _SYSTEM_SCHEMAS = frozenset((SCHEMA, "information_schema"))
+
+
+def server_lock(purpose: str, database: str) -> str:
+    """The numbers of an advisory lock on doing something to one database of a server."""
+    digest = hashlib.sha256(f"{purpose} {database}".encode()).digest()
+    return f"{_SERVER_LOCKS}, {int.from_bytes(digest[:4], signed=True)}"
 
 
 def schema_storage(name: str) -> str:

@@ -13,14 +13,14 @@ from deriva_server.errors import Conflict, DeploymentError, ServiceError
 from deriva_server.names import NAME_BYTES
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL, quote, text_literal
+from deriva_server.sql.postgres.addresses import parse_address, shown_address
 from deriva_server.sql.postgres.database import PostgresDialect
-from deriva_server.sql.postgres.naming import GATE, SCHEMA
+from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS, server_lock
 
 OLDEST = 140000
 """Oldest version of the server, as it numbers itself."""
 
 _FIRST_BUILTIN_LOCALE = 170000
-_CREATING = 2
 _DIRECTORY = "_~objects"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PREPARE = f"""
@@ -114,7 +114,7 @@ class PostgresServer:
         """A new database; what is there without an entry was left by a creation that was interrupted."""
         name = self.name(id)
         self.replace(name, owner_mark(self._deployment))
-        self._prepare(self.url(name))
+        self.prepare(name)
         return self.database(name)
 
     def keep_catalog(self, id: str) -> None:
@@ -166,8 +166,21 @@ class PostgresServer:
         self._create(name, mark)
 
     def prepare(self, name: str) -> None:
-        """Make what every database of ours has, where it is missing."""
-        self._prepare(self.url(name))
+        """Make what every database of ours has, where it is missing.
+
+        Raises
+        ------
+        DeploymentError
+            If the server is too old.
+        """
+        with self._connected(self.url(name)) as connection:
+            version = _version(connection)
+            if version < OLDEST:
+                raise DeploymentError(
+                    f"{self._place} is PostgreSQL {version // 10000}; {OLDEST // 10000} or newer is needed."
+                )
+            # One at a time: two that make the same function would collide.
+            connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS}); {_PREPARE} COMMIT")
 
     def comment(self, name: str, text: str | None) -> None:
         """Write a comment to a database, or remove it."""
@@ -199,11 +212,13 @@ class PostgresServer:
         """A database that knows its deployment, made when missing."""
         place = shown_address(self.url(name))
         with self._explained():
-            if not self._make and not self.exists(name):
-                raise DeploymentError(
-                    f"There is no database at {place}. Correct the address, or restore the database."
-                )
-            self._prepare(self.url(name))
+            if not self.exists(name):
+                if not self._make:
+                    raise DeploymentError(
+                        f"There is no database at {place}. Correct the address, or restore the database."
+                    )
+                self._create(name)
+            self.prepare(name)
             database = self.database(name)
             with database.write() as connection:
                 connection.run(f"CREATE TABLE IF NOT EXISTS {INTERNAL}deployment (id text PRIMARY KEY)")
@@ -229,29 +244,12 @@ class PostgresServer:
         except sa.exc.DBAPIError as error:
             raise dialect.translate(error) or error from error
 
-    def _prepare(self, url: sa.URL) -> None:
-        """Make what every database of ours has."""
-        if not self.exists(str(url.database)):
-            self._create(str(url.database))
-        with self._connected(url) as connection:
-            self._prepare_on(connection)
-
-    def _prepare_on(self, connection: sa.Connection) -> None:
-        version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-        if version < OLDEST:
-            raise DeploymentError(
-                f"{self._place} is PostgreSQL {version // 10000}; {OLDEST // 10000} or newer is needed."
-            )
-        # One at a time: two that make the same function would collide.
-        script = f"BEGIN; SELECT pg_advisory_xact_lock(1); {_PREPARE} COMMIT"
-        connection.exec_driver_sql(script)
-
     def _create(self, name: str, mark: str | None = None) -> None:
         """Make a database whose texts sort by code point and whose letters are Unicode's."""
         with self.beside() as connection:
-            version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+            version = _version(connection)
             # The server goes on with what a client that was killed had asked for, and holds its lock meanwhile.
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({server_lock('create', name)})")
             if _exists(connection, name):
                 if mark is None:
                     return
@@ -285,17 +283,22 @@ class PostgresServer:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            cause = error.__cause__ if isinstance(error, ServiceError) and error.__cause__ else error
-            reason = str(getattr(cause, "orig", cause)).strip().rstrip(".").splitlines()
-            raise DeploymentError(
-                f"{self._place} cannot be used: {reason[0] if reason else 'no reason given'}. "
-                "Check that the server runs, and that this user may log in and create databases."
-            ) from error
+            reason = error.detail if isinstance(error, ServiceError) else str(error.orig)
+            reason = reason.strip().splitlines()[0].rstrip(".")
+            if _is_forbidden(error):
+                reason += ". Let this user create databases"
+            raise DeploymentError(f"{self._place} cannot be used: {reason}.") from error
 
 
 def owner_mark(deployment: str) -> str:
     """The comment on the databases of the catalogs of a deployment."""
     return f"deriva-ml: catalog of deployment {deployment}"
+
+
+def _is_forbidden(error: Exception) -> bool:
+    """Whether PostgreSQL did not let the user do something."""
+    cause = error.__cause__ if isinstance(error, ServiceError) else error
+    return getattr(getattr(cause, "orig", None), "sqlstate", None) == "42501"
 
 
 def _comment(connection: sa.Connection, name: str) -> str | None:
@@ -306,35 +309,13 @@ def _comment(connection: sa.Connection, name: str) -> str | None:
     return comment
 
 
+def _version(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+
+
 def _exists(connection: sa.Connection, name: str) -> bool:
     found = connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
     return found.first() is not None
-
-
-def parse_address(address: str) -> sa.URL:
-    """The URL of a PostgreSQL database.
-
-    Raises
-    ------
-    DeploymentError
-        If the text is none.
-    """
-    try:
-        url = sa.make_url(address)
-    except (sa.exc.ArgumentError, ValueError) as error:
-        raise DeploymentError(
-            f"{address!r} is no database address; write postgresql://user@host/name."
-        ) from error
-    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg") or not url.database:
-        place = url.render_as_string(hide_password=True)
-        raise DeploymentError(f"{place!r} is no database address; write postgresql://user@host/name.")
-    return url.set(drivername="postgresql+psycopg")
-
-
-def shown_address(url: sa.URL) -> str:
-    """An address without the password."""
-    # `URL.set` takes None for "as it is".
-    return url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
 
 def _quoted(name: str) -> str:

@@ -202,13 +202,18 @@ class SumAggregate:
         if all(isinstance(value, int) for value in self.numbers):
             whole = sum(self.numbers)
             return exact_number(self.exact + Decimal(whole)) if self.exact or abs(whole) >= 1 << 63 else whole
-        try:
-            total = math.fsum(self.numbers)
-        except (OverflowError, ValueError):
+        if not all(map(math.isfinite, self.numbers)):
             total = sum(self.numbers)
-        if math.isnan(total):
-            return "NaN"
-        return total + float(self.exact)
+            return "NaN" if math.isnan(total) else total
+        try:
+            near = math.fsum(self.numbers) + float(self.exact)
+        except OverflowError:
+            near = math.inf
+        return (
+            near
+            if math.isfinite(near)
+            else exact_number(self.exact + sum(Decimal(repr(number)) for number in self.numbers))
+        )
 
     def finalize(self) -> Stored:
         """The sum; NULL without values."""
@@ -223,7 +228,12 @@ class AverageAggregate(SumAggregate):
         if not self.count:
             return None
         total = self.total()
-        return total if total == "NaN" else float(total or 0) / self.count
+        if total == "NaN":
+            return total
+        mean = float(total or 0) / self.count
+        return (
+            exact_number(Decimal(total) / self.count) if isinstance(total, str) and math.isinf(mean) else mean
+        )
 
 
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (

@@ -1,0 +1,58 @@
+"""Sums and averages of floats that end in infinity, as floats do, where PostgreSQL's own would fail.
+
+Values that could lead out of range are added apart from the others, scaled down by a power of two, which is exact.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import sqlalchemy as sa
+
+from deriva_server.sql.dialect import Expression
+
+_DOWN, _UP = 2.0**-64, 2.0**64
+_LARGEST = sys.float_info.max * _DOWN
+_HUGE = 1e290
+_HUGE_SQUARE = 1e140
+"""PostgreSQL's average keeps squares, too."""
+
+_LARGEST_SHORT = 3.4028235e38
+_TINY = 1e-300
+"""Quotients of smaller numbers could underflow, which PostgreSQL takes for a failure."""
+
+
+def float_sum(value: Expression, *, is_short: bool) -> Expression:
+    """The sum of float8 values; of those that are short, as the shortest text of a float4 says it where one can."""
+    total = _total(value)
+    if not is_short:
+        return total
+    short = sa.cast(sa.cast(sa.cast(total, sa.REAL), sa.Text), sa.Double)
+    return sa.case((sa.func.abs(total) <= _number(_LARGEST_SHORT), short), else_=total)
+
+
+def float_average(value: Expression) -> Expression:
+    """The average of float8 values: their sum divided by their number."""
+    is_usual = sa.func.abs(value) < _number(_HUGE_SQUARE)
+    unusual = sa.func.count(value).filter(sa.not_(is_usual))
+    total = _total(value)
+    # The division of floats, where SQLAlchemy's own would be that of decimals.
+    mean = total.op("/")(sa.func.count(value))
+    quotient = sa.case((sa.func.abs(total) < _number(_TINY), _number(0)), else_=mean)
+    return sa.case((unusual == sa.literal_column("0"), sa.func.avg(value).filter(is_usual)), else_=quotient)
+
+
+def _total(value: Expression) -> Expression:
+    # Not-a-number counts as huge, because it sorts after every number.
+    is_small = sa.func.abs(value) < _number(_HUGE)
+    small = sa.func.sum(value).filter(is_small)
+    huge = sa.func.sum(value * _number(_DOWN)).filter(sa.not_(is_small))
+    beside = sa.case((sa.func.abs(small) > _number(1), small * _number(_DOWN)), else_=_number(0))
+    scaled = huge + beside
+    infinite = scaled * sa.literal_column("float8 'Infinity'")
+    whole = sa.case((sa.func.abs(scaled) <= _number(_LARGEST), scaled * _number(_UP)), else_=infinite)
+    return sa.case((huge.is_(None), small), else_=whole)
+
+
+def _number(value: float) -> Expression:
+    return sa.literal_column(f"float8 '{value!r}'")
