@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from deriva_server.config import FILE as SETTINGS
 from deriva_server.config import ServerConfig, keep_database
 from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
 from deriva_server.errors import DeploymentError, NotFound, ServiceError
+from deriva_server.locks import lock
 from deriva_server.mounts import network_file_system
 from deriva_server.sql import backup as statements
 from deriva_server.sql import objects, registry
@@ -175,17 +175,10 @@ def _clear(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeploymentError("Another backup to this folder is running.") from None
+        if not lock(descriptor, wait=False):
+            raise DeploymentError("Another backup to this folder is running.")
         yield
     finally:
         os.close(descriptor)

@@ -95,3 +95,18 @@ class Backend(Protocol):
 
     def abandon(self, upload: str) -> None:
         """Remove the parts of an upload, if there are any."""
+
+    def uploads(self) -> Iterator[tuple[str, int]]:
+        """Uploads that have parts or are being assembled, and the bytes of each."""
+
+    def unadopted(self, older_than: float) -> Iterator[tuple[str, int]]:
+        """Names and sizes of what arrived and nobody can adopt any more, uploads apart.
+
+        Parameters
+        ----------
+        older_than : float
+            Seconds after which bytes count as given up, where it cannot be known that their process has ended.
+        """
+
+    def drop(self, name: str) -> None:
+        """Remove something that `unadopted` named, if it is still there."""

@@ -3,73 +3,34 @@
 ::
 
     data/<xx>/<sha256>    stored bytes, read-only
-    tmp/<random>.part     bytes that are arriving
-    tmp/<upload>/         data, lock, and an empty file <index> for each part that has arrived whole
-    tmp/<upload>.taken/   the same while the upload is finished: no further part can reach it
+    tmp/<random>.part     bytes that are arriving, locked by who writes them
+    tmp/<upload>/         parts of an upload, see `UploadFolders`
 
 Bytes are written under a temporary name, synced, renamed, and the folder synced: a crash at any instant leaves
-either all of a content or none of it under its key.
+either all of a content or none of it under its key. What a crash leaves under a temporary name nobody locks any more.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
+from deriva_server import locks
 from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source, Staged
-from deriva_server.blobs.checksums import Digests, Hasher
+from deriva_server.blobs.checksums import Digests
+from deriva_server.blobs.folders import UploadFolders
+from deriva_server.blobs.staging import StagedFile, translated
 from deriva_server.deployment import sync_folder
-from deriva_server.errors import BadRequest, NotFound, ServiceError, StorageFull
+from deriva_server.errors import NotFound
 from deriva_server.http.message import FilePart
 
-_PIECE = 4 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class StagedFile:
-    """Bytes in a temporary file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    digests : Digests
-        Of its bytes.
-    """
-
-    def __init__(self, path: Path, digests: Digests) -> None:
-        self.path = path
-        self.digests = digests
-
-    def discard(self) -> None:
-        """Give the bytes up."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
-
-
-class StagedUpload(StagedFile):
-    """Bytes in the file of an upload; giving them up returns them to the upload."""
-
-    def __init__(self, taken: Path, home: Path, digests: Digests) -> None:
-        super().__init__(taken / "data", digests)
-        self._taken = taken
-        self._home = home
-
-    def discard(self) -> None:
-        """Return the parts, unless they were adopted or sent again meanwhile."""
-        with contextlib.suppress(OSError):
-            if self.path.exists():
-                self._taken.rename(self._home)
-        shutil.rmtree(self._taken, ignore_errors=True)
+_PART = ".part"
 
 
 class FilesBackend:
@@ -86,25 +47,33 @@ class FilesBackend:
         self.tmp = folder / "tmp"
         self.data.mkdir(parents=True, exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
+        self._uploads = UploadFolders(self.tmp)
 
     def stage(self, source: Source) -> StagedFile:
         """Take bytes in, durable on return."""
-        with _translated():
-            descriptor, name = tempfile.mkstemp(suffix=".part", dir=self.tmp)
+        with translated():
+            path, descriptor = self._temporary()
             try:
                 digests = copying.take(source, descriptor)
                 os.fsync(descriptor)
             except BaseException:
-                os.close(descriptor)
-                Path(name).unlink(missing_ok=True)
+                StagedFile(path, Digests("", "", 0), descriptor).discard()
                 raise
+            return StagedFile(path, digests, descriptor)
+
+    def _temporary(self) -> tuple[Path, int]:
+        while True:
+            descriptor, name = tempfile.mkstemp(suffix=_PART, dir=self.tmp)
+            path = Path(name)
+            # Whoever looks for what was left behind may have come before the lock.
+            if locks.lock(descriptor) and locks.is_at(descriptor, path):
+                return path, descriptor
             os.close(descriptor)
-            return StagedFile(Path(name), digests)
 
     def adopt(self, staged: Sequence[Staged]) -> None:
         """Rename all into place, then sync each folder that changed."""
         changed: set[Path] = set()
-        with _translated():
+        with translated():
             for item in staged:
                 assert isinstance(item, StagedFile)
                 target = self._file(item.digests.sha256)
@@ -120,6 +89,9 @@ class FilesBackend:
                 changed.add(target.parent)
             for folder in sorted(changed):
                 sync_folder(folder)
+        for item in staged:
+            assert isinstance(item, StagedFile)
+            item.release()
 
     def read(self, key: str, start: int, length: int) -> FilePart:
         """A stretch of the stored file."""
@@ -142,7 +114,7 @@ class FilesBackend:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove stored bytes, unless `kept` holds them."""
-        with _translated(), self._flocked(exclusive=True) as free:
+        with translated(), self._flocked(exclusive=True) as free:
             for key in keys if free else ():
                 self._file(key).unlink(missing_ok=True)
 
@@ -158,16 +130,9 @@ class FilesBackend:
         if sys.platform == "win32":
             yield True
             return
-        import fcntl
-
         descriptor = os.open(self.data, os.O_RDONLY)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
-                had = True
-            except BlockingIOError:
-                had = False
-            yield had
+            yield locks.lock(descriptor, exclusive=exclusive, wait=not exclusive)
         finally:
             os.close(descriptor)
 
@@ -185,7 +150,7 @@ class FilesBackend:
             If the other folder does not have them.
         """
         target = self._file(key)
-        with _translated():
+        with translated():
             try:
                 file = source._file(key).open("rb")
             except FileNotFoundError:
@@ -206,124 +171,40 @@ class FilesBackend:
         for folder in (*self.data.iterdir(), self.data, self.data.parent):
             sync_folder(folder)
 
+    def unadopted(self, older_than: float) -> Iterator[tuple[str, int]]:
+        """Temporary files that nobody locks; where there are no locks, those not written to for a while."""
+        latest = time.time() - older_than
+        for path in sorted(self.tmp.glob(f"*{_PART}")):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if locks.lock(file.fileno(), wait=False) and (locks.ARE_KEPT or found.st_mtime < latest):
+                    yield path.name, found.st_size
+
+    def drop(self, name: str) -> None:
+        """Remove a temporary file."""
+        with translated(), contextlib.suppress(FileNotFoundError), (self.tmp / name).open("rb") as file:
+            if locks.lock(file.fileno(), wait=False):
+                (self.tmp / name).unlink()
+
     def put_part(self, upload: str, index: int, start: int, source: Source, md5: str | None) -> None:
-        """Write a part into the file of the upload, then mark it as arrived."""
-        folder = self.tmp / upload
-        with _translated(), _locked(folder, exclusive=False):
-            mark = folder / str(index)
-            mark.unlink(missing_ok=True)
-            descriptor = os.open(folder / "data", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-            try:
-                digests = copying.take_stream(source, descriptor, start)
-                if md5 is not None and digests.md5 != md5:
-                    raise BadRequest(f"the MD5 of the chunk is {digests.md5}, not {md5}")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            mark.touch()
+        """Write a part into the file of the upload."""
+        self._uploads.put_part(upload, index, start, source, md5)
 
     def parts(self, upload: str) -> set[int]:
         """Indexes of the parts that have arrived whole."""
-        try:
-            return {int(mark.name) for mark in (self.tmp / upload).iterdir() if mark.name.isdigit()}
-        except FileNotFoundError:
-            return set()
+        return self._uploads.parts(upload)
 
-    def assemble(self, upload: str, length: int) -> StagedUpload:
+    def assemble(self, upload: str, length: int) -> StagedFile:
         """Move the upload out of reach of further parts, and hash it."""
-        folder, taken = self.tmp / upload, self.tmp / f"{upload}.taken"
-        with _translated():
-            with _locked(folder, exclusive=True):
-                shutil.rmtree(taken, ignore_errors=True)
-                folder.rename(taken)
-            staged = StagedUpload(taken, folder, Digests("", "", 0))
-            try:
-                staged.path.touch()
-                with staged.path.open("rb") as file:
-                    os.fsync(file.fileno())
-                    staged.digests = _hash(file, length)
-            except BaseException:
-                staged.discard()
-                raise
-            return staged
+        return self._uploads.assemble(upload, length)
 
     def abandon(self, upload: str) -> None:
         """Remove the folders of the upload."""
-        shutil.rmtree(self.tmp / upload, ignore_errors=True)
-        shutil.rmtree(self.tmp / f"{upload}.taken", ignore_errors=True)
+        self._uploads.abandon(upload)
+
+    def uploads(self) -> Iterator[tuple[str, int]]:
+        """Uploads that have a folder."""
+        return self._uploads.all()
 
     def _file(self, key: str) -> Path:
         return self.data / key[:2] / key
-
-
-def _hash(file: BinaryIO, length: int) -> Digests:
-    hasher = Hasher(length)
-    try:
-        while piece := file.read(_PIECE):
-            hasher.update(piece)
-        return hasher.finish()
-    finally:
-        hasher.close()
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """File system errors as errors of the service."""
-    try:
-        yield
-    except ServiceError:
-        raise
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(f"the object store has no room left: {error.strerror}") from error
-        raise ServiceError(f"the object store cannot be written: {error.strerror}") from error
-
-
-_locks: dict[Path, threading.RLock] = {}
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
-    """Keep parts out while an upload is taken, in every process; the folder is made when missing."""
-    if sys.platform == "win32":
-        with _locks.setdefault(folder, threading.RLock()):
-            folder.mkdir(exist_ok=True)
-            yield
-        return
-    import fcntl
-
-    descriptor = None
-    while descriptor is None:
-        folder.mkdir(exist_ok=True)
-        descriptor = _try_lock(folder / "lock", fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(path: Path, operation: int) -> int | None:
-    """An open file that holds the lock, None when it was taken away while we waited."""
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, operation)
-        if _is_at(descriptor, path):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file still has its name; the folder may have been taken meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

@@ -87,6 +87,18 @@ class MemoryBackend:
         with self._lock:
             self._parts.pop(upload, None)
 
+    def uploads(self) -> Iterator[tuple[str, int]]:
+        """Uploads that have parts."""
+        with self._lock:
+            return iter([(upload, sum(map(len, parts.values()))) for upload, parts in self._parts.items()])
+
+    def unadopted(self, older_than: float) -> Iterator[tuple[str, int]]:
+        """Nothing: bytes go with those who stage them."""
+        return iter(())
+
+    def drop(self, name: str) -> None:
+        """Nothing to do."""
+
 
 def _read(source: Source) -> bytes:
     data = source.stream.read(source.length)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from tests.deployments import processes
 
 from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source
@@ -57,14 +59,50 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     assert path.read_bytes() == b"abc"
 
 
+def _die_with_bytes(folder: Path) -> None:
+    """End as a killed process does: with an upload that is being finished, and bytes that are not adopted."""
+    backend = FilesBackend(folder)
+    backend.assemble("U", 4)
+    backend.stage(source(b"left behind"))
+    os._exit(9)
+
+
+def died(folder: Path) -> None:
+    process = processes.Process(target=_die_with_bytes, args=(folder,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 9
+
+
 def test_upload_survives_a_crash_while_it_is_finished(tmp_path: Path) -> None:
-    FilesBackend(tmp_path).put_part("U", 0, 0, source(b"0123"), None)
-    FilesBackend(tmp_path).assemble("U", 4)
-    again = FilesBackend(tmp_path)
-    assert again.parts("U") == set(), "the parts have to be sent again"
-    again.put_part("U", 0, 0, source(b"0123"), None)
-    again.adopt([again.assemble("U", 4)])
-    again.abandon("U")
+    backend = FilesBackend(tmp_path)
+    backend.put_part("U", 0, 0, source(b"0123"), None)
+    backend.put_part("U", 1, 4, source(b"45"), None)
+    died(tmp_path)
+    assert backend.parts("U") == {0, 1}
+    backend.put_part("U", 1, 4, source(b"67"), None)
+    staged = backend.assemble("U", 6)
+    assert FilesBackend(tmp_path).parts("U") == set(), "nobody else takes what is being finished"
+    backend.adopt([staged])
+    backend.abandon("U")
+    assert backend.size(hashlib.sha256(b"012367").hexdigest()) == 6
+    assert not list(backend.uploads())
+
+
+def test_what_a_dead_process_left_is_known(tmp_path: Path) -> None:
+    backend = FilesBackend(tmp_path)
+    backend.put_part("U", 0, 0, source(b"0123"), None)
+    died(tmp_path)
+    staged = backend.stage(source(b"still wanted"))
+    assert list(FilesBackend(tmp_path).uploads()) == [("U", 4)]
+    [(name, length)] = FilesBackend(tmp_path).unadopted(0)
+    assert length == len(b"left behind")
+    backend.drop(name)
+    backend.drop(name)
+    backend.drop(staged.path.name)
+    assert not list(backend.unadopted(0))
+    backend.adopt([staged])
+    backend.abandon("U")
     assert not list((tmp_path / "tmp").iterdir())
 
 

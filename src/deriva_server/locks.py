@@ -1,0 +1,39 @@
+"""Locks on open files between processes; the system lets go of them when their process ends, however it does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ARE_KEPT = sys.platform != "win32"
+"""Whether this system has such locks; without them every lock is had at once."""
+
+
+def lock(descriptor: int, *, exclusive: bool = True, wait: bool = True) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    Returns
+    -------
+    bool
+        Whether the lock was had; always when it was waited for.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(
+            descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
+        )
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has a name; it may have been removed or replaced while the lock was waited for."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
