@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from pathlib import Path
 
+from deriva_ml.cli.progress import Progress
 from deriva_ml.cli.text import counted, examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.backup import Backup, back_up
 from deriva_server.errors import DeploymentError
 
-_BETWEEN_LINES = 0.2
 _MOST_DAMAGED = 10
 
 
@@ -41,7 +40,7 @@ def backup(arguments: argparse.Namespace) -> int:
     # The half-made copy is removed on the way out.
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
-    progress = _Progress(shown=not arguments.quiet and sys.stderr.isatty())
+    progress = Progress(shown=not arguments.quiet and sys.stderr.isatty())
     try:
         made = back_up(
             arguments.folder,
@@ -65,26 +64,3 @@ def _warn_of_damage(made: Backup) -> int:
     if len(made.damaged) > _MOST_DAMAGED:
         print(f"deriva-ml: … and {len(made.damaged) - _MOST_DAMAGED} more", file=sys.stderr)
     return 1 if made.damaged else 0
-
-
-class _Progress:
-    """One line on the terminal that is written over."""
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-        self._width = 0
-        self._next = 0.0
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        """Show how far one part of the copy is."""
-        if not self._shown or (done < total and time.monotonic() < self._next):
-            return
-        self._next = time.monotonic() + _BETWEEN_LINES
-        line = f"{what}: {100 * done // total if total else 100} %"
-        print(f"\r{line.ljust(self._width)}", end="", file=sys.stderr, flush=True)
-        self._width = len(line)
-
-    def clear(self) -> None:
-        """Leave an empty line."""
-        if self._width:
-            print(f"\r{' ' * self._width}\r", end="", file=sys.stderr, flush=True)

@@ -61,6 +61,24 @@ COMMANDS = (
         "backup",
     ),
     Command(
+        "objects gc",
+        "find and remove bytes in the object store that nobody refers to",
+        "deriva_ml.cli.objects",
+        "gc",
+    ),
+    Command(
+        "objects verify",
+        "read all files in the object store again and tell which are damaged",
+        "deriva_ml.cli.objects",
+        "verify_all",
+    ),
+    Command(
+        "objects",
+        "tell how much the object store holds, and what of it is not needed",
+        "deriva_ml.cli.objects",
+        "show",
+    ),
+    Command(
         "executions",
         "list the executions of a working directory, and what of them waits",
         "deriva_ml.cli.executions",

@@ -115,14 +115,17 @@ class Directory:
                 except Exception as error:  # noqa: BLE001 - raised again in the thread that asked for this part
                     task.error = error
 
-    def remove_unused(self, blobs: Sequence[str]) -> None:
-        """Remove the bytes that no living version refers to any more.
+    def remove_unused(self, blobs: Sequence[str]) -> set[str]:
+        """Remove the bytes that no living version refers to any more; gives their keys.
 
         In a transaction apart: what another writer deletes in the same one may yet be undone.
         """
-        if blobs:
-            with self.database.write() as connection:
-                self.backend.remove(objects.unused_blobs(connection, blobs))
+        if not blobs:
+            return set()
+        with self.database.write() as connection:
+            unused = objects.unused_blobs(connection, blobs)
+            self.backend.remove(unused)
+        return unused
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from deriva_server.blobs.access import Right, demand, owned_by
@@ -71,6 +72,7 @@ class Transfers:
                 announced.length,
                 announced.metadata,
                 owned_by(client),
+                int(time.time()),
             )
             objects.add_job(connection, job)
             return job

@@ -18,7 +18,7 @@ from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
 
-FORMAT = 1
+FORMAT = 2
 """Format number of the directory; a newer one is refused."""
 
 Acls = Mapping[str, Sequence[str]]
@@ -61,7 +61,8 @@ _TABLES = (
         content_disposition TEXT,
         md5 TEXT,
         sha256 TEXT,
-        acls TEXT NOT NULL
+        acls TEXT NOT NULL,
+        began {number} NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_job_name ON hatrac_job (name)",
 )
@@ -125,7 +126,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An upload in chunks that is not finished."""
+    """An upload in chunks that is not finished; `began` is in seconds since 1970."""
 
     id: str
     name: int
@@ -133,6 +134,7 @@ class Job:
     length: int
     metadata: Metadata = field(default_factory=Metadata)
     acls: Acls = field(default_factory=dict)
+    began: int = 0
 
     @property
     def chunks(self) -> int:
@@ -171,6 +173,15 @@ def prepare_directory(database: Database, root_acls: Acls) -> None:
             f"{database.dialect.place} has format {found}, this release knows formats up to {FORMAT}. "
             "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
         )
+    if found < FORMAT:
+        with database.write() as connection:
+            _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.run("SELECT format FROM hatrac_format").scalar_one() == 1:
+        connection.run("ALTER TABLE hatrac_job ADD COLUMN began INTEGER NOT NULL DEFAULT 0")
+        connection.run("UPDATE hatrac_format SET format = ?", (FORMAT,))
 
 
 def _create(connection: Connection, root_acls: Acls) -> None:
@@ -316,6 +327,7 @@ def add_job(connection: Connection, job: Job) -> None:
         "chunk_length": job.chunk_length,
         "length": job.length,
         "acls": _dump(job.acls),
+        "began": job.began,
     }
     connection.raw.execute(_ADD_JOB, values | _metadata_values(job.metadata))
 
@@ -353,7 +365,7 @@ _NAME_COLUMNS = "id, path, kind, deleted, acls"
 _METADATA_COLUMNS = "content_type, content_disposition, md5, sha256"
 _METADATA_VALUES = ":content_type, :content_disposition, :md5, :sha256"
 _VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls, deleted, moved"
-_JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls"
+_JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls, began"
 
 _NAME_BY_ID = sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = :id")
 _ADD_NAME = sa.text(
@@ -392,8 +404,8 @@ _USED = _many(
     "SELECT DISTINCT blob FROM hatrac_version WHERE blob IN :blobs AND deleted = 0 AND moved IS NULL", "blobs"
 )
 _ADD_JOB = sa.text(
-    f"INSERT INTO hatrac_job (id, name, chunk_length, length, {_METADATA_COLUMNS}, acls)"
-    f" VALUES (:id, :name, :chunk_length, :length, {_METADATA_VALUES}, :acls)"
+    f"INSERT INTO hatrac_job ({_JOB_COLUMNS})"
+    f" VALUES (:id, :name, :chunk_length, :length, {_METADATA_VALUES}, :acls, :began)"
 )
 _JOB = sa.text(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name = :name AND id = :id")
 _JOBS_OF = _many(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name IN :names ORDER BY id", "names")
@@ -442,4 +454,5 @@ def _version(row: Any) -> Version:
 
 
 def _job(row: Any) -> Job:
-    return Job(row.id, row.name, row.chunk_length, row.length, _metadata(row), json.loads(row.acls))
+    acls = json.loads(row.acls)
+    return Job(row.id, row.name, row.chunk_length, row.length, _metadata(row), acls, row.began)

@@ -7,47 +7,21 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from deriva_server.blobs.access import Right, demand, may
-from deriva_server.blobs.backend import Backend, Source, Staged
-from deriva_server.blobs.files import FilesBackend
+from deriva_server.blobs.backend import Source, Staged
 from deriva_server.blobs.memory import MemoryBackend
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
 from deriva_server.identity import ANONYMOUS, Client
-from deriva_server.sql.databases import open_databases
 from deriva_server.sql.objects import Metadata
 
 KIM = Client("kim")
 ADMIN = Client("root", attributes=("admin",))
-
-
-Opening = Callable[[Backend | None], ObjectStore]
-
-
-@pytest.fixture
-def opened(tmp_path: Path, address: str | None) -> Iterator[Opening]:
-    """Opens the same directory, with bytes in files or elsewhere."""
-    with ExitStack() as closing:
-
-        def open_store(backend: Backend | None = None) -> ObjectStore:
-            database = open_databases(tmp_path, "lab", address).directory()
-            store = ObjectStore(database, backend or FilesBackend(tmp_path / "objects"))
-            closing.callback(store.close)
-            return store
-
-        yield open_store
-
-
-@pytest.fixture
-def store(opened: Opening) -> ObjectStore:
-    return opened(None)
 
 
 def put(store: ObjectStore, path: str, data: bytes = b"abc", client: Client = ADMIN) -> str:
@@ -76,7 +50,7 @@ def test_one_bad_writer_does_not_harm_the_others(store: ObjectStore) -> None:
     assert len(store.resources.list_namespace(ADMIN, "/")) == 9
 
 
-def test_nothing_is_visible_when_bytes_cannot_be_kept(opened: Opening) -> None:
+def test_nothing_is_visible_when_bytes_cannot_be_kept(opened) -> None:
     class Full(MemoryBackend):
         def adopt(self, staged: Sequence[Staged]) -> None:
             raise StorageFull("no room")
@@ -87,7 +61,7 @@ def test_nothing_is_visible_when_bytes_cannot_be_kept(opened: Opening) -> None:
     assert store.resources.list_namespace(ADMIN, "/") == []
 
 
-def test_bytes_stay_when_a_deletion_is_undone(opened: Opening) -> None:
+def test_bytes_stay_when_a_deletion_is_undone(opened) -> None:
     class Fails(MemoryBackend):
         def adopt(self, staged: Sequence[Staged]) -> None:
             if staged[0].digests.length == 3:
@@ -143,7 +117,7 @@ def test_after_fork(store: ObjectStore) -> None:
     assert store.resources.list_namespace(ADMIN, "/") == ["/before", "/meanwhile", "/o0", "/o1", "/o2"]
 
 
-def test_other_process_sees_it_at_once(store: ObjectStore, opened: Opening) -> None:
+def test_other_process_sees_it_at_once(store: ObjectStore, opened) -> None:
     place = put(store, "/a")
     other = opened(None)
     assert other.contents.find(ADMIN, "/a", None).location == place
