@@ -104,7 +104,7 @@ def verify_all(arguments: argparse.Namespace) -> int:
             print(f"  … and {len(damage.locations) - _MOST_NAMES:,} more", file=sys.stderr)
     read = f"{counted(found.contents, 'content')} of {size(found.length)}"
     if found.damaged:
-        print(f"{len(found.damaged):,} of {read} are damaged. Put them again, or restore them from a backup.")
+        print(f"{len(found.damaged):,} of {read} are damaged. Restore them from a backup.")
         return 1
     print(f"{read} read, all as they were put.")
     return 0
