@@ -1,0 +1,99 @@
+"""An object store that is killed at any instant keeps what it acknowledged, and no part of anything else."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.deployments import Direct, Http, opened, processes, serving
+from tests.machines.objects.shelf import Shelf
+
+from deriva_server.blobs.collect import Garbage, collect, find_garbage
+from deriva_server.blobs.verify import verify
+from deriva_server.sql.usage import usage
+
+WRITERS = 3
+
+
+def silent(what, done, total):
+    """Tell nobody."""
+
+
+def collect_again_and_again(folder, address):
+    with opened(folder, address) as server:
+        while True:
+            directory = server.objects.directory
+            collect(directory, find_garbage(directory, None, silent), silent)
+
+
+def killed(folder, address, server, shelves, delay):
+    """Let all write while garbage is collected, and kill everything after a while."""
+    broken = []
+
+    def work(shelf):
+        try:
+            shelf.run(Http(server.url))
+        except BaseException as error:
+            broken.append(error)
+
+    collector = processes.Process(target=collect_again_and_again, args=(folder, address), daemon=True)
+    collector.start()
+    threads = [threading.Thread(target=work, args=(shelf,)) for shelf in shelves]
+    for thread in threads:
+        thread.start()
+    time.sleep(delay)
+    server.kill()
+    collector.kill()
+    collector.join()
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise broken[0]
+
+
+def crash(folder: Path, address: str | None, kills: int, seed: int) -> None:
+    chance, fates = random.Random(seed), Counter()
+    shelves = [Shelf(number) for number in range(WRITERS)]
+    for number in range(kills + 1):
+        with serving(folder, address) as server:
+            caller = Http(server.url)
+            for shelf in shelves:
+                if number == 0:
+                    shelf.set_up(caller)
+                fates[shelf.settle(caller)] += 1
+                shelf.check(caller, 2)
+            if number < kills:
+                killed(folder, address, server, shelves, chance.uniform(0.0, 0.6))
+    acknowledged = sum(shelf.acknowledged for shelf in shelves)
+    print(f"{kills} kills, {acknowledged} requests acknowledged, open: {dict(fates)}")
+    assert acknowledged > kills
+    with opened(folder, address) as server:
+        for shelf in shelves:
+            shelf.check(Direct(server))
+        check_space(folder, server.objects.directory)
+
+
+def check_space(folder, directory):
+    """After a collection nothing takes space but what objects have."""
+    collect(directory, find_garbage(directory, -1.0, silent), silent)
+    assert find_garbage(directory, -1.0, silent) == Garbage()
+    with directory.read() as connection:
+        found = usage(connection)
+    stored = [path.stat().st_size for path in (folder / "objects" / "data").glob("*/*")]
+    assert (len(stored), sum(stored)) == (found.contents, found.stored)
+    assert list((folder / "objects" / "tmp").iterdir()) == []
+    assert verify(directory, silent).damaged == ()
+
+
+def test_killed_a_few_times(tmp_path, address):
+    crash(tmp_path / "lab", address, 5, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_killed_many_times(tmp_path, address):
+    crash(tmp_path / "lab", address, 300, 2)
