@@ -95,14 +95,14 @@ class Wire:
     def send(self, request: bytes) -> tuple[int, bytes]:
         """Status and body of the answer."""
         kept: list[bytes] = []
-        status = self._exchange([request], kept)
+        status = self._exchange([request], kept, has_body=not request.startswith(b"HEAD "))
         return status, b"".join(kept)
 
     def drain(self, pieces: Iterable[bytes]) -> tuple[int, int]:
         """Send a request made of pieces; status and length of the answer, which is not kept."""
         return self._exchange(pieces, None), self.received
 
-    def _exchange(self, pieces: Iterable[bytes], kept: list[bytes] | None) -> int:
+    def _exchange(self, pieces: Iterable[bytes], kept: list[bytes] | None, *, has_body: bool = True) -> int:
         for piece in pieces:
             self._socket.sendall(piece)
         head = b""
@@ -111,7 +111,7 @@ class Wire:
         fields = head[:end].lower()
         status, rest = int(head[9:12]), head[end + 4 :]
         self.received = 0
-        if status in (204, 304):
+        if status in (204, 304) or not has_body:
             return status
         _, declared, length = fields.partition(b"content-length: ")
         if declared:
