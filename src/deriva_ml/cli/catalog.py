@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
+from deriva_ml.cli.ask import agreed
 from deriva_ml.cli.text import examples, size, table
 from deriva_ml.ermrest.connect import connect, delete_catalog
 from deriva_ml.ermrest.listing import CatalogEntry, delete_alias, list_catalogs
@@ -106,7 +106,7 @@ def delete(arguments: argparse.Namespace) -> int:
         what = f"the alias {connection.catalog_id} on {connection.host} (catalog {target}{title} stays)"
     else:
         what = f"{connection.name}{title} with all its rows and their history"
-    if not arguments.yes and not _agreed(f"Delete {what}? "):
+    if not arguments.yes and not agreed(f"Delete {what}? "):
         return 1
     if target is not None:
         delete_alias(connection)
@@ -117,19 +117,6 @@ def delete(arguments: argparse.Namespace) -> int:
     if connection.is_embedded:
         print(f"Free its space on disk with: deriva-ml catalog purge {quote(arguments.hostname)} --yes")
     return 0
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise DerivaMLConfigurationError("Nobody can be asked here; say --yes to go ahead.")
-    try:
-        answer = input(f"{question}[y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() in ("y", "yes"):
-        return True
-    print("Nothing was changed.")
-    return False
 
 
 def purge_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,12 @@ class Databases(Protocol):
     def registry(self) -> Database:
         """The database of the registry, made when missing."""
 
+    def has_registry(self) -> bool:
+        """Whether there is a database of the registry."""
+
+    def remove_registry(self) -> None:
+        """Remove the database of the registry for good, after those of all catalogs."""
+
     def catalog(self, id: str) -> Database:
         """The database of a catalog that exists."""
 

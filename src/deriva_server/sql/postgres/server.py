@@ -120,6 +120,16 @@ class PostgresServer:
             )
         return database
 
+    def has_registry(self) -> bool:
+        """Whether the server knows the database."""
+        with self._explained():
+            return self.exists(self.name())
+
+    def remove_registry(self) -> None:
+        """Drop the database, whoever uses it; that of another deployment is refused."""
+        self.registry().close()
+        self.drop(self.name())
+
     def catalog(self, id: str) -> Database:
         """One database per catalog."""
         return self.database(self.name(id))
@@ -195,6 +205,19 @@ class PostgresServer:
                 )
             # One at a time: two that make the same function would collide.
             connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS}); {_PREPARE} COMMIT")
+
+    def version(self) -> int:
+        """Of the server, as it numbers itself."""
+        with self._explained(), self.beside() as connection:
+            return _version(connection)
+
+    def comments(self) -> dict[str, str | None]:
+        """All databases of the server with their comments."""
+        with self.beside() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+            )
+            return {str(name): comment for name, comment in found}
 
     def comment(self, name: str, text: str | None) -> None:
         """Write a comment to a database, or remove it."""
