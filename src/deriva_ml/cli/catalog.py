@@ -18,7 +18,7 @@ from deriva_ml.schema.create import create_connected
 from deriva_server.catalogs.registry import Registry
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
-from deriva_server.errors import DeploymentError
+from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.sql.databases import open_databases
 
 _WHERE = "folder (./lab), host name, or http://host:port"
@@ -132,14 +132,13 @@ def purge(arguments: argparse.Namespace) -> int:
     """Remove the files of deleted catalogs, or tell which these are."""
     try:
         deployment = Deployment.open(arguments.folder)
-    except DeploymentError as error:
+        address = ServerConfig.load(deployment.folder).database
+        databases = open_databases(deployment.folder, deployment.id, address)
+        with closing(Registry(databases)) as registry:
+            sizes = {entry.id: registry.size(entry.id) for entry in registry.purgeable()}
+            gone = registry.purge() if arguments.yes else sizes
+    except (DeploymentError, ServiceError) as error:
         raise DerivaMLConnectionError(str(error)) from error
-    databases = open_databases(
-        deployment.folder, deployment.id, ServerConfig.load(deployment.folder).database
-    )
-    with closing(Registry(databases)) as registry:
-        sizes = {entry.id: registry.size(entry.id) for entry in registry.purgeable()}
-        gone = registry.purge() if arguments.yes else sizes
     if not gone:
         print(f"No deleted catalog takes space in {deployment.folder}.")
         return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from deriva_ml.cli.ask import agreed
 from deriva_ml.cli.text import counted, examples
 from deriva_ml.errors import DerivaMLConnectionError
-from deriva_server.errors import DeploymentError
+from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.removal import Removal, plan_removal
 
 
@@ -26,7 +26,7 @@ def remove(arguments: argparse.Namespace) -> int:
         if not arguments.yes and not agreed(f"Remove {_told(removal)}, for ever? "):
             return 1
         left = removal.run()
-    except DeploymentError as error:
+    except (DeploymentError, ServiceError) as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"Removed {_told(removal)}.")
     if left:
