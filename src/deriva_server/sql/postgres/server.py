@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -294,8 +295,9 @@ class PostgresServer:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            reason = error.detail if isinstance(error, ServiceError) else str(error.orig)
-            reason = reason.strip().splitlines()[0].rstrip(".")
+            cause: Any = error if isinstance(error, ServiceError) and error.detail else error.__cause__ or error
+            reason = cause.detail if isinstance(cause, ServiceError) else str(getattr(cause, "orig", cause))
+            reason = (reason.strip().splitlines() or ["no reason given"])[0].rstrip(".")
             if _is_forbidden(error):
                 reason += ". Let this user create databases"
             raise DeploymentError(f"{self._place} cannot be used: {reason}.") from error
