@@ -295,7 +295,9 @@ class PostgresServer:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            cause: Any = error if isinstance(error, ServiceError) and error.detail else error.__cause__ or error
+            cause: Any = (
+                error if isinstance(error, ServiceError) and error.detail else error.__cause__ or error
+            )
             reason = cause.detail if isinstance(cause, ServiceError) else str(getattr(cause, "orig", cause))
             reason = (reason.strip().splitlines() or ["no reason given"])[0].rstrip(".")
             if _is_forbidden(error):
