@@ -1,4 +1,4 @@
-"""Databases for the tests of the server: SQLite files, and a PostgreSQL server of their own."""
+"""What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
 import itertools
 import shutil
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from tests import buckets
 
 _numbers = itertools.count(1)
 
@@ -30,6 +32,15 @@ def postgres():
     yield engine
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """An S3 service that is started when the first test asks for it; all of this process may use it."""
+    with pytest.MonkeyPatch.context() as patch, buckets.running(tmp_path_factory.mktemp("s3")) as running:
+        for name, text in buckets.CREDENTIALS.items():
+            patch.setenv(name, text)
+        yield running
 
 
 @pytest.fixture(scope="session")
