@@ -46,13 +46,13 @@ class LocalServer:
         self.config = ServerConfig.load(deployment.folder)
         self.database = database or self.config.database
         self.bucket = _shown(objects or self.config.objects)
-        backend = open_backend(deployment, self.bucket)
         with claimed(deployment, self.bucket, make=objects is not None):
             databases = open_databases(
                 deployment.folder, deployment.id, self.database, make=database is not None
             )
             self.registry = Registry(databases)
-            self.objects = ObjectStore(databases.directory(), backend)
+            directory = databases.directory()
+            self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
         self.application = Application(
             {
                 "ermrest": ErmrestFace(self.registry),
