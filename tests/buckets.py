@@ -90,6 +90,7 @@ def running(folder: Path) -> Iterator[Buckets]:
         "-iam=false",
         "-s3.iam=false",
         "-master.telemetry=false",
+        "-s3.autoCreateBucket=false",
     ]
     words += ["-master.volumeSizeLimitMB=1024", "-volume.max=0", "-master.electionTimeout=1s"]
     with ExitStack() as undo:

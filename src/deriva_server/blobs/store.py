@@ -13,7 +13,7 @@ from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.resources import Resources
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.s3.backend import S3Backend
-from deriva_server.blobs.s3.claim import Claim
+from deriva_server.blobs.s3.place import Place
 from deriva_server.blobs.transfers import Transfers
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
@@ -94,11 +94,22 @@ def claimed(deployment: Deployment, address: str | None, *, make: bool) -> Itera
         raise DeploymentError(
             f"{deployment.folder} keeps its objects in files. Use another folder for objects on S3."
         )
-    claim = Claim(parse_address(address), deployment.id)
-    made = claim.check(make=make)
+    place = place_of(deployment, address)
+    made = place.check(make=make)
     try:
         yield
     except BaseException:
         if made:
-            claim.give_back()
+            place.give_back()
         raise
+
+
+def place_of(deployment: Deployment, address: str) -> Place:
+    """The place in a bucket that a deployment has, or shall have.
+
+    Raises
+    ------
+    DeploymentError
+        If the address is none, or what it needs is not installed.
+    """
+    return Place(parse_address(address), deployment.id)

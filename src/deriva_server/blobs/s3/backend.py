@@ -13,7 +13,6 @@ is put in parts when they are completed. Content-MD5 goes with all of them, so t
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -29,7 +28,6 @@ from deriva_server.blobs.s3.sending import Bytes, Local, StagedContent, size_of
 from deriva_server.errors import NotFound, ServiceError
 
 _WORKERS = 8
-_BATCH = 1000
 
 
 class S3Backend:
@@ -97,12 +95,7 @@ class S3Backend:
         """Remove stored bytes, unless `kept` holds them."""
         with self._keeping.removing() as free:
             if free:
-                self._remove(self._key(key) for key in keys)
-
-    def _remove(self, names: Iterable[str]) -> None:
-        rest = iter(names)
-        while batch := list(itertools.islice(rest, _BATCH)):
-            self._bucket.remove(batch)
+                self._bucket.remove(self._key(key) for key in keys)
 
     def kept(self) -> contextlib.AbstractContextManager[None]:
         """While this lasts no process removes stored bytes; what is to be removed stays, for `remove` afterwards."""
@@ -126,7 +119,7 @@ class S3Backend:
     def abandon(self, upload: str) -> None:
         """Remove the parts of an upload; what cannot be removed now is among `uploads` until it is."""
         with contextlib.suppress(ServiceError):
-            self._remove(part.key for part in self._chunks.find(upload).values())
+            self._bucket.remove(part.key for part in self._chunks.find(upload).values())
 
     def uploads(self) -> Iterator[tuple[str, int]]:
         """Uploads that have parts."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from deriva_server.blobs.s3.addresses import Address
@@ -32,6 +33,7 @@ _MANNERS: dict[Manner, tuple[float, float, int]] = {
     "hasty": (2, 5, 1),
 }
 _CONNECTIONS = 64
+_BATCH = 1000
 _REGION = "us-east-1"
 
 _BY_CODE: dict[str, type[ServiceError]] = {
@@ -51,6 +53,16 @@ _BY_CODE: dict[str, type[ServiceError]] = {
     "InsufficientStorage": StorageFull,
     "XMinioStorageFull": StorageFull,
 }
+_PROMISED = {
+    "head_object": "ContentLength",
+    "put_object": "ETag",
+    "create_multipart_upload": "UploadId",
+    "upload_part": "ETag",
+    "upload_part_copy": "CopyPartResult",
+    "complete_multipart_upload": "ETag",
+}
+"""What an answer has, unless the connection was cut between its headers, which nobody else notices."""
+
 _HINTS = {
     "NoSuchBucket": "make the bucket first, or name another one",
     "AccessDenied": "the credentials do not allow it",
@@ -96,26 +108,35 @@ class Bucket:
         ServiceError
             `Busy` for what may pass, else what fits.
         """
-        with translated(self.address):
-            return getattr(self._client(manner), operation)(Bucket=self.address.bucket, **arguments)
+        for _ in range(_ATTEMPTS):
+            with translated(self.address):
+                answer = getattr(self._client(manner), operation)(Bucket=self.address.bucket, **arguments)
+            if _PROMISED.get(operation, "ResponseMetadata") in answer:
+                return answer
+            if "Body" in arguments:
+                arguments["Body"].seek(0)
+        raise Busy(f"{self.address} sends answers without an end")
 
     def pages(self, operation: str, entries: str, **arguments: Any) -> Iterator[Any]:
         """The entries of a listing."""
         with translated(self.address):
             paginator = self._client("usual").get_paginator(operation)
             for page in paginator.paginate(Bucket=self.address.bucket, **arguments):
+                if "IsTruncated" not in page:
+                    raise Busy(f"a listing of {self.address} was cut short")
                 yield from page.get(entries, ())
 
     def listed(self, prefix: str) -> Iterator[Any]:
         """Keys that begin with `prefix`, with their tags, sizes and times."""
         return self.pages("list_objects_v2", "Contents", Prefix=prefix)
 
-    def remove(self, keys: list[str], manner: Manner = "usual") -> None:
-        """Remove up to 1000 keys; missing ones are ignored."""
-        doomed = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        if failed := self.call("delete_objects", manner, Delete=doomed).get("Errors"):
-            first = failed[0]
-            raise _error(str(first.get("Code", "")), 0, str(first.get("Message", "")), self.address)
+    def remove(self, keys: Iterable[str], manner: Manner = "usual") -> None:
+        """Remove keys; missing ones are ignored."""
+        rest = iter(keys)
+        while batch := list(itertools.islice(rest, _BATCH)):
+            doomed = {"Objects": [{"Key": key} for key in batch], "Quiet": True}
+            for failed in self.call("delete_objects", manner, Delete=doomed).get("Errors", ()):
+                raise _error(str(failed.get("Code", "")), 0, str(failed.get("Message", "")), self.address)
 
     def _client(self, manner: Manner) -> Any:
         with self._lock:
@@ -158,25 +179,25 @@ def _check_installed() -> None:
 @contextlib.contextmanager
 def translated(address: Address) -> Iterator[None]:
     """Errors of botocore as errors of the service."""
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        HTTPClientError,
-        IncompleteReadError,
-        SSLError,
-    )
+    from botocore import exceptions as foreign
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except ClientError as error:
+    except foreign.ClientError as error:
         told, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         code, status = str(told.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
         raise _error(code, status, str(told.get("Message", "")), address) from error
-    except SSLError as error:
+    except foreign.SSLError as error:
         raise StorageUnusable(f"{address} cannot be reached safely: {error}") from error
-    except (HTTPClientError, IncompleteReadError) as error:
+    except (
+        foreign.ConnectionError,
+        foreign.HTTPClientError,
+        foreign.IncompleteReadError,
+        ResponseParserError,
+    ) as error:
         raise Busy(f"the object store {address} cannot be reached: {error}") from error
-    except BotoCoreError as error:
+    except foreign.BotoCoreError as error:
         raise StorageUnusable(f"{address} cannot be used: {error}") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import io
 import tempfile
@@ -13,7 +12,7 @@ from typing import BinaryIO
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.checksums import Digests, Hasher
 from deriva_server.blobs.staging import translated
-from deriva_server.errors import BadRequest
+from deriva_server.errors import BadRequest, Busy
 
 SMALL = 8 << 20
 """Contents up to this many bytes are held in memory, and sent in one piece."""
@@ -156,7 +155,7 @@ class Section(io.RawIOBase):
             self._stream.seek(self._start + self._at)
             piece = self._stream.read(rest if size is None or size < 0 else min(size, rest))
         if rest and size and not piece:
-            raise OSError(errno.EIO, "the source became shorter while it was sent")
+            raise Busy("the source became shorter while it was sent")
         self._at += len(piece)
         return piece
 
