@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import threading
@@ -150,6 +151,7 @@ class Bucket:
 
         if self._session is None:
             self._session = botocore.session.get_session()
+            self._session.register_component("data_loader", _loader())
         connect, read, attempts = _MANNERS[manner]
         config = botocore.config.Config(
             connect_timeout=connect,
@@ -165,6 +167,14 @@ class Bucket:
         return self._session.create_client(
             "s3", endpoint_url=self.address.endpoint, region_name=region, config=config
         )
+
+
+@functools.cache
+def _loader() -> Any:
+    """Reads what botocore knows of services: megabytes, and the same for all buckets."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _check_installed() -> None:
@@ -197,6 +207,11 @@ def translated(address: Address) -> Iterator[None]:
         ResponseParserError,
     ) as error:
         raise Busy(f"the object store {address} cannot be reached: {error}") from error
+    except (foreign.NoCredentialsError, foreign.PartialCredentialsError) as error:
+        raise StorageUnusable(
+            f"{address} needs credentials, and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or write them to ~/.aws/credentials"
+        ) from error
     except foreign.BotoCoreError as error:
         raise StorageUnusable(f"{address} cannot be used: {error}") from error
 

@@ -23,6 +23,8 @@ from deriva_server.testing.backend_suite import BackendSuite, source, stored
 
 
 class TestMemory(BackendSuite):
+    holds_all_in_memory = True
+
     @pytest.fixture
     def backend(self) -> MemoryBackend:
         return MemoryBackend()

@@ -123,7 +123,7 @@ def test_a_part_that_changes_while_the_upload_is_finished(opened: Opening) -> No
     disturbing.start()
     outcomes = set()
     try:
-        for _ in range(5):
+        for _ in range(3):
             try:
                 staged = backend.assemble("JOB", len(LARGE))
             except Conflict:
@@ -314,6 +314,7 @@ def test_a_child_has_connections_of_its_own(opened: Opening) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.soak
 def test_more_than_one_page(opened: Opening) -> None:
     backend = opened()
     staged = [backend.stage(source(b"%d" % number)) for number in range(1005)]
