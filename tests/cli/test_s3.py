@@ -38,7 +38,7 @@ def test_the_life_of_a_deployment(tmp_path, s3, prefix, address):
     assert len(s3.keys(prefix)) == 2
     assert json.dumps(address) in (lab / "server.toml").read_text()
     assert f"objects are kept at {address}" in made("init", lab)
-    assert re.search(r"contents +1 +5\.0 KB", made("objects", lab))
+    assert re.search(r"contents +1 +5\.0 kB", made("objects", lab))
     assert "all as they were put" in made("objects", "verify", lab)
     made("backup", lab, tmp_path / "copy", "--quiet")
     with LocalServer.open(tmp_path / "copy") as server:

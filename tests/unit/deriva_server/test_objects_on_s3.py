@@ -5,6 +5,9 @@ import json
 
 import pytest
 import requests
+from tests.buckets import BUCKET, free_ports
+from tests.proxy import Proxy
+from tests.unit.deriva_server.test_backup import ME, put, read
 
 from deriva_server.backup import back_up
 from deriva_server.blobs.backend import Source
@@ -12,9 +15,6 @@ from deriva_server.blobs.collect import collect, find_garbage
 from deriva_server.embed import LocalServer
 from deriva_server.errors import Busy, DeploymentError
 from deriva_server.removal import plan_removal
-from tests.buckets import BUCKET, free_ports
-from tests.proxy import Proxy
-from tests.unit.deriva_server.test_backup import ME, put, read
 
 LARGE = b"2" * (9 << 20)
 
