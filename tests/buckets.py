@@ -13,15 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 BUCKET, KEY, SECRET = "objects-of-tests", "testing", "only-here"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET,
-    # Nothing but this machine is asked, whatever the user has configured.
+    # Nobody but this machine is asked, whatever the user has configured.
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/nowhere/config",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
@@ -40,6 +36,9 @@ class Buckets:
     client: Any = field(init=False)
 
     def __post_init__(self) -> None:
+        import botocore.session
+        from botocore.config import Config
+
         session = botocore.session.get_session()
         session.set_credentials(KEY, SECRET)
         config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
@@ -107,6 +106,8 @@ def running(folder: Path) -> Iterator[Buckets]:
 
 
 def _wait(buckets: Buckets, log: Path) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     until = time.monotonic() + 60
     while True:
         try:

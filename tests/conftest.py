@@ -1,6 +1,7 @@
 """What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -12,6 +13,11 @@ import sqlalchemy as sa
 from tests import buckets
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure():
+    """Before any process is started that others are forked from."""
+    os.environ.update(buckets.CREDENTIALS)
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +42,8 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory):
-    """An S3 service that is started when the first test asks for it; all of this process may use it."""
-    with pytest.MonkeyPatch.context() as patch, buckets.running(tmp_path_factory.mktemp("s3")) as running:
-        for name, text in buckets.CREDENTIALS.items():
-            patch.setenv(name, text)
+    """An S3 service that is started when the first test asks for it."""
+    with buckets.running(tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 
