@@ -18,7 +18,6 @@ import hashlib
 import io
 import os
 import sys
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +29,7 @@ from deriva_server.blobs.backend import Backend, Source, Staged
 from deriva_server.blobs.bodies import pieces
 from deriva_server.errors import BadRequest, NotFound
 from deriva_server.http.message import FilePart
+from deriva_server.testing.memory import Memory
 
 SIZES = [0, 1, 65_537, 9 << 20]
 """Numbers of bytes that take different ways."""
@@ -40,36 +40,6 @@ LARGE = (25 << 20) + 1
 
 MOST_MEMORY = 60 << 20
 """Bytes by which a process may grow while it moves a content of any size."""
-
-
-class Memory:
-    """How much the resident memory of this process grows, seen every few milliseconds."""
-
-    def __enter__(self) -> Memory:
-        self._over = threading.Event()
-        self._least = self._most = _resident()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.005):
-            self._most = max(self._most, _resident())
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._most = max(self._most, _resident())
-
-    @property
-    def grown(self) -> int:
-        """Bytes."""
-        return self._most - self._least
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def content(size: int, seed: int = 0) -> bytes:
@@ -318,20 +288,17 @@ class BackendSuite:
         assert whole(backend.read(staged.digests.sha256, 0, len(data))) == data
         assert list(backend.uploads()) == [] and list(backend.unadopted(0)) == []
 
-    @pytest.mark.parametrize("count", [9, 300])
-    def test_small_parts(self, backend: Backend, count: int) -> None:
+    @pytest.mark.parametrize(("count", "step"), [(9, 1_000), (60, 150_000)])
+    def test_small_parts(self, backend: Backend, count: int, step: int) -> None:
         """Parts may be of any size."""
-        step = 40_000 if count == 300 else 1_000
         data = content(count * step - 7)
+
+        def put(index: int) -> None:
+            start = index * step
+            backend.put_part("U", index, start, source(data[start : start + step]), None)
+
         with ThreadPoolExecutor(4) as pool:
-            list(
-                pool.map(
-                    lambda index: backend.put_part(
-                        "U", index, index * step, source(data[index * step : (index + 1) * step]), None
-                    ),
-                    range(count),
-                )
-            )
+            list(pool.map(put, range(count)))
         staged = backend.assemble("U", len(data))
         backend.adopt([staged])
         backend.abandon("U")

@@ -12,6 +12,7 @@ from tests.unit.deriva_server.test_backup import ME, put, read
 from deriva_server.backup import back_up
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.collect import collect, find_garbage
+from deriva_server.blobs.verify import verify
 from deriva_server.embed import LocalServer
 from deriva_server.errors import Busy, DeploymentError
 from deriva_server.removal import plan_removal
@@ -55,6 +56,7 @@ def test_bytes_are_there_and_nowhere_else(lab, s3, prefix, address):
     put(lab, "/a/again", LARGE)
     assert len(s3.keys(prefix)) == 3 and not (lab.folder / "objects" / "data").exists()
     assert whole(lab, "/a/again") == LARGE
+    assert verify(lab.objects.directory, lambda *_: None).damaged == ()
     lab.objects.contents.delete_name(ME, "/a/two")
     assert len(s3.keys(prefix)) == 3
     lab.objects.contents.delete_name(ME, "/a/again")
