@@ -30,9 +30,14 @@ class Answer:
 Send = Callable[..., Answer]
 
 
-@pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with LocalServer.open(tmp_path_factory.mktemp("deployment") / "lab", create=True) as server:
+@pytest.fixture(scope="session", params=["files", "s3"])
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalServer]:
+    """Objects in files, and in a bucket."""
+    objects = None if request.param == "files" else request.getfixturevalue("s3").address()
+    folder = tmp_path_factory.mktemp("deployment") / "lab"
+    with LocalServer.open(folder, create=True, objects=objects) as server:
         yield server
 
 

@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from deriva_server import LocalServer
+
 from .conftest import Send
 
 SPACE = "application/x-hatrac-namespace"
@@ -292,20 +294,16 @@ def test_rename(send: Send, space: str) -> None:
     assert send("GET", new).body == b"2"
 
 
-def test_same_content_is_stored_once(send: Send, space: str, deployment: object) -> None:
-    from deriva_server import LocalServer
-
-    assert isinstance(deployment, LocalServer)
+def test_same_content_is_stored_once(send: Send, space: str, deployment: LocalServer) -> None:
+    backend = deployment.objects.backend
+    before = len(list(backend.keys()))
     data = hashlib.sha256(space.encode()).digest()
     key = hashlib.sha256(data).hexdigest()
-    stored = deployment.folder / "objects" / "data" / key[:2] / key
-    first, second = put(send, f"{space}/a", data), put(send, f"{space}/b", data)
-    inode = stored.stat().st_ino
-    third = put(send, f"{space}/a", data)
-    assert stored.stat().st_ino == inode
+    first, second, third = (put(send, f"{space}/{name}", data) for name in "aba")
+    assert len(list(backend.keys())) == before + 1
     for place in (first, second):
         assert send("DELETE", place).status == 204
-        assert stored.exists()
+        assert backend.size(key) == len(data)
     assert send("DELETE", third).status == 204
-    assert not stored.exists()
-    assert not list((deployment.folder / "objects" / "tmp").iterdir())
+    assert backend.size(key) is None
+    assert list(backend.unadopted(0)) == []

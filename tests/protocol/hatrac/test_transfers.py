@@ -65,7 +65,7 @@ def test_cancel(send: Send, space: str, deployment: LocalServer) -> None:
     assert send("PUT", f"{other}/0", DATA[:4]).status == 204
     assert send("DELETE", path).status == 204
     assert send("POST", other).status == 404
-    assert not list((deployment.folder / "objects" / "tmp").iterdir())
+    assert not {job, other} & {f"{path};upload/{id_}" for id_, _ in deployment.objects.backend.uploads()}
 
 
 @pytest.mark.parametrize(
