@@ -21,11 +21,14 @@ from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Ve
 _CHEAP = 1 << 20
 """Bytes that are taken in sooner than it is asked whether they may come: the answer of the final transaction does."""
 
-Guard = Callable[[str | None], None]
-"""Refuses a request by the tag of the version it would change, None when there is no version."""
+State = str | Sequence[str] | None
+"""What a request would change: the tag of the current version, the paths in a namespace, None where there is neither."""
+
+Guard = Callable[[State], None]
+"""Refuses a request by what it would change."""
 
 
-def no_guard(tag: str | None) -> None:
+def no_guard(state: State) -> None:
     """No precondition."""
 
 
@@ -223,7 +226,7 @@ class Contents:
             ids = [inner.id for _, inner in below]
             versions, jobs = objects.versions_of(connection, ids), objects.jobs_of(connection, ids)
             _demand_all(client, place, below, versions, jobs)
-            guard(tag_of(objects.current_version(connection, name.id)))
+            guard(_state(connection, name))
             objects.delete_names(connection, ids)
             return [version.blob for version in versions], jobs
 
@@ -265,6 +268,12 @@ class Contents:
             return [f"{wish.target}:{version.version}" for version in moving]
 
         return self.directory.write(move)
+
+
+def _state(connection: Connection, name: Name) -> State:
+    if name.is_namespace:
+        return objects.children(connection, name.id)
+    return tag_of(objects.current_version(connection, name.id))
 
 
 def check_writable(client: Client, place: Place, *, parents: bool, right: Right = Right.UPDATE) -> None:

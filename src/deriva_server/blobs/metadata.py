@@ -19,7 +19,7 @@ FIELDS: Mapping[str, str] = {
 }
 """Name of each field in URLs and headers, and as attribute of `Metadata`."""
 
-_DISPOSITION = re.compile(r"filename\*=UTF-8''([A-Za-z0-9_.~%-]+)")
+_DISPOSITION = re.compile(r"filename\*=UTF-8''((?:[A-Za-z0-9_.~-]|%[0-9A-Fa-f]{2})+)")
 _PRINTABLE = re.compile(r"[ -~]*")
 
 

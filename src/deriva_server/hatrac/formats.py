@@ -41,11 +41,10 @@ def document(request: Request, value: Any) -> Response:
     return with_tag(request, Response(200, Headers({"Content-Type": "application/json"}), body), value)
 
 
-def text(request: Request, value: str) -> Response:
-    """A line of plain text with an entity tag."""
-    return with_tag(
-        request, Response(200, Headers({"Content-Type": "text/plain"}), f"{value}\n".encode()), value
-    )
+def text(request: Request, value: str, whole: Any = None) -> Response:
+    """A line of plain text with an entity tag, that of the `whole` which it is a part of."""
+    response = Response(200, Headers({"Content-Type": "text/plain"}), f"{value}\n".encode())
+    return with_tag(request, response, value if whole is None else whole)
 
 
 def with_tag(request: Request, response: Response, value: Any) -> Response:

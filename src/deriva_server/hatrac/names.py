@@ -7,11 +7,11 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, Guard, Rename
+from deriva_server.blobs.content import Content, Guard, Rename, State
 from deriva_server.blobs.metadata import FIELDS, all_fields, read_metadata
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported
-from deriva_server.hatrac.formats import created, listing, read_json
+from deriva_server.hatrac.formats import created, listing, read_json, tag_of
 from deriva_server.hatrac.ranges import wanted_range
 from deriva_server.hatrac.target import Target, parse_path, url_of
 from deriva_server.http.conditional import check
@@ -92,7 +92,9 @@ class NameHandler:
             request.content_type == NAMESPACE_TYPE
             and self.store.resources.is_namespace(target.path) is not False
         ):
-            self.store.resources.create_namespace(request.client, target.path, parents=target.parents)
+            self.store.resources.create_namespace(
+                request.client, target.path, parents=target.parents, guard=_guard(request)
+            )
             return created([target.url])
         if request.length is None:
             raise LengthRequired("an object is sent with its length")
@@ -145,9 +147,10 @@ def read_rename(document: Any, target: Target) -> Rename:
 
 
 def _guard(request: Request) -> Guard:
-    """Refuses a request by its preconditions against the current version."""
+    """Refuses a request by its preconditions."""
 
-    def guard(tag: str | None) -> None:
+    def guard(state: State) -> None:
+        tag = state if state is None or isinstance(state, str) else tag_of([url_of(path) for path in state])
         check(request, tag, exists=tag is not None)
 
     return guard

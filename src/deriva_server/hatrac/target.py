@@ -70,7 +70,7 @@ def parse_target(raw: str) -> Target:
     Target(path='/a/b%2Fc', version='V1', sub='acl', arguments=('read', 'kim@x'), parents=False)
     """
     location, _, query = raw.partition("?")
-    resource, semicolon, rest = location.removeprefix(PREFIX).partition(";")
+    resource, semicolon, rest = f"/{location.lstrip('/')}".removeprefix(PREFIX).partition(";")
     before, colon, version = resource.partition(":")
     path = parse_path(before)
     if colon and (path == "/" or before.endswith("/") or not _VERSION.fullmatch(version)):
