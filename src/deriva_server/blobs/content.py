@@ -141,29 +141,14 @@ class Contents:
         except ServiceError:
             staged.discard()
             raise
-        return self.directory.write(
-            lambda connection: self.add(connection, client, path, staged, described, parents, guard), staged
-        )
 
-    def add(
-        self,
-        connection: Connection,
-        client: Client,
-        path: str,
-        staged: Staged,
-        metadata: Metadata,
-        parents: bool,
-        guard: Guard,
-    ) -> Content:
-        """Add a version for staged bytes, inside a transaction."""
-        place = _check_put(connection, client, path, parents, guard)
-        if place.name is None:
-            place = make_name(connection, client, place, OBJECT, parents=parents)
-        name = place.living()
-        blob = (staged.digests.sha256, staged.digests.length)
-        return Content(
-            path, objects.add_version(connection, name.id, new_id(), blob, metadata, owned_by(client))
-        )
+        def add(connection: Connection) -> Content:
+            place = _check_put(connection, client, path, parents, guard)
+            if place.name is None:
+                place = make_name(connection, client, place, OBJECT, parents=parents)
+            return add_content(connection, client, place, staged, described)
+
+        return self.directory.write(add, staged)
 
     def find(self, client: Client, path: str, version: str | None, right: Right = Right.READ) -> Content:
         """One version, or the current one; renamed ones are followed, and the rights of the final place count.
@@ -307,6 +292,17 @@ def writable_object(
     place = find_place(connection, path)
     check_writable(client, place, parents=parents, right=right)
     return place if place.name is not None else make_name(connection, client, place, OBJECT, parents=parents)
+
+
+def add_content(
+    connection: Connection, client: Client, place: Place, staged: Staged, metadata: Metadata
+) -> Content:
+    """Add a version for staged bytes to an object, inside a transaction."""
+    blob = (staged.digests.sha256, staged.digests.length)
+    version = objects.add_version(
+        connection, place.living(OBJECT).id, new_id(), blob, metadata, owned_by(client)
+    )
+    return Content(place.path, version)
 
 
 def find_content(
