@@ -115,7 +115,15 @@ class CatalogRunner(Runner):
 
 
 _SPACES = itertools.count(1)
-_SAME_FOR_HEAD = ("content-type", "content-length", "content-md5", "content-disposition", "content-location", "etag", "vary")
+_SAME_FOR_HEAD = (
+    "content-type",
+    "content-length",
+    "content-md5",
+    "content-disposition",
+    "content-location",
+    "etag",
+    "vary",
+)
 
 
 class SpaceRunner(Runner):

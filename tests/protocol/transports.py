@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 
 from werkzeug.datastructures import Headers
 
@@ -75,3 +76,25 @@ class Http:
         given = {name.lower(): value for name, value in answer.getheaders()}
         assert answer.reason == http.client.responses[answer.status]
         return Answer(answer.status, given, answer.read())
+
+
+class RawHttp:
+    """Writes HTTP by hand, so that targets may be what no client would send; one connection for each request."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None, *, sized: bool = True
+    ) -> Answer:
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if sized and (body is not None or method in ("POST", "PUT")):
+            lines.append(f"Content-Length: {len(body or b'')}")
+        head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogatepass")
+        with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
+            connection.sendall(head + (body or b""))
+            answer = http.client.HTTPResponse(connection, method=method)
+            answer.begin()
+            given = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, given, answer.read())

@@ -140,7 +140,12 @@ class Resources:
             return find_content(connection, client, path, version).version.metadata
 
     def set_metadata(
-        self, client: Client, resource: tuple[str, str | None], field: str, text: str | None, guard: FieldGuard
+        self,
+        client: Client,
+        resource: tuple[str, str | None],
+        field: str,
+        text: str | None,
+        guard: FieldGuard,
     ) -> None:
         """Set one field of a version, or of the current one.
 

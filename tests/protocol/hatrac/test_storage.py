@@ -1,0 +1,81 @@
+"""What the cases cannot see: what lies on the disk, and uploads in parallel and across a restart."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from deriva_server import LocalServer
+
+from .conftest import Send, call
+
+DATA = b"0123456789"
+
+
+def sha256(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def put(send: Send, path: str, data: bytes = DATA, **headers: str) -> str:
+    answer = send("PUT", path, data, **headers)
+    assert answer.status == 201, answer.text
+    return answer.text.rstrip("\n")
+
+
+def begin(send: Send, path: str, **fields: object) -> str:
+    announced = {"chunk-length": 4, "content-length": 10} | fields
+    answer = send("POST", f"{path};upload", json.dumps(announced).encode(), Content_Type="application/json")
+    assert answer.status == 201, answer.text
+    return answer.headers["Location"]
+
+
+def test_same_content_is_stored_once(send: Send, space: str, deployment: LocalServer) -> None:
+    data = hashlib.sha256(space.encode()).digest()
+    key = hashlib.sha256(data).hexdigest()
+    stored = deployment.folder / "objects" / "data" / key[:2] / key
+    first, second = put(send, f"{space}/a", data), put(send, f"{space}/b", data)
+    inode = stored.stat().st_ino
+    third = put(send, f"{space}/a", data)
+    assert stored.stat().st_ino == inode
+    for place in (first, second):
+        assert send("DELETE", place).status == 204
+        assert stored.exists()
+    assert send("DELETE", third).status == 204
+    assert not stored.exists()
+    assert not list((deployment.folder / "objects" / "tmp").iterdir())
+
+
+def test_cancel(send: Send, space: str, deployment: LocalServer) -> None:
+    path = f"{space}/o"
+    job = begin(send, path)
+    assert send("PUT", f"{job}/0", DATA[:4]).status == 204
+    assert send("DELETE", job).status == 204
+    assert send("DELETE", job).status == 404
+    assert send("GET", job).status == 404
+    other = begin(send, path)
+    assert send("PUT", f"{other}/0", DATA[:4]).status == 204
+    assert send("DELETE", path).status == 204
+    assert send("POST", other).status == 404
+    assert not list((deployment.folder / "objects" / "tmp").iterdir())
+
+
+def test_parallel_chunks_survive_a_restart(send: Send, space: str, deployment: LocalServer) -> None:
+    data = bytes(range(256)) * 4096
+    job = begin(
+        send,
+        f"{space}/o",
+        **{"chunk-length": 65536, "content-length": len(data), "content-sha256": sha256(data)},
+    )
+    local = call(deployment)
+
+    def put(index: int) -> int:
+        return local("PUT", f"{job}/{index}", data[index * 65536 : (index + 1) * 65536]).status
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(put, range(8))) == {204}
+        deployment.objects.close()
+        assert set(pool.map(put, reversed(range(8, 16)))) == {204}
+    assert send("POST", job).status == 201
+    assert send("GET", f"{space}/o").body == data
