@@ -33,7 +33,6 @@ from deriva_server.sql import objects, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
-from deriva_server.sql.databases import kept_address
 
 _WORKERS = 4
 _BATCH = 256
@@ -60,12 +59,15 @@ class Backup:
         How many catalogs and contents of objects it has.
     damaged : tuple of str
         Keys of contents that are missing or altered in the original, and so in the copy.
+    database : str or None
+        Address where the copy keeps its catalogs, without a password; None for files in its folder.
     """
 
     deployment: Deployment
     catalogs: int
     objects: int
     damaged: tuple[str, ...] = ()
+    database: str | None = None
 
 
 def back_up(
@@ -89,7 +91,7 @@ def back_up(
         the same id, so that citations and local files of users fit it when it takes the place of the original.
     database : str, optional
         ``postgresql://user@host/new_name``: where the copy keeps its catalogs, if the deployment keeps them on a
-        PostgreSQL server.
+        PostgreSQL server. By default a free name there, after those of the deployment's database and of `target`.
     told : callable, optional
         Told of the progress.
 
@@ -117,9 +119,9 @@ def back_up(
     try:
         with contextlib.ExitStack() as undo:
             with new_folders(place.parent), _half_made(place) as partial:
-                copies = open_copies(source.folder, partial, source.id, addresses)
+                copies = open_copies(source.folder, partial, source.id, place.name, addresses)
                 undo.callback(copies.discard)
-                backup = _Copying(source, partial, place, copies, told).run(new_id, database)
+                backup = _Copying(source, partial, place, copies, told).run(new_id)
             undo.pop_all()
     except (OSError, ServiceError) as error:
         said = error.detail if isinstance(error, ServiceError) else error.strerror
@@ -194,7 +196,7 @@ class _Copying:
     copied: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
 
-    def run(self, new_id: bool, database: str | None) -> Backup:
+    def run(self, new_id: bool) -> Backup:
         """Fill the target folder, and the databases that belong to it."""
         (self.target / "objects").mkdir()
         bytes_ = FilesBackend(self.source.objects_folder)
@@ -205,10 +207,11 @@ class _Copying:
                 self._directory(before)
         finally:
             self._remove_deleted(bytes_)
-        deployment = self._documents(new_id, database)
+        deployment = self._documents(new_id)
         if catalogs is not None:
             self.copies.finish(deployment.id)
-        return Backup(deployment, catalogs or 0, len(self.copied), tuple(sorted(self.damaged)))
+        damaged = tuple(sorted(self.damaged))
+        return Backup(deployment, catalogs or 0, len(self.copied), damaged, self.copies.address)
 
     def _objects_of_now(self) -> Living:
         """Copy the bytes of all present objects, and tell which these are."""
@@ -307,14 +310,14 @@ class _Copying:
                 list(workers.map(copy, batch))
         return missing
 
-    def _documents(self, new_id: bool, database: str | None) -> Deployment:
+    def _documents(self, new_id: bool) -> Deployment:
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(self.source.folder / ".gitignore", self.target / ".gitignore")
         with contextlib.suppress(FileNotFoundError):
             settings = (self.source.folder / SETTINGS).read_text(encoding="utf-8")
             (self.target / SETTINGS).write_text(_DATABASE_LINE.sub("", settings), encoding="utf-8")
-        if database is not None:
-            keep_database(self.target, kept_address(database))
+        if self.copies.address is not None:
+            keep_database(self.target, self.copies.address)
         document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
         if new_id:
             document["id"] = uuid.uuid4().hex

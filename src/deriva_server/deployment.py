@@ -19,6 +19,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ OLDEST_SQLITE = (3, 39, 0)
 """Oldest SQLite with everything the service uses (full outer joins, RETURNING, dropped columns)."""
 
 DOCUMENT = "deployment.json"
+
+_LEFT_SECONDS = 3600
 
 UPGRADES: Mapping[int, Callable[[Path], None]] = {}
 """Steps between formats: `UPGRADES[n]` turns a folder of format n into one of format n + 1, and may be run twice."""
@@ -143,6 +146,7 @@ class Deployment:
         _check_writable(place)
         if document["format"] < FORMAT:
             document = _upgrade(place, document)
+        _clear(place)
         return cls(place, document["id"], document["name"], document["format"])
 
 
@@ -195,6 +199,19 @@ def _check_mount(place: Path) -> None:
 def _check_writable(place: Path) -> None:
     if not os.access(place, os.W_OK | os.X_OK):
         raise DeploymentError(f"{place} cannot be written by this user. Change its permissions or owner.")
+
+
+def half_written(place: Path) -> list[Path]:
+    """Documents that are being written, or whose writers were killed."""
+    return list(place.glob(f".{DOCUMENT}.*"))
+
+
+def _clear(place: Path) -> None:
+    """Remove what killed processes left; others may be writing right now, which takes a moment."""
+    for path in half_written(place):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                path.unlink()
 
 
 def _unwritable(place: Path, error: OSError) -> str:

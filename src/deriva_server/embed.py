@@ -143,6 +143,7 @@ class LocalServer:
             port,
             threads=self.config.threads,
             max_body=self.config.max_body_bytes,
+            spool=self.deployment.objects_folder / "tmp",
         )
 
     def close(self) -> None:

@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from itertools import chain
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
+import waitress.buffers
 import waitress.channel
+import waitress.parser
 import waitress.server
 import waitress.task
 from werkzeug.datastructures import Headers
@@ -23,6 +26,7 @@ from werkzeug.wsgi import get_input_stream
 
 from deriva_server.errors import BadRequest, DeploymentError, Forbidden, NotFound, ServiceError, TooLarge
 from deriva_server.http.message import FilePart, Request, Response
+from deriva_server.http.received import receiving
 
 _log = logging.getLogger(__name__)
 
@@ -299,11 +303,37 @@ class _Task(waitress.task.WSGITask):  # type: ignore[misc]
             super().set_close_on_finish()
 
 
+class _Body(waitress.buffers.OverflowableBuffer):  # type: ignore[misc]
+    """A body that overflows into a file which the object store can take in without copying it."""
+
+    def __init__(self, overflow: int, spool: Path | None) -> None:
+        super().__init__(overflow)
+        self._spool = spool
+
+    def _set_large_buffer(self) -> None:
+        before: Any = self.buf  # type: ignore[has-type]
+        self.buf = waitress.buffers.FileBasedBuffer(receiving(self._spool), before)
+        if before is not None:
+            before.close()
+        self.overflowed = True
+
+
+class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        receiver: Any = self.body_rcv
+        if receiver is not None:
+            receiver.buf = _Body(self.adj.inbuf_overflow, self.adj.spool)
+
+
 class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]
     task_class = _Task
+    parser_class = _Parser
 
 
-def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int) -> RunningServer:
+def start(
+    handle: Handler, host: str, port: int, *, threads: int, max_body: int, spool: Path | None = None
+) -> RunningServer:
     """Answer HTTP on an address, in threads.
 
     Parameters
@@ -318,6 +348,8 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
         Requests answered at the same time.
     max_body : int
         Largest body in bytes.
+    spool : Path, optional
+        Folder where long bodies wait; of the object store, if it is to take them in without copying.
 
     Raises
     ------
@@ -348,6 +380,7 @@ def start(handle: Handler, host: str, port: int, *, threads: int, max_body: int)
         listening.close()
         raise
     server.channel_class = _Channel
+    server.adj.spool = spool
     return RunningServer(server, host)
 
 

@@ -137,6 +137,16 @@ def test_a_refusal_is_explained_in_one_line(tmp_path, address):
     said = refused("init", tmp_path / "lab", "--database", address.replace("postgres:@", "nobody@"))
     assert 'role "nobody" does not exist' in said and "Check the user" in said
     assert said.count("\n") == 1 and not (tmp_path / "lab").exists()
+    made("init", tmp_path / "lab", "--database", address)
+    wrong = address.replace("postgres:@", "nobody@")
+    for words in (
+        ("list", f"{tmp_path}/lab"),
+        ("create", f"{tmp_path}/lab", "eyes"),
+        ("purge", tmp_path / "lab"),
+    ):
+        said = refused("catalog", *words, DERIVA_SERVER_DATABASE=wrong)
+        assert "Check the user" in said and said.count("\n") == 1
+    assert "Check the user" in refused("serve", tmp_path / "lab", DERIVA_SERVER_DATABASE=wrong)
 
 
 def test_a_password_is_not_kept(tmp_path, address):

@@ -12,6 +12,7 @@ from deriva_ml.cli.text import counted, examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.backup import Backup, back_up
 from deriva_server.errors import DeploymentError
+from deriva_server.sql.databases import shown_address
 
 _MOST_DAMAGED = 10
 
@@ -29,8 +30,8 @@ def backup_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         metavar="ADDRESS",
-        help="of catalogs on a PostgreSQL server: new database for the copy, postgresql://user@host/new_name; "
-        "remembered without its password",
+        help="of catalogs on a PostgreSQL server: new database for the copy, postgresql://user@host/new_name, "
+        "remembered without its password; by default a free name beside the original, such as lab-monday",
     )
     parser.add_argument("--quiet", action="store_true", help="do not show progress")
 
@@ -55,6 +56,8 @@ def backup(arguments: argparse.Namespace) -> int:
         progress.clear()
     holds = f"{counted(made.catalogs, 'catalog')} and {counted(made.objects, 'object')}"
     print(f"{made.deployment.folder} is a deployment with {holds} of {arguments.folder}.")
+    if made.database is not None:
+        print(f"Its catalogs are kept at {shown_address(made.database)}.")
     return _warn_of_damage(made)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
+from deriva_ml.cli.ask import agreed
 from deriva_ml.cli.text import examples, size, table
 from deriva_ml.ermrest.connect import connect, delete_catalog
 from deriva_ml.ermrest.listing import CatalogEntry, delete_alias, list_catalogs
@@ -18,7 +18,7 @@ from deriva_ml.schema.create import create_connected
 from deriva_server.catalogs.registry import Registry
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
-from deriva_server.errors import DeploymentError
+from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.sql.databases import open_databases
 
 _WHERE = "folder (./lab), host name, or http://host:port"
@@ -106,7 +106,7 @@ def delete(arguments: argparse.Namespace) -> int:
         what = f"the alias {connection.catalog_id} on {connection.host} (catalog {target}{title} stays)"
     else:
         what = f"{connection.name}{title} with all its rows and their history"
-    if not arguments.yes and not _agreed(f"Delete {what}? "):
+    if not arguments.yes and not agreed(f"Delete {what}? "):
         return 1
     if target is not None:
         delete_alias(connection)
@@ -117,19 +117,6 @@ def delete(arguments: argparse.Namespace) -> int:
     if connection.is_embedded:
         print(f"Free its space on disk with: deriva-ml catalog purge {quote(arguments.hostname)} --yes")
     return 0
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise DerivaMLConfigurationError("Nobody can be asked here; say --yes to go ahead.")
-    try:
-        answer = input(f"{question}[y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() in ("y", "yes"):
-        return True
-    print("Nothing was changed.")
-    return False
 
 
 def purge_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,14 +132,13 @@ def purge(arguments: argparse.Namespace) -> int:
     """Remove the files of deleted catalogs, or tell which these are."""
     try:
         deployment = Deployment.open(arguments.folder)
-    except DeploymentError as error:
+        address = ServerConfig.load(deployment.folder).database
+        databases = open_databases(deployment.folder, deployment.id, address)
+        with closing(Registry(databases)) as registry:
+            sizes = {entry.id: registry.size(entry.id) for entry in registry.purgeable()}
+            gone = registry.purge() if arguments.yes else sizes
+    except (DeploymentError, ServiceError) as error:
         raise DerivaMLConnectionError(str(error)) from error
-    databases = open_databases(
-        deployment.folder, deployment.id, ServerConfig.load(deployment.folder).database
-    )
-    with closing(Registry(databases)) as registry:
-        sizes = {entry.id: registry.size(entry.id) for entry in registry.purgeable()}
-        gone = registry.purge() if arguments.yes else sizes
     if not gone:
         print(f"No deleted catalog takes space in {deployment.folder}.")
         return 0

@@ -79,6 +79,12 @@ COMMANDS = (
         "show",
     ),
     Command(
+        "remove",
+        "remove a deployment, such as an old copy, with its databases and objects",
+        "deriva_ml.cli.remove",
+        "remove",
+    ),
+    Command(
         "executions",
         "list the executions of a working directory, and what of them waits",
         "deriva_ml.cli.executions",

@@ -6,12 +6,11 @@ import importlib
 import os
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 from deriva.core import ErmrestCatalog, ErmrestSnapshot, urlquote
 from deriva.core.ermrest_model import Model
-from requests.adapters import BaseAdapter
 
 from deriva_ml import settings
 from deriva_ml.ermrest.address import Address, read_address
@@ -36,6 +35,9 @@ from deriva_ml.errors import (
     DerivaMLReadOnlyError,
     DerivaMLValidationError,
 )
+
+if TYPE_CHECKING:
+    from deriva_ml.ermrest.embedded import LocalTransport
 
 Host = str | os.PathLike[str]
 
@@ -72,7 +74,7 @@ class Site:
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
         self.address, self.timeout, self.chunk_size = address, timeout, chunk_size
-        self.transport: BaseAdapter | None = None
+        self.transport: LocalTransport | None = None
         if address.folder is not None:
             # The server and what it needs are loaded only where a folder is opened.
             embedded = importlib.import_module("deriva_ml.ermrest.embedded")

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
@@ -181,7 +181,7 @@ def _put_whole(connection: Connection, upload: Upload) -> bool:
     headers = _headers(upload)
     for precondition in ({"If-None-Match": "*"}, {}):
         with upload.path.open("rb") as file:
-            answer = _send(connection, "PUT", path, data=file, headers=headers | precondition)
+            answer = _send_file(connection, path, file, headers | precondition)
         if answer.status_code == 412 and _has(connection, upload):
             return False
         if answer.status_code != 412:
@@ -197,6 +197,16 @@ def _send(connection: Connection, method: str, path: str, **options: Any) -> req
     session: Any = store._session
     answer: requests.Response = session.request(method, connection.url(path), headers=headers, **options)
     return answer
+
+
+def _send_file(
+    connection: Connection, path: str, file: BinaryIO, headers: dict[str, str]
+) -> requests.Response:
+    transport = connection.site.transport
+    if transport is None:
+        return _send(connection, "PUT", path, data=file, headers=headers)
+    context = {"deriva-client-context": connection.store.dcctx.encoded()}
+    return transport.ask("PUT", connection.url(path), headers | context, file)
 
 
 def _check_upload(answer: requests.Response, upload: Upload) -> None:

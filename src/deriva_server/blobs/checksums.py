@@ -7,11 +7,13 @@ import binascii
 import hashlib
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest
 
 _THREADED = 8 << 20
+_WAITING = 4
 _SIZES = {"md5": 16, "sha256": 32}
 
 
@@ -25,7 +27,7 @@ class Digests:
 
 
 class Hasher:
-    """Computes both digests; for large contents each in a thread of its own.
+    """Computes both digests; of large contents each in a thread of its own.
 
     Parameters
     ----------
@@ -41,40 +43,49 @@ class Hasher:
     """
 
     def __init__(self, length: int) -> None:
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
+        self._digests = (hashlib.md5(usedforsecurity=False), hashlib.sha256())
         self._length = 0
-        self._waiting: queue.Queue[bytes | None] | None = None
-        self._thread: threading.Thread | None = None
-        if length >= _THREADED:
-            self._waiting = queue.Queue(maxsize=4)
-            self._thread = threading.Thread(target=self._work, args=(self._waiting,), name="md5", daemon=True)
-            self._thread.start()
-
-    def _work(self, waiting: queue.Queue[bytes | None]) -> None:
-        while (piece := waiting.get()) is not None:
-            self._md5.update(piece)
+        self._threads = [_Thread(digest.update) for digest in self._digests] if length >= _THREADED else []
 
     def update(self, piece: bytes) -> None:
         """Take the next bytes."""
-        if self._waiting is not None:
-            self._waiting.put(piece)
-        else:
-            self._md5.update(piece)
-        self._sha256.update(piece)
+        for thread in self._threads:
+            thread.put(piece)
+        for digest in self._digests if not self._threads else ():
+            digest.update(piece)
         self._length += len(piece)
 
     def close(self) -> None:
-        """End the thread; called when the bytes end early."""
-        if self._waiting is not None and self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join()
-            self._waiting = self._thread = None
+        """End the threads; called when the bytes end early."""
+        for thread in self._threads:
+            thread.end()
+        self._threads = []
 
     def finish(self) -> Digests:
         """The digests of all bytes."""
         self.close()
-        return Digests(self._md5.hexdigest(), self._sha256.hexdigest(), self._length)
+        md5, sha256 = self._digests
+        return Digests(md5.hexdigest(), sha256.hexdigest(), self._length)
+
+
+class _Thread:
+    """Works on pieces in their order, while the next ones are read."""
+
+    def __init__(self, work: Callable[[bytes], object]) -> None:
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._run, args=(work,), name="hasher", daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[bytes], object]) -> None:
+        while (piece := self._waiting.get()) is not None:
+            work(piece)
+
+    def put(self, piece: bytes) -> None:
+        self._waiting.put(piece)
+
+    def end(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
 
 
 def read_digest(kind: str, text: str) -> str:

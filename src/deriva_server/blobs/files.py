@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from deriva_server.blobs.staging import StagedFile, translated
 from deriva_server.deployment import sync_folder
 from deriva_server.errors import NotFound
 from deriva_server.http.message import FilePart
+from deriva_server.http.received import ReceivedFile
 
 _PART = ".part"
 
@@ -52,14 +54,29 @@ class FilesBackend:
     def stage(self, source: Source) -> StagedFile:
         """Take bytes in, durable on return."""
         with translated():
-            path, descriptor = self._temporary()
+            received = self._received(source)
+            path, descriptor = received or self._temporary()
             try:
-                digests = copying.take(source, descriptor)
+                if received:
+                    digests = copying.digests_of(descriptor, source.length)
+                else:
+                    digests = copying.take(source, descriptor)
                 os.fsync(descriptor)
             except BaseException:
                 StagedFile(path, Digests("", "", 0), descriptor).discard()
                 raise
             return StagedFile(path, digests, descriptor)
+
+    def _received(self, source: Source) -> tuple[Path, int] | None:
+        """The body of a request under a name, where it lies on this disk already and is nothing but the source."""
+        file = source.stream
+        if not isinstance(file, ReceivedFile) or file.tell() != 0:
+            return None
+        path = self.tmp / f"{uuid.uuid4().hex}{_PART}"
+        if os.fstat(file.fileno()).st_size != source.length:
+            return None
+        locks.lock(file.fileno())
+        return (path, os.dup(file.fileno())) if file.name_it(path) else None
 
     def _temporary(self) -> tuple[Path, int]:
         while True:

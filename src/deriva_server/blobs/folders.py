@@ -16,16 +16,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from deriva_server import locks
 from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.checksums import Digests, Hasher
+from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.staging import StagedFile, translated
 from deriva_server.errors import BadRequest
 
-_PIECE = 4 << 20
 _TAKEN = ".taken"
 
 
@@ -67,9 +65,10 @@ class UploadFolders:
             mark.unlink(missing_ok=True)
             descriptor = os.open(folder / "data", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
             try:
-                digests = copying.take_stream(source, descriptor, start)
-                if md5 is not None and digests.md5 != md5:
-                    raise BadRequest(f"the MD5 of the chunk is {digests.md5}, not {md5}")
+                copying.place(source, descriptor, start)
+                found = None if md5 is None else copying.md5_of(descriptor, start, source.length)
+                if found != md5:
+                    raise BadRequest(f"the MD5 of the chunk is {found}, not {md5}")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -95,7 +94,7 @@ class UploadFolders:
                 staged.path.touch()
                 with staged.path.open("rb") as file:
                     os.fsync(file.fileno())
-                    staged.digests = _hash(file, length)
+                    staged.digests = copying.digests_of(file.fileno(), os.fstat(file.fileno()).st_size)
             except BaseException:
                 staged.discard()
                 raise
@@ -130,16 +129,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _hash(file: BinaryIO, length: int) -> Digests:
-    hasher = Hasher(length)
-    try:
-        while piece := file.read(_PIECE):
-            hasher.update(piece)
-        return hasher.finish()
-    finally:
-        hasher.close()
 
 
 @contextlib.contextmanager

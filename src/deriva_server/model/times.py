@@ -104,6 +104,9 @@ def timetz(text: str) -> str:
     return f"{_clock(match)}{sign}{hours:02d}" + (f":{minutes:02d}" if minutes else "")
 
 
+_MOST, _MOST_MICROSECONDS = (1 << 31) - 1, (1 << 63) - 1
+
+
 def interval(text: str) -> str:
     """Canonical interval in PostgreSQL's words.
 
@@ -190,6 +193,9 @@ def _interval_parts(text: str) -> tuple[int, int, int]:
     days_left = totals["day"] + (totals["month"] - months) * 30
     days = int(days_left)
     microseconds = round(totals["us"] + (days_left - days) * 86_400_000_000)
+    # What PostgreSQL can keep.
+    if max(abs(months), abs(days)) > _MOST or abs(microseconds) > _MOST_MICROSECONDS:
+        raise ValueError(text)
     return sign * months, sign * days, sign * microseconds
 
 

@@ -18,6 +18,10 @@ class Copies(Protocol):
     Those who use the deployment are not stopped. `told` gets how much of one database is done, and of how much.
     """
 
+    @property
+    def address(self) -> str | None:
+        """Where the copy keeps its catalogs; None for files in its folder."""
+
     def copy_registry(self, told: Callable[[int, int], None]) -> bool:
         """Copy the registry as of one moment; False when there is none."""
 
@@ -47,7 +51,7 @@ class Copies(Protocol):
 
 
 def open_copies(
-    source: Path, target: Path, deployment: str, addresses: tuple[str | None, str | None]
+    source: Path, target: Path, deployment: str, title: str, addresses: tuple[str | None, str | None]
 ) -> Copies:
     """Copies of the databases of one kind.
 
@@ -57,8 +61,11 @@ def open_copies(
         Folders of the deployment and of its copy.
     deployment : str
         Id of the deployment.
+    title : str
+        Name that the folder of the copy will have.
     addresses : tuple
-        Where the deployment and the copy keep their catalogs; None stands for SQLite files.
+        Where the deployment and the copy keep their catalogs. None stands for SQLite files, or for a free name
+        beside the databases of the deployment.
 
     Raises
     ------
@@ -66,15 +73,10 @@ def open_copies(
         If the two are not of one kind, or the second is in use.
     """
     here, there = addresses
-    if here is None and there is None:
-        return SqliteCopies(source, target)
-    if here is None:
+    if here is not None:
+        return PostgresCopies(here, there, deployment, title)
+    if there is not None:
         raise DeploymentError(
             f"{source} keeps its catalogs in SQLite files, and so will its copy; it takes no database address."
         )
-    if there is None:
-        raise DeploymentError(
-            f"{source} keeps its catalogs on a PostgreSQL server. Say where the copy shall keep its own: "
-            "--database postgresql://user@host/new_name."
-        )
-    return PostgresCopies(here, there, deployment)
+    return SqliteCopies(source, target)

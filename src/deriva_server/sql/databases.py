@@ -21,6 +21,15 @@ class Databases(Protocol):
     def directory(self) -> Database:
         """The database of the object directory, made when missing."""
 
+    def remove_directory(self) -> None:
+        """Remove the database of the object directory for good, if there is one."""
+
+    def has_registry(self) -> bool:
+        """Whether there is a database of the registry."""
+
+    def remove_registry(self) -> None:
+        """Remove the database of the registry for good, after those of all catalogs."""
+
     def catalog(self, id: str) -> Database:
         """The database of a catalog that exists."""
 

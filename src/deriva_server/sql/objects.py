@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -210,31 +209,30 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
     """The names at some paths, deleted ones included."""
-    statement = _names_at(len(paths))
-    rows = connection.raw.execute(statement, {f"p{number}": path for number, path in enumerate(paths)})
+    places = ", ".join("?" for _ in paths)
+    rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", tuple(paths))
     return {row.path: _name(row) for row in rows}
 
 
 def name_by_id(connection: Connection, id_: int) -> Name:
     """The name with an id."""
-    return _name(connection.raw.execute(_NAME_BY_ID, {"id": id_}).one())
+    return _name(connection.run(_NAME_BY_ID, (id_,)).one())
 
 
 def add_name(connection: Connection, path: str, parent: int | None, kind: str, acls: Acls) -> Name:
     """Take a free path."""
-    values = {"path": path, "parent": parent, "kind": kind, "acls": _dump(acls)}
-    id_ = connection.raw.execute(_ADD_NAME, values).scalar_one()
+    id_ = connection.run(_ADD_NAME, (path, parent, kind, _dump(acls))).scalar_one()
     return Name(id_, path, kind, False, acls)
 
 
 def children(connection: Connection, parent: int) -> list[str]:
     """Paths directly below a namespace that are not deleted, in order."""
-    return list(connection.raw.execute(_CHILDREN, {"parent": parent}).scalars())
+    return list(connection.run(_CHILDREN, (parent,)).scalars())
 
 
 def names_below(connection: Connection, id_: int) -> list[tuple[int | None, Name]]:
     """A name and everything below it that is not deleted, each with the id of its parent, parents first."""
-    return [(row.parent, _name(row)) for row in connection.raw.execute(_BELOW, {"id": id_})]
+    return [(row.parent, _name(row)) for row in connection.run(_BELOW, (id_,))]
 
 
 def delete_names(connection: Connection, ids: Iterable[int]) -> None:
@@ -247,7 +245,7 @@ def delete_names(connection: Connection, ids: Iterable[int]) -> None:
 
 def set_name_acls(connection: Connection, id_: int, acls: Acls) -> None:
     """Replace the rights on a name."""
-    connection.raw.execute(_SET_NAME_ACLS, {"id": id_, "acls": _dump(acls)})
+    connection.run(_SET_NAME_ACLS, (_dump(acls), id_))
 
 
 # versions
@@ -255,19 +253,19 @@ def set_name_acls(connection: Connection, id_: int, acls: Acls) -> None:
 
 def current_version(connection: Connection, name: int) -> Version | None:
     """The newest version of an object that is not deleted."""
-    row = connection.raw.execute(_CURRENT, {"name": name}).one_or_none()
+    row = connection.run(_CURRENT, (name,)).one_or_none()
     return None if row is None else _version(row)
 
 
 def find_version(connection: Connection, name: int, version: str) -> Version | None:
     """One version of an object, also a deleted one."""
-    row = connection.raw.execute(_VERSION, {"name": name, "version": version}).one_or_none()
+    row = connection.run(_VERSION, (name, version)).one_or_none()
     return None if row is None else _version(row)
 
 
 def version_by_id(connection: Connection, id_: int) -> Version:
     """The version with an id."""
-    return _version(connection.raw.execute(_VERSION_BY_ID, {"id": id_}).one())
+    return _version(connection.run(_VERSION_BY_ID, (id_,)).one())
 
 
 def versions_of(connection: Connection, names: Iterable[int]) -> list[Version]:
@@ -282,29 +280,29 @@ def add_version(
     connection: Connection, name: int, version: str, blob: tuple[str, int], metadata: Metadata, acls: Acls
 ) -> Version:
     """Add a version; `blob` is the key of its bytes and their number."""
-    values = {"name": name, "version": version, "blob": blob[0], "length": blob[1], "acls": _dump(acls)}
-    id_ = connection.raw.execute(_ADD_VERSION, values | _metadata_values(metadata)).scalar_one()
+    values = (name, version, *blob, *_metadata_values(metadata), _dump(acls))
+    id_ = connection.run(_ADD_VERSION, values).scalar_one()
     return Version(id_, name, version, blob[0], blob[1], metadata, acls)
 
 
 def set_version_metadata(connection: Connection, id_: int, metadata: Metadata) -> None:
     """Replace what is told about a version."""
-    connection.raw.execute(_SET_METADATA, {"id": id_} | _metadata_values(metadata))
+    connection.run(_SET_METADATA, (*_metadata_values(metadata), id_))
 
 
 def set_version_acls(connection: Connection, id_: int, acls: Acls) -> None:
     """Replace the rights on a version."""
-    connection.raw.execute(_SET_VERSION_ACLS, {"id": id_, "acls": _dump(acls)})
+    connection.run(_SET_VERSION_ACLS, (_dump(acls), id_))
 
 
 def move_version(connection: Connection, id_: int, moved: int) -> None:
     """Let a version stand for another from now on."""
-    connection.raw.execute(_MOVE_VERSION, {"id": id_, "moved": moved})
+    connection.run(_MOVE_VERSION, (moved, id_))
 
 
 def delete_version(connection: Connection, id_: int) -> None:
     """Delete one version."""
-    connection.raw.execute(_DELETE_VERSION, {"id": id_})
+    connection.run(_DELETE_VERSION, (id_,))
 
 
 def unused_blobs(connection: Connection, blobs: Iterable[str]) -> set[str]:
@@ -321,20 +319,13 @@ def unused_blobs(connection: Connection, blobs: Iterable[str]) -> set[str]:
 
 def add_job(connection: Connection, job: Job) -> None:
     """Begin an upload."""
-    values = {
-        "id": job.id,
-        "name": job.name,
-        "chunk_length": job.chunk_length,
-        "length": job.length,
-        "acls": _dump(job.acls),
-        "began": job.began,
-    }
-    connection.raw.execute(_ADD_JOB, values | _metadata_values(job.metadata))
+    values = (job.id, job.name, job.chunk_length, job.length, *_metadata_values(job.metadata))
+    connection.run(_ADD_JOB, (*values, _dump(job.acls), job.began))
 
 
 def find_job(connection: Connection, name: int, id_: str) -> Job | None:
     """One unfinished upload of an object."""
-    row = connection.raw.execute(_JOB, {"name": name, "id": id_}).one_or_none()
+    row = connection.run(_JOB, (name, id_)).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -348,13 +339,7 @@ def jobs_of(connection: Connection, names: Iterable[int]) -> list[Job]:
 
 def delete_job(connection: Connection, id_: str) -> None:
     """End an upload."""
-    connection.raw.execute(_DELETE_JOB, {"id": id_})
-
-
-@lru_cache(maxsize=32)
-def _names_at(count: int) -> sa.TextClause:
-    places = ", ".join(f":p{number}" for number in range(count))
-    return sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})")
+    connection.run(_DELETE_JOB, (id_,))
 
 
 def _many(statement: str, parameter: str) -> sa.TextClause:
@@ -363,53 +348,46 @@ def _many(statement: str, parameter: str) -> sa.TextClause:
 
 _NAME_COLUMNS = "id, path, kind, deleted, acls"
 _METADATA_COLUMNS = "content_type, content_disposition, md5, sha256"
-_METADATA_VALUES = ":content_type, :content_disposition, :md5, :sha256"
 _VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls, deleted, moved"
 _JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls, began"
 
-_NAME_BY_ID = sa.text(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = :id")
-_ADD_NAME = sa.text(
-    "INSERT INTO hatrac_name (path, parent, kind, acls) VALUES (:path, :parent, :kind, :acls) RETURNING id"
-)
-_CHILDREN = sa.text("SELECT path FROM hatrac_name WHERE parent = :parent AND deleted = 0 ORDER BY path")
-_BELOW = sa.text(
-    "WITH RECURSIVE below (id) AS (SELECT id FROM hatrac_name WHERE id = :id UNION ALL"
+_NAME_BY_ID = f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = ?"
+_ADD_NAME = "INSERT INTO hatrac_name (path, parent, kind, acls) VALUES (?, ?, ?, ?) RETURNING id"
+_CHILDREN = "SELECT path FROM hatrac_name WHERE parent = ? AND deleted = 0 ORDER BY path"
+_BELOW = (
+    "WITH RECURSIVE below (id) AS (SELECT id FROM hatrac_name WHERE id = ? UNION ALL"
     " SELECT n.id FROM hatrac_name n JOIN below b ON n.parent = b.id WHERE n.deleted = 0)"
     f" SELECT parent, {_NAME_COLUMNS} FROM hatrac_name WHERE id IN (SELECT id FROM below) ORDER BY length(path), path"
 )
 _DELETE_NAMES = _many("UPDATE hatrac_name SET deleted = 1 WHERE id IN :ids", "ids")
 _DELETE_VERSIONS_OF = _many("UPDATE hatrac_version SET deleted = 1 WHERE name IN :ids", "ids")
 _DELETE_JOBS_OF = _many("DELETE FROM hatrac_job WHERE name IN :ids", "ids")
-_SET_NAME_ACLS = sa.text("UPDATE hatrac_name SET acls = :acls WHERE id = :id")
-_CURRENT = sa.text(
-    f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = :name AND deleted = 0 ORDER BY id DESC LIMIT 1"
+_SET_NAME_ACLS = "UPDATE hatrac_name SET acls = ? WHERE id = ?"
+_CURRENT = (
+    f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = ? AND deleted = 0 ORDER BY id DESC LIMIT 1"
 )
-_VERSION = sa.text(f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = :name AND version = :version")
-_VERSION_BY_ID = sa.text(f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE id = :id")
+_VERSION = f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name = ? AND version = ?"
+_VERSION_BY_ID = f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE id = ?"
 _VERSIONS_OF = _many(
     f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name IN :names AND deleted = 0 ORDER BY id", "names"
 )
-_ADD_VERSION = sa.text(
+_ADD_VERSION = (
     f"INSERT INTO hatrac_version (name, version, blob, length, {_METADATA_COLUMNS}, acls)"
-    f" VALUES (:name, :version, :blob, :length, {_METADATA_VALUES}, :acls) RETURNING id"
+    f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
 )
-_SET_METADATA = sa.text(
-    "UPDATE hatrac_version SET content_type = :content_type, content_disposition = :content_disposition,"
-    " md5 = :md5, sha256 = :sha256 WHERE id = :id"
+_SET_METADATA = (
+    "UPDATE hatrac_version SET content_type = ?, content_disposition = ?, md5 = ?, sha256 = ? WHERE id = ?"
 )
-_SET_VERSION_ACLS = sa.text("UPDATE hatrac_version SET acls = :acls WHERE id = :id")
-_MOVE_VERSION = sa.text("UPDATE hatrac_version SET moved = :moved WHERE id = :id")
-_DELETE_VERSION = sa.text("UPDATE hatrac_version SET deleted = 1 WHERE id = :id")
+_SET_VERSION_ACLS = "UPDATE hatrac_version SET acls = ? WHERE id = ?"
+_MOVE_VERSION = "UPDATE hatrac_version SET moved = ? WHERE id = ?"
+_DELETE_VERSION = "UPDATE hatrac_version SET deleted = 1 WHERE id = ?"
 _USED = _many(
     "SELECT DISTINCT blob FROM hatrac_version WHERE blob IN :blobs AND deleted = 0 AND moved IS NULL", "blobs"
 )
-_ADD_JOB = sa.text(
-    f"INSERT INTO hatrac_job ({_JOB_COLUMNS})"
-    f" VALUES (:id, :name, :chunk_length, :length, {_METADATA_VALUES}, :acls, :began)"
-)
-_JOB = sa.text(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name = :name AND id = :id")
+_ADD_JOB = f"INSERT INTO hatrac_job ({_JOB_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_JOB = f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name = ? AND id = ?"
 _JOBS_OF = _many(f"SELECT {_JOB_COLUMNS} FROM hatrac_job WHERE name IN :names ORDER BY id", "names")
-_DELETE_JOB = sa.text("DELETE FROM hatrac_job WHERE id = :id")
+_DELETE_JOB = "DELETE FROM hatrac_job WHERE id = ?"
 
 
 def _batches(values: list[Any]) -> Iterator[list[Any]]:
@@ -422,13 +400,8 @@ def _dump(acls: Acls) -> str:
     return json.dumps({name: list(roles) for name, roles in acls.items() if roles})
 
 
-def _metadata_values(metadata: Metadata) -> dict[str, str | None]:
-    return {
-        "content_type": metadata.content_type,
-        "content_disposition": metadata.content_disposition,
-        "md5": metadata.md5,
-        "sha256": metadata.sha256,
-    }
+def _metadata_values(metadata: Metadata) -> tuple[str | None, ...]:
+    return metadata.content_type, metadata.content_disposition, metadata.md5, metadata.sha256
 
 
 def _metadata(row: Any) -> Metadata:

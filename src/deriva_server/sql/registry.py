@@ -91,6 +91,11 @@ def list_deleted(connection: Connection) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def list_catalogs(connection: Connection) -> list[str]:
+    """Ids of all catalogs, deleted ones included."""
+    return list(connection.run("SELECT id FROM entry WHERE is_catalog = 1 ORDER BY created_on, id").scalars())
+
+
 def next_serial(connection: Connection) -> str:
     """The next free serial number as an id."""
     while True:

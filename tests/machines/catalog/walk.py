@@ -171,8 +171,9 @@ class Walk:
             self.change("POST", f"{path_of(document)}/key", {"unique_columns": names})
 
     def drop_key(self, document, _columns, _rows):
-        names = self.random.choice(document["keys"])["unique_columns"]
-        self.change("DELETE", f"{path_of(document)}/key/{','.join(map(quoted, names))}")
+        if document["keys"]:
+            names = self.random.choice(document["keys"])["unique_columns"]
+            self.change("DELETE", f"{path_of(document)}/key/{','.join(map(quoted, names))}")
 
     def drop_reference(self, document, _columns, _rows):
         for fkey in document["foreign_keys"][:1]:

@@ -199,3 +199,16 @@ def test_only_loopback(tmp_path: Path, host: str) -> None:
         pytest.raises(DeploymentError, match="no accounts"),
     ):
         server.serve(host)
+
+
+def test_what_a_killed_maker_left_is_removed_later(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    old, new = folder / ".deployment.json.old", folder / ".deployment.json.new"
+    for path in (old, new):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    Deployment.create(folder)
+    assert old.exists()
+    Deployment.open(folder)
+    assert not old.exists() and new.exists()

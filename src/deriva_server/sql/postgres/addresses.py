@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 
 from deriva_server.errors import DeploymentError
+from deriva_server.names import NAME_BYTES
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _SECRETS = ("password", "sslpassword")
@@ -32,6 +33,8 @@ def parse_address(address: str) -> sa.URL:
         raise DeploymentError(
             f"{shown!r} is no database address; write postgresql://user@host/name."
         ) from None
+    if len(url.database.encode()) > NAME_BYTES:
+        raise DeploymentError(f"The name of the database {url.database!r} is longer than {NAME_BYTES} bytes.")
     if "@" in (url.host or ""):
         raise DeploymentError("The address of the database has several @; write one in a password as %40.")
     given = url.query.get("password")

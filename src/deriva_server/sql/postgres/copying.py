@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,11 +17,12 @@ import sqlalchemy as sa
 from deriva_server.errors import DeploymentError, StorageUnusable
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import INTERNAL
-from deriva_server.sql.postgres.addresses import kept_address
+from deriva_server.sql.postgres.addresses import kept_address, parse_address
 from deriva_server.sql.postgres.naming import GATE, server_lock
 from deriva_server.sql.postgres.server import PostgresServer, owner_mark
 
-_MARK = "deriva-ml: unfinished backup"
+_MOST_COPIES = 100
+_VERSION = re.compile(r"\) (\d+)")
 
 
 class PostgresCopies:
@@ -30,47 +32,73 @@ class PostgresCopies:
 
     Parameters
     ----------
-    source, target : str
-        Addresses of the registry and of its copy.
+    source : str
+        Address of the registry.
+    target : str or None
+        Address of its copy; None for a free name beside the registry.
     deployment : str
         Id of the deployment.
+    title : str
+        What a free name tells of the copy: the name of its folder.
 
     Raises
     ------
     DeploymentError
-        If the target exists, another backup to it is running, or programs of PostgreSQL are missing.
+        If the target exists, another backup to it is running, or programs of PostgreSQL are missing or too old.
     """
 
-    def __init__(self, source: str, target: str, deployment: str) -> None:
-        self._source, self._target = PostgresServer(source, deployment), PostgresServer(target, deployment)
-        self._programs = _program("pg_dump"), _program("pg_restore")
+    def __init__(self, source: str, target: str | None, deployment: str, title: str) -> None:
+        self._source = PostgresServer(source, deployment)
+        self._programs = self._program("pg_dump"), self._program("pg_restore")
         self._closing = ExitStack()
-        self._keeper = self._closing.enter_context(self._target.beside())
         self._made: list[str] = []
         try:
-            self._claim()
+            if target is None:
+                self._target = self._free(parse_address(source), deployment, title)
+            else:
+                self._target = PostgresServer(target, deployment)
+                if (reason := self._claim(self._target)) is not None:
+                    raise DeploymentError(reason)
         except BaseException:
             self._closing.close()
             raise
+        self._mark = _unfinished(self._target.name())
 
-    def _claim(self) -> None:
-        """Hold the name of the target as long as the backup runs; remove what a killed one left there."""
-        base = self._target.name()
-        held = self._keeper.exec_driver_sql(f"SELECT pg_try_advisory_lock({server_lock('backup', base)})")
+    @property
+    def address(self) -> str:
+        """Of the copy."""
+        return kept_address(self._target.url(self._target.name()))
+
+    def _free(self, source: sa.URL, deployment: str, title: str) -> PostgresServer:
+        """The first free name."""
+        wanted = copy_name(str(source.database), title)
+        for number in range(1, _MOST_COPIES + 1):
+            url = source.set(database=wanted if number == 1 else f"{wanted}-{number}")
+            server = PostgresServer(url.render_as_string(hide_password=False), deployment)
+            if self._claim(server) is None:
+                return server
+        raise DeploymentError(
+            f"The database {wanted!r} and {_MOST_COPIES - 1} more like it exist already. Remove copies that nobody "
+            "needs with `deriva-ml remove`, or choose a name with --database postgresql://user@host/new_name."
+        )
+
+    def _claim(self, target: PostgresServer) -> str | None:
+        """Hold a name as long as the backup runs, and remove what a killed one left there; else why it is taken."""
+        base = target.name()
+        keeper = self._closing.enter_context(target.beside())
+        held = keeper.exec_driver_sql(f"SELECT pg_try_advisory_lock({server_lock('backup', base)})")
         if not held.scalar_one():
-            raise DeploymentError(f"Another backup to the database {base!r} is running.")
-        found = self._keeper.exec_driver_sql(
-            "SELECT datname, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
-            " WHERE datname = %s OR starts_with(datname, %s)",
-            (base, f"{base[:20]}_"),
-        ).all()
-        if any(name == base and comment != _MARK for name, comment in found):
-            raise DeploymentError(
+            return f"Another backup to the database {base!r} is running."
+        mark = _unfinished(base)
+        found = target.comments()
+        if base in found and found[base] != mark:
+            return (
                 f"The database {base!r} exists already, and a backup overwrites nothing. Choose a new name."
             )
-        for name, comment in found:
-            if comment == _MARK and (name == base or name.startswith(f"{base}_")):
-                self._target.drop(name)
+        for name, comment in found.items():
+            if comment == mark:
+                target.drop(name)
+        return None
 
     def copy_registry(self, told: Callable[[int, int], None]) -> bool:
         """Copy the database that the address names."""
@@ -119,11 +147,26 @@ class PostgresCopies:
             self._target.drop(name)
         self._closing.close()
 
+    def _program(self, name: str) -> str:
+        """Where a program of PostgreSQL lies that is not older than the server, which it would refuse."""
+        found = shutil.which(name)
+        server = self._source.version() // 10000
+        wanted = f"Install PostgreSQL's client programs, of version {server} or newer, and let PATH lead to them first."
+        if found is None:
+            raise DeploymentError(f"A backup of catalogs on PostgreSQL needs its program {name}. {wanted}")
+        said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+        version = _VERSION.search(said)
+        if version is not None and int(version[1]) < server:
+            raise DeploymentError(
+                f"{found} is of PostgreSQL {version[1]}, and the server of {server}. {wanted}"
+            )
+        return found
+
     def _copy(self, source: str, target: str, told: Callable[[int, int], None]) -> bool:
         if not self._source.exists(source):
             return False
         told(0, 1)
-        self._target.replace(target, _MARK)
+        self._target.replace(target, self._mark)
         self._made.append(target)
         self._pump(self._source.url(source), self._target.url(target))
         # What every database has is not copied but made, because who copies it would hold up changes of the model.
@@ -156,7 +199,8 @@ class PostgresCopies:
             writer.stdout.close()
             if writer.wait() or reader.returncode:
                 raise StorageUnusable(
-                    f"{source.database} cannot be copied to {target.database}: {_read(said)}"
+                    f"{source.database} cannot be copied to {target.database}: {_read(said)} "
+                    f"(said {dump} and {restore}; PATH tells which programs are used)"
                 )
 
 
@@ -166,14 +210,25 @@ def _read(said: IO[bytes]) -> str:
     return lines[0] if lines else "no reason given"
 
 
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise DeploymentError(
-            f"A backup of catalogs on PostgreSQL needs its program {name}. Install PostgreSQL's client programs, "
-            "of the server's version or newer, and see that PATH leads to them."
-        )
-    return found
+def copy_name(base: str, title: str) -> str:
+    """The name of the database of a copy, after that of the original and the folder of the copy.
+
+    A catalog's database is never called so: that has an underscore where this has a dash.
+
+    >>> copy_name("lab", "2025-06-01"), copy_name("lab-2025-06-01", "lab")
+    ('lab-2025-06-01', 'lab')
+    """
+    word = re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")[:24].strip("-") or "copy"
+    return (
+        word
+        if base == word or base.startswith(f"{word}-")
+        else f"{base.encode()[:24].decode(errors='ignore')}-{word}"
+    )
+
+
+def _unfinished(base: str) -> str:
+    """The comment on the databases of a copy that is being made, by which those of each copy are told apart."""
+    return f"deriva-ml: unfinished backup to {base}"
 
 
 def _environment(url: sa.URL) -> dict[str, str]:

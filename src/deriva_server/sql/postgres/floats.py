@@ -14,12 +14,9 @@ from deriva_server.sql.dialect import Expression
 _DOWN, _UP = 2.0**-64, 2.0**64
 _LARGEST = sys.float_info.max * _DOWN
 _HUGE = 1e290
-_HUGE_SQUARE = 1e140
-"""PostgreSQL's average keeps squares, too."""
-
 _LARGEST_SHORT = 3.4028235e38
-_TINY = 1e-300
-"""Quotients of smaller numbers could underflow, which PostgreSQL takes for a failure."""
+_SMALLEST = 5e-324
+"""A quotient that is less than half of it would be zero, which PostgreSQL takes for a failure."""
 
 
 def float_sum(value: Expression, *, is_short: bool) -> Expression:
@@ -33,13 +30,11 @@ def float_sum(value: Expression, *, is_short: bool) -> Expression:
 
 def float_average(value: Expression) -> Expression:
     """The average of float8 values: their sum divided by their number."""
-    is_usual = sa.func.abs(value) < _number(_HUGE_SQUARE)
-    unusual = sa.func.count(value).filter(sa.not_(is_usual))
-    total = _total(value)
+    total, count = _total(value), sa.func.count(value)
     # The division of floats, where SQLAlchemy's own would be that of decimals.
-    mean = total.op("/")(sa.func.count(value))
-    quotient = sa.case((sa.func.abs(total) < _number(_TINY), _number(0)), else_=mean)
-    return sa.case((unusual == sa.literal_column("0"), sa.func.avg(value).filter(is_usual)), else_=quotient)
+    mean = total.op("/")(count)
+    vanishes = sa.func.abs(total) * _number(2) <= _number(_SMALLEST) * count
+    return sa.case((sa.func.abs(total) < _number(1), sa.case((vanishes, _number(0)), else_=mean)), else_=mean)
 
 
 def _total(value: Expression) -> Expression:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -106,6 +107,22 @@ class PostgresServer:
         """A database beside, of a name that no catalog has."""
         return self._claimed(self.directory_name())
 
+    def remove_directory(self) -> None:
+        """Drop the database, whoever uses it; that of another deployment is refused."""
+        if self.exists(self.directory_name()):
+            self.directory().close()
+            self.drop(self.directory_name())
+
+    def has_registry(self) -> bool:
+        """Whether the server knows the database."""
+        with self._explained():
+            return self.exists(self.name())
+
+    def remove_registry(self) -> None:
+        """Drop the database, whoever uses it; that of another deployment is refused."""
+        self.registry().close()
+        self.drop(self.name())
+
     def catalog(self, id: str) -> Database:
         """One database per catalog."""
         return self.database(self.name(id))
@@ -181,6 +198,19 @@ class PostgresServer:
                 )
             # One at a time: two that make the same function would collide.
             connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS}); {_PREPARE} COMMIT")
+
+    def version(self) -> int:
+        """Of the server, as it numbers itself."""
+        with self._explained(), self.beside() as connection:
+            return _version(connection)
+
+    def comments(self) -> dict[str, str | None]:
+        """All databases of the server with their comments."""
+        with self.beside() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+            )
+            return {str(name): comment for name, comment in found}
 
     def comment(self, name: str, text: str | None) -> None:
         """Write a comment to a database, or remove it."""
@@ -283,8 +313,11 @@ class PostgresServer:
         try:
             yield
         except (sa.exc.DBAPIError, ServiceError) as error:
-            reason = error.detail if isinstance(error, ServiceError) else str(error.orig)
-            reason = reason.strip().splitlines()[0].rstrip(".")
+            cause: Any = (
+                error if isinstance(error, ServiceError) and error.detail else error.__cause__ or error
+            )
+            reason = cause.detail if isinstance(cause, ServiceError) else str(getattr(cause, "orig", cause))
+            reason = (reason.strip().splitlines() or ["no reason given"])[0].rstrip(".")
             if _is_forbidden(error):
                 reason += ". Let this user create databases"
             raise DeploymentError(f"{self._place} cannot be used: {reason}.") from error

@@ -96,6 +96,7 @@ class SqliteCopies:
 
     def __init__(self, source: Path, target: Path) -> None:
         self._source, self._target = source, target
+        self.address: str | None = None
 
     def copy_registry(self, told: Callable[[int, int], None]) -> bool:
         """Copy the file of the registry."""

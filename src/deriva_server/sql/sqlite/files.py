@@ -55,6 +55,18 @@ class SqliteFiles:
             enter_wal(database)
         return database
 
+    def remove_directory(self) -> None:
+        """Remove the file and its companions."""
+        _remove(self._folder / DIRECTORY)
+
+    def has_registry(self) -> bool:
+        """Whether the file is there."""
+        return (self._folder / REGISTRY).exists()
+
+    def remove_registry(self) -> None:
+        """Remove the file and its companions."""
+        _remove(self._folder / REGISTRY)
+
     def catalog(self, id: str) -> Database:
         """One file per catalog."""
         return Database(SqliteDialect(self.path(id)))
@@ -85,8 +97,7 @@ class SqliteFiles:
 
     def remove_catalog(self, id: str) -> None:
         """Remove the file and its companions."""
-        for file in _companions(self.path(id)):
-            file.unlink(missing_ok=True)
+        _remove(self.path(id))
 
     def path(self, id: str) -> Path:
         """The file of a catalog."""
@@ -102,6 +113,11 @@ def catalog_file(folder: Path, id: str) -> Path:
 
 def _companions(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+
+
+def _remove(path: Path) -> None:
+    for file in _companions(path):
+        file.unlink(missing_ok=True)
 
 
 def enter_wal(database: Database) -> None:

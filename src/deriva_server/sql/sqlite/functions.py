@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -91,7 +92,11 @@ def bin_of(value: Stored, count: int, low: Stored, high: Stored, kind: str) -> s
         return _bin_text(0, None, least, kind)
     if subject >= most:
         return _bin_text(count + 1, most, None, kind)
-    at = min(count, int((subject - least) * count / (most - least)) + 1)
+    if math.isfinite(least) and not math.isfinite((most - least) * count):
+        share = (Fraction(subject) - Fraction(least)) / (Fraction(most) - Fraction(least))
+        at = min(count, int(share * count) + 1)
+    else:
+        at = min(count, int((subject - least) * count / (most - least)) + 1)
     # Rounding may put a value that lies on a bound into the neighbour.
     if at > 1 and subject < _bound(at - 1, count, least, most):
         at -= 1
@@ -104,6 +109,8 @@ def _bound(at: int, count: int, least: float, most: float) -> float:
     if at == count:
         return most
     bound = least + (most - least) * at / count
+    if not math.isfinite(bound):
+        return float(Fraction(least) + (Fraction(most) - Fraction(least)) * at / count)
     return int(bound) if bound == int(bound) and isinstance(least, int) and isinstance(most, int) else bound
 
 

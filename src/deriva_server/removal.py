@@ -1,0 +1,108 @@
+"""Remove a deployment: its databases, wherever they are, its objects and its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from deriva_server.catalogs.registry import MIRROR
+from deriva_server.config import FILE as SETTINGS
+from deriva_server.config import PREFIX, known_database
+from deriva_server.deployment import DOCUMENT, Deployment, half_written
+from deriva_server.errors import DeploymentError, ServiceError
+from deriva_server.sql import registry
+from deriva_server.sql.databases import Databases, open_databases, shown_address
+
+_CONTENT = ("objects", "catalogs", ".gitignore", SETTINGS, DOCUMENT)
+"""What a deployment has in its folder beside its registry; the document is removed last, so that one can try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What will be removed.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        It must not be in use.
+    catalogs : tuple of str
+        Ids of its catalogs, deleted ones included.
+    database : str or None
+        Where its databases are, as people write it; None for files in its folder.
+    """
+
+    deployment: Deployment
+    catalogs: tuple[str, ...]
+    database: str | None
+    _databases: Databases
+
+    def run(self) -> tuple[str, ...]:
+        """Remove it; the names of what stays in the folder because it is no part of a deployment.
+
+        Raises
+        ------
+        DeploymentError
+            If something cannot be removed. The rest is still a deployment then, which can be removed again.
+        """
+        folder = self.deployment.folder
+        try:
+            if self._databases.has_registry():
+                for id in (*self.catalogs, MIRROR):
+                    self._databases.remove_catalog(id)
+                self._databases.remove_directory()
+                self._databases.remove_registry()
+            for path in (*half_written(folder), *(folder / name for name in _CONTENT)):
+                _remove(path)
+            left = tuple(sorted(entry.name for entry in folder.iterdir()))
+            if not left:
+                folder.rmdir()
+        except (OSError, ServiceError) as error:
+            said = error.detail if isinstance(error, ServiceError) else error.strerror
+            raise DeploymentError(f"{folder} cannot be removed: {str(said or error).rstrip('.')}.") from error
+        return left
+
+
+def plan_removal(folder: str | Path) -> Removal:
+    """See what the removal of a deployment would remove.
+
+    The address of its databases is the one in its settings. The environment might name those of its original, which
+    has the same id as its copies.
+
+    Raises
+    ------
+    DeploymentError
+        If `folder` is no deployment, or its databases cannot be used or are those of another one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     made = Deployment.create(f"{place}/lab")
+    ...     plan_removal(made.folder).run(), made.folder.exists()
+    ((), False)
+    """
+    deployment = Deployment.open(folder)
+    address = known_database(deployment.folder)
+    variable = f"{PREFIX}DATABASE"
+    if address is None and os.environ.get(variable):
+        raise DeploymentError(
+            f"{deployment.folder / SETTINGS} does not say where the catalogs are, only {variable} does. Write the "
+            "address there, or remove the variable if the catalogs are in files."
+        )
+    databases = open_databases(deployment.folder, deployment.id, address, make=False)
+    ids: tuple[str, ...] = ()
+    if databases.has_registry():
+        with contextlib.closing(databases.registry()) as database, database.read() as connection:
+            ids = tuple(registry.list_catalogs(connection)) if registry.is_ready(connection) else ()
+    catalogs = tuple(id for id in ids if id != MIRROR)
+    return Removal(deployment, catalogs, None if address is None else shown_address(address), databases)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
