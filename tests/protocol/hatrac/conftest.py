@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.deployments import opened_objects
 from tests.protocol.cases_runner import Transport
-from tests.protocol.transports import Http, InProcess, identify
+from tests.protocol.transports import Http, InProcess, RawHttp, identify
 from tests.protocol.ways import OBJECT_WAYS
 from werkzeug.datastructures import Headers
 
@@ -52,6 +52,16 @@ def transport(way: tuple[str, str, str], server: LocalServer) -> Iterator[Transp
         speaker = Http(running.port)
         yield speaker
         speaker.connection.close()
+
+
+@pytest.fixture
+def raw(way: tuple[str, str, str], server: LocalServer, transport: Transport) -> Iterator[Transport]:
+    """Sends targets that are no URLs."""
+    if way[2] == "call":
+        yield transport
+        return
+    with server.serve() as running:
+        yield RawHttp(running.port)
 
 
 @dataclass

@@ -7,7 +7,6 @@ import os
 import random
 import string
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_from_bytes, unquote
 
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tests.protocol.cases_runner import Answer, Transport
-from tests.protocol.transports import RawHttp
 
 from deriva_server.embed import LocalServer
 
@@ -122,16 +120,6 @@ def try_names(server: LocalServer, transport: Transport, number: int, count: int
 
     one()
     assert places(server.folder.parent) == before
-
-
-@pytest.fixture
-def raw(way: tuple[str, str, str], server: LocalServer, transport: Transport) -> Iterator[Transport]:
-    """Sends targets that are no URLs."""
-    if way[2] == "call":
-        yield transport
-        return
-    with server.serve() as running:
-        yield RawHttp(running.port)
 
 
 def try_targets(server: LocalServer, raw: Transport, number: int, count: int) -> None:

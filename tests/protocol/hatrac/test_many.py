@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import time
 from collections.abc import Callable
 
@@ -13,7 +15,7 @@ from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import OBJECT, Metadata
 
 SPACE = {"Content-Type": "application/x-hatrac-namespace"}
-CHILDREN, VERSIONS = 20_000, 3_000
+CHILDREN, BATCH, VERSIONS = 20_000, 1_000, 3_000
 
 
 def timed(ask: Callable[[], Answer], status: int, seconds: float) -> Answer:
@@ -34,8 +36,15 @@ def test_twenty_thousand_names(server: LocalServer, transport: Transport) -> Non
 
     def fill(connection: Connection) -> None:
         parent = objects.names_at(connection, ["/full"])["/full"]
-        for number in range(CHILDREN):
-            objects.add_name(connection, f"/full/n{number:05}", parent.id, OBJECT, parent.acls)
+        acls = json.dumps(dict(parent.acls))
+        for first in range(0, CHILDREN, BATCH):
+            rows = [
+                (f"/full/n{number:05}", parent.id, OBJECT, acls) for number in range(first, first + BATCH)
+            ]
+            connection.run(
+                f"INSERT INTO hatrac_name (path, parent, kind, acls) VALUES {', '.join(['(?, ?, ?, ?)'] * BATCH)}",
+                tuple(itertools.chain.from_iterable(rows)),
+            )
 
     server.objects.directory.write(fill)
 
