@@ -293,7 +293,8 @@ def _alike(kind: str, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         elif kind == "bodies":
             yield json.dumps(own, ensure_ascii=False), {"body": own, **expected}
         else:
-            yield json.dumps(own, ensure_ascii=False, default=repr)[:200], {**own, **expected}
+            label = json.dumps(own, ensure_ascii=False, default=repr)
+            yield label if len(label) <= 200 else f"{label[:200]} ({len(label)})", {**own, **expected}
 
 
 def _checked(step: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
 
 from deriva_server import LocalServer
+from deriva_server.http.message import Request
 
 from .conftest import Send, call
 
@@ -79,3 +85,25 @@ def test_parallel_chunks_survive_a_restart(send: Send, space: str, deployment: L
         assert set(pool.map(put, reversed(range(8, 16)))) == {204}
     assert send("POST", job).status == 201
     assert send("GET", f"{space}/o").body == data
+
+
+@pytest.mark.parametrize("is_chunk", [False, True])
+def test_what_ends_early_is_nothing(send: Send, space: str, url: str, is_chunk: bool) -> None:
+    path = f"{space}/o"
+    target = f"{begin(send, path, **{'content-length': 4})}/0" if is_chunk else path
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        head = f"PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n"
+        connection.sendall(head.encode() + b"ab")
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+    assert answer == b"" or b" 400 " in answer.splitlines()[0]
+    assert send("GET", path).status == (409 if is_chunk else 404)
+    if is_chunk:
+        assert send("POST", target.removesuffix("/0")).status == 409
+
+
+def test_what_ends_early_in_process(deployment: LocalServer, space: str) -> None:
+    request = Request("PUT", f"{space}/early", body=io.BytesIO(b"ab"), length=4)
+    assert deployment.handle(request).status == 400
+    assert call(deployment)("GET", f"{space}/early").status == 404
