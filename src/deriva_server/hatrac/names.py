@@ -7,8 +7,9 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, Guard, Rename, State
+from deriva_server.blobs.content import Content, Guard, State
 from deriva_server.blobs.metadata import FIELDS, all_fields, read_metadata
+from deriva_server.blobs.rename import Rename, rename
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported
 from deriva_server.hatrac.formats import created, listing, read_json, tag_of
@@ -117,7 +118,7 @@ class NameHandler:
 
     def _rename(self, request: Request, target: Target) -> Response:
         wish = read_rename(read_json(request), target)
-        places = self.store.contents.rename(request.client, wish, _guard(request))
+        places = rename(self.store.directory, request.client, wish, _guard(request))
         return created([url_of(place) for place in places]) if places else Response(204)
 
 

@@ -61,7 +61,7 @@ class Aim:
 
     def send(self, garbage: Garbage) -> None:
         """Send, and fail when the answer is a defect."""
-        if self.changes > _ENOUGH:
+        if self.changes >= _ENOUGH:
             self.renew()
         target = self._filled(garbage.target)
         body = self._filled(garbage.body.decode("latin-1")).encode("latin-1")
