@@ -16,7 +16,10 @@ from typing import Any, Protocol
 import requests
 from werkzeug.datastructures import Headers
 
+from deriva_server.blobs.memory import MemoryBackend
+from deriva_server.blobs.store import ObjectStore
 from deriva_server.embed import LocalServer
+from deriva_server.hatrac.face import HatracFace
 from deriva_server.http.message import FilePart, Request
 
 processes = multiprocessing.get_context("forkserver")
@@ -27,6 +30,17 @@ processes.set_forkserver_preload(["tests.deployments"])
 def opened(folder: Path, address: str | None) -> LocalServer:
     """The deployment in `folder`, made there when it is missing; its catalogs lie where `address` says."""
     return LocalServer.open(folder, create=True, database=address)
+
+
+def opened_objects(folder: Path, address: str | None, store: str, bucket: str | None = None) -> LocalServer:
+    """As `opened`, with the bytes of objects in one kind of store, made anew: ``files``, ``s3`` or ``memory``."""
+    if store == "s3":
+        return LocalServer.open(folder, create=True, database=address, objects=bucket)
+    server = opened(folder, address)
+    if store == "memory":
+        server.objects = ObjectStore(server.objects.directory.database, MemoryBackend())
+        server.application.faces["hatrac"] = HatracFace(server.objects)
+    return server
 
 
 @dataclass(slots=True)

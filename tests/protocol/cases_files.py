@@ -23,6 +23,19 @@ transports.
       bodies:
       - [[5], 400]
 
+    - name: many alike           # one case per pair of a part of a step and what is expected
+      request: GET /entity/S:T
+      variants:
+      - [{headers: {Accept: text/csv}}, {type: text/csv}]
+      before: [STEP]             # sent before each of the cases of `each`, `bodies` and `variants`
+      after: [STEP]              # and after it
+
+Files of ``cases/hatrac/`` are about the object service: each case has an empty namespace ``${ns}`` of its own, where
+``setup`` and ``prepare`` are done anew, and a target that is not absolute continues it: ``GET /o``, ``GET ;acl``.
+``${place}`` is its path below the service. Objects sent by ``text_body`` have the Content-Type ``application/json`` unless
+one is given. What holds for all answers of a kind need not be said: those to HEAD are those to GET, errors are plain
+text, what was made is told in Location and body.
+
 What the server does not satisfy yet on some database says why in ``flaw: {database: reason}``, and must fail there.
 A step holds the request and what is expected of the answer; ``status`` is 200 when nothing else is said.
 
@@ -33,8 +46,8 @@ as
     Who sends it: ``owner`` (when nothing else is said; also owns the catalogs), ``other``, ``member`` of the
     group ``https://groups/lab``, or ``anonymous``.
 headers, body, text_body
-    Body as a JSON value, or as text; without a Content-Type of its own a body is sent as JSON. A header that is null is
-    not sent.
+    Body as a JSON value, or as text or ``!hex`` bytes; without a Content-Type of its own a body is sent as JSON. A header
+    that is null is not sent, nor is the length when ``Content-Length`` is null.
 status
     A number, or a list of those allowed.
 type
@@ -53,13 +66,15 @@ unordered
     The list of ``json``, ``has`` or ``column`` may come in any order.
 text, contains, lacks, matches
     The body as text: exactly, parts that are or are not in it, a regular expression that is found in it.
+bytes
+    The body, exactly.
 response_headers
     Exact texts, ``!re`` patterns, null for a header that must be absent.
 save
     ``{name: where}`` keeps a part of the answer for ``${name}`` in later steps: ``[0].RID``, ``header:ETag``, or ``tag``,
     the entity tag without quotes. What the set-up saves is there for all cases. ``${base}`` is ``/ermrest/catalog/N`` and ``${catalog}`` is ``N``.
 
-Tags: ``!re PATTERN`` is any text with that pattern in it, ``!any`` any value at all, ``!repeat [text, count, more, ...]`` a text
+Tags: ``!hex 00ff`` are bytes, ``!md5 TEXT`` and ``!sha256 TEXT`` are digests in base64, ``!re PATTERN`` is any text with that pattern in it, ``!any`` any value at all, ``!repeat [text, count, more, ...]`` a text
 in which texts before a number stand so many times, ``!table`` a table document from
 ``{name:, schema:, columns: {name: type}, keys: [[..]], references: [[[columns], schema:table, [columns]]]}``, where a type is
 ``text``, ``text[]`` or ``{type: text, ...other members}``; system columns and the key of RID are added.
@@ -67,8 +82,11 @@ in which texts before a number stand so many times, ``!table`` a table document 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,6 +138,14 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 _Loader.add_constructor("!any", lambda loader, node: Anything())
 _Loader.add_constructor("!re", lambda loader, node: Pattern(loader.construct_scalar(node)))
+_Loader.add_constructor("!hex", lambda loader, node: bytes.fromhex(loader.construct_scalar(node)))
+for _digest in ("md5", "sha256"):
+    _Loader.add_constructor(
+        f"!{_digest}",
+        lambda loader, node, digest=_digest: base64.b64encode(
+            hashlib.new(digest, loader.construct_scalar(node).encode()).digest()
+        ).decode(),
+    )
 _Loader.add_constructor("!repeat", lambda loader, node: _repeated(loader.construct_sequence(node)))
 _Loader.add_constructor("!table", lambda loader, node: _table(**loader.construct_mapping(node, deep=True)))
 
@@ -190,6 +216,11 @@ class CaseFile:
     is_fresh: bool
     cases: list[Case]
 
+    @property
+    def is_of_objects(self) -> bool:
+        """Whether the cases are about the object service, not about a catalog."""
+        return self.name.startswith("hatrac/")
+
 
 _FILE_KEYS = {"setup", "prepare", "clean", "fresh", "cases"}
 _STEP_KEYS = {
@@ -207,7 +238,7 @@ _STEP_KEYS = {
         "names",
         "count",
     ),
-    *("unordered", "text", "contains", "lacks", "matches", "response_headers", "save"),
+    *("unordered", "text", "bytes", "contains", "lacks", "matches", "response_headers", "save"),
 }
 
 
@@ -238,35 +269,32 @@ def _read(path: Path) -> Any:
 
 def _cases(entry: dict[str, Any]) -> list[Case]:
     name, flaws = entry["name"], entry.get("flaw", {})
-    rest = {key: value for key, value in entry.items() if key not in ("name", "flaw")}
-    if "each" in rest:
-        common = {key: value for key, value in rest.items() if key != "each"}
-        steps = [
-            {**common, "request": request, **(wanted if isinstance(wanted, dict) else {"status": wanted})}
-            for request, wanted in rest["each"].items()
-        ]
-        return [Case(f"{name}: {step['request']}", [_checked(step)], flaws) for step in steps]
-    if "bodies" in rest:
-        common = {key: value for key, value in rest.items() if key != "bodies"}
-        return [
-            Case(
-                f"{name}: {json.dumps(body, ensure_ascii=False)}",
-                [
-                    _checked(
-                        {
-                            **common,
-                            "body": body,
-                            **(wanted if isinstance(wanted, dict) else {"status": wanted}),
-                        }
-                    )
-                ],
-                flaws,
-            )
-            for body, wanted in rest["bodies"]
-        ]
+    rest = {key: value for key, value in entry.items() if key not in ("name", "flaw", "before", "after")}
+    before, after = entry.get("before", []), entry.get("after", [])
     if "steps" in rest:
-        return [Case(name, [_checked(step) for step in rest["steps"]], flaws)]
-    return [Case(name, [_checked(rest)], flaws)]
+        alike = [(name, list(rest["steps"]))]
+    elif many := {"each", "bodies", "variants"} & set(rest):
+        kind = many.pop()
+        common = {key: value for key, value in rest.items() if key != kind}
+        alike = [(f"{name}: {label}", [{**common, **step}]) for label, step in _alike(kind, rest[kind])]
+    else:
+        alike = [(name, [rest])]
+    return [
+        Case(label, [_checked(step) for step in [*before, *steps, *after]], flaws) for label, steps in alike
+    ]
+
+
+def _alike(kind: str, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Label and own part of the step of each of many cases."""
+    for own, wanted in given.items() if kind == "each" else given:
+        expected = wanted if isinstance(wanted, dict) else {"status": wanted}
+        if kind == "each":
+            yield own, {"request": own, **expected}
+        elif kind == "bodies":
+            yield json.dumps(own, ensure_ascii=False), {"body": own, **expected}
+        else:
+            label = json.dumps(own, ensure_ascii=False, default=repr)
+            yield label if len(label) <= 200 else f"{label[:200]} ({len(label)})", {**own, **expected}
 
 
 def _checked(step: dict[str, Any]) -> dict[str, Any]:

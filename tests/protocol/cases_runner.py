@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from .cases_files import Anything, Case, CaseFile, Pattern
 
 CALLER = "X-Test-Caller"
 """Header that tells the server of the tests who sends a request."""
+
+_SHOWN = 5_000
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,53 @@ class Answer:
 class Transport(Protocol):
     """A way to the server."""
 
-    def send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        """Send one request with its target as it is."""
+    def send(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None, *, sized: bool = True
+    ) -> Answer:
+        """Send one request with its target as it is; one that is not `sized` does not tell its length."""
 
 
 class Runner:
-    """Sends steps to one catalog and compares the answers.
+    """Sends steps and compares the answers.
+
+    Parameters
+    ----------
+    transport : Transport
+        The way to the server.
+    base : str
+        What the name of the base stands for; targets that are not absolute continue it.
+    """
+
+    def __init__(self, transport: Transport, base: str) -> None:
+        self._transport = transport
+        self._base = base
+
+    def step(self, step: dict[str, Any], saved: dict[str, Any]) -> None:
+        """Send one step; what it saves is added to `saved`."""
+        step = _filled({key: value for key, value in step.items() if key != "save"}, saved) | {
+            "save": step.get("save", {})
+        }
+        method, _, target = step["request"].partition(" ")
+        target = target[1:] if target.startswith("//") else f"{saved[self._base]}{target}"
+        headers, body = _message(step)
+        sized = headers.get("Content-Length", "") is not None
+        sent = {name: value for name, value in headers.items() if value is not None}
+        answer = self._transport.send(method, target, sent, body, sized=sized)
+        said = f"{method} {target}\n-> {answer.status} {answer.headers}\n{answer.body[:_SHOWN].decode(errors='replace')}"
+        try:
+            _compare(step, answer)
+            self._judge(method, target, sent, answer)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{said}") from error
+        for name, where in step["save"].items():
+            saved[name] = _part(answer, where)
+
+    def _judge(self, method: str, target: str, headers: dict[str, str], answer: Answer) -> None:
+        """Compare an answer with what holds for every one of its kind."""
+
+
+class CatalogRunner(Runner):
+    """Sends steps to one catalog.
 
     Parameters
     ----------
@@ -46,14 +90,14 @@ class Runner:
     """
 
     def __init__(self, transport: Transport, case_file: CaseFile) -> None:
-        self._transport = transport
+        super().__init__(transport, "base")
         self._file = case_file
         answer = transport.send("POST", "/ermrest/catalog", {}, b"{}")
         assert answer.status == 201, answer
         base = answer.headers["location"]
         self._saved: dict[str, Any] = {"base": base, "catalog": answer.json["id"]}
         for step in case_file.setup:
-            self._step(step, self._saved)
+            self.step(step, self._saved)
 
     def run(self, case: Case) -> None:
         """Send the steps of a case; values it saves are forgotten after it."""
@@ -62,36 +106,80 @@ class Runner:
             assert answer.status in (204, 404), answer
         saved = dict(self._saved)
         for step in case.steps:
-            self._step(step, saved)
+            self.step(step, saved)
 
     def discard(self) -> None:
         """Delete the catalog, unless the case has done so."""
         answer = self._transport.send("DELETE", self._saved["base"], {}, None)
         assert answer.status in (204, 404), answer
 
-    def _step(self, step: dict[str, Any], saved: dict[str, Any]) -> None:
-        step = _filled({key: value for key, value in step.items() if key != "save"}, saved) | {
-            "save": step.get("save", {})
-        }
-        method, _, target = step["request"].partition(" ")
-        headers = {CALLER: step.get("as", "owner"), **step.get("headers", {})}
-        body = None
-        if "body" in step or "text_body" in step:
-            text = step["text_body"] if "text_body" in step else json.dumps(step["body"], ensure_ascii=False)
-            body = text.encode()
-            headers.setdefault("Content-Type", "application/json")
-        headers = {name: value for name, value in headers.items() if value is not None}
-        target = target[1:] if target.startswith("//") else f"{saved['base']}{target}"
-        answer = self._transport.send(method, target, headers, body)
-        said = (
-            f"{method} {target}\n-> {answer.status} {answer.headers}\n{answer.body.decode(errors='replace')}"
-        )
-        try:
-            _compare(step, answer)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{said}") from error
-        for name, where in step["save"].items():
-            saved[name] = _part(answer, where)
+
+_SPACES = itertools.count(1)
+_SAME_FOR_HEAD = (
+    "content-type",
+    "content-length",
+    "content-md5",
+    "content-disposition",
+    "content-location",
+    "etag",
+    "vary",
+)
+
+
+class SpaceRunner(Runner):
+    """Sends steps of the object service, each case in a namespace of its own; those that only read share one."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport, "ns")
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def run(self, case_file: CaseFile, case: Case) -> None:
+        """Make a namespace, and send the steps of the file and of the case there."""
+        if all(step["request"].startswith(("GET", "HEAD")) for step in case.steps):
+            if case_file.name not in self._read:
+                self._read[case_file.name] = self._prepared(case_file)
+            saved = dict(self._read[case_file.name])
+        else:
+            saved = self._prepared(case_file)
+        for step in case.steps:
+            self.step(step, saved)
+
+    def _prepared(self, case_file: CaseFile) -> dict[str, Any]:
+        place = f"/c{next(_SPACES)}"
+        saved: dict[str, Any] = {"ns": f"/hatrac{place}", "place": place}
+        headers = {"Content-Type": "application/x-hatrac-namespace"}
+        answer = self._transport.send("PUT", saved["ns"], headers, None)
+        assert answer.status == 201, answer
+        for step in case_file.setup:
+            self.step(step, saved)
+        return saved
+
+    def _judge(self, method: str, target: str, headers: dict[str, str], answer: Answer) -> None:
+        kind = answer.headers.get("content-type")
+        if answer.status == 201:
+            first = answer.body.decode().partition("\n")[0]
+            assert kind == "text/uri-list" and answer.body.endswith(b"\n"), "not a list of what was made"
+            assert answer.headers["location"] == first, "Location is not what was made"
+        if answer.status in (204, 304) or method == "HEAD":
+            assert answer.body == b"", "there is a body"
+        elif answer.status >= 400:
+            assert kind in ("text/plain", "text/html"), "an error is told as text"
+            assert kind == "text/plain" or "html" in headers.get("Accept", ""), "nobody asked for HTML"
+            assert answer.body.endswith(b"\n") and len(answer.body) > 1, "an error tells nothing"
+        if method == "GET" and "Range" not in headers:
+            head = self._transport.send("HEAD", target, headers, None)
+            assert (head.status, head.body) == (answer.status, b""), f"HEAD answers {head}"
+            for name in _SAME_FOR_HEAD if answer.status < 400 else ():
+                assert head.headers.get(name) == answer.headers.get(name), f"HEAD has {head.headers}"
+
+
+def _message(step: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+    headers = {CALLER: step.get("as", "owner"), **step.get("headers", {})}
+    if "body" not in step and "text_body" not in step:
+        return headers, None
+    headers.setdefault("Content-Type", "application/json")
+    text = step["text_body"] if "text_body" in step else json.dumps(step["body"], ensure_ascii=False)
+    return headers, text if isinstance(text, bytes) else text.encode()
 
 
 def _filled(value: Any, saved: dict[str, Any]) -> Any:
@@ -147,6 +235,8 @@ def _compare_json(step: dict[str, Any], answer: Answer) -> None:
 
 
 def _compare_text(step: dict[str, Any], answer: Answer) -> None:
+    if "bytes" in step:
+        assert step["bytes"] == answer.body, f"the body is {answer.body!r}, not {step['bytes']!r}"
     text = answer.body.decode() if set(step) & {"text", "contains", "lacks", "matches"} else ""
     if "text" in step:
         assert step["text"] == text, f"text is {text!r}, not {step['text']!r}"

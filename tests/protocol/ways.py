@@ -9,3 +9,16 @@ WAYS = [
     pytest.param(("sqlite", "http"), id="sqlite-http", marks=pytest.mark.soak),
     pytest.param(("postgres", "call"), id="postgres-call", marks=pytest.mark.soak),
 ]
+
+OBJECT_WAYS = [
+    pytest.param((database, store, transport), id=f"{database}-{store}-{transport}", marks=marks)
+    for database, store, transport, marks in (
+        ("sqlite", "s3", "call", ()),
+        ("postgres", "files", "http", ()),
+        ("sqlite", "s3", "http", pytest.mark.soak),
+        ("sqlite", "files", "call", pytest.mark.soak),
+        ("sqlite", "memory", "call", pytest.mark.soak),
+        ("sqlite", "memory", "http", pytest.mark.soak),
+    )
+]
+"""The same for the object service, with its store of bytes in between."""

@@ -1,4 +1,4 @@
-"""Objects and their versions: put, find, list, delete, rename."""
+"""Objects and their versions: put, find, list, delete."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Ve
 _CHEAP = 1 << 20
 """Bytes that are taken in sooner than it is asked whether they may come: the answer of the final transaction does."""
 
-Guard = Callable[[str | None], None]
-"""Refuses a request by the tag of the version it would change, None when there is no version."""
+State = str | Sequence[str] | None
+"""What a request would change: the tag of the current version, the paths in a namespace, None where there is neither."""
+
+Guard = Callable[[State], None]
+"""Refuses a request by what it would change."""
 
 
-def no_guard(tag: str | None) -> None:
+def no_guard(state: State) -> None:
     """No precondition."""
 
 
@@ -45,31 +48,6 @@ class Content:
     def tag(self) -> str:
         """Quoted entity tag."""
         return f'"{self.version.version}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """A wish to let versions of one object continue under another name.
-
-    Parameters
-    ----------
-    source : str
-        Path of the object.
-    target : str
-        Path of the new one; it may exist.
-    versions : sequence of str or None
-        Which; all of them when None.
-    copy_acls : bool
-        Keep the rights; else the new ones belong to the caller.
-    parents : bool
-        Make missing namespaces above the target.
-    """
-
-    source: str
-    target: str
-    versions: Sequence[str] | None = None
-    copy_acls: bool = False
-    parents: bool = False
 
 
 def new_id() -> str:
@@ -138,29 +116,14 @@ class Contents:
         except ServiceError:
             staged.discard()
             raise
-        return self.directory.write(
-            lambda connection: self.add(connection, client, path, staged, described, parents, guard), staged
-        )
 
-    def add(
-        self,
-        connection: Connection,
-        client: Client,
-        path: str,
-        staged: Staged,
-        metadata: Metadata,
-        parents: bool,
-        guard: Guard,
-    ) -> Content:
-        """Add a version for staged bytes, inside a transaction."""
-        place = _check_put(connection, client, path, parents, guard)
-        if place.name is None:
-            place = make_name(connection, client, place, OBJECT, parents=parents)
-        name = place.living()
-        blob = (staged.digests.sha256, staged.digests.length)
-        return Content(
-            path, objects.add_version(connection, name.id, new_id(), blob, metadata, owned_by(client))
-        )
+        def add(connection: Connection) -> Content:
+            place = _check_put(connection, client, path, parents, guard)
+            if place.name is None:
+                place = make_name(connection, client, place, OBJECT, parents=parents)
+            return add_content(connection, client, place, staged, described)
+
+        return self.directory.write(add, staged)
 
     def find(self, client: Client, path: str, version: str | None, right: Right = Right.READ) -> Content:
         """One version, or the current one; renamed ones are followed, and the rights of the final place count.
@@ -223,7 +186,7 @@ class Contents:
             ids = [inner.id for _, inner in below]
             versions, jobs = objects.versions_of(connection, ids), objects.jobs_of(connection, ids)
             _demand_all(client, place, below, versions, jobs)
-            guard(tag_of(objects.current_version(connection, name.id)))
+            guard(_state(connection, name))
             objects.delete_names(connection, ids)
             return [version.blob for version in versions], jobs
 
@@ -232,39 +195,11 @@ class Contents:
         for job in jobs:
             self.backend.abandon(job.id)
 
-    def rename(self, client: Client, wish: Rename, guard: Guard = no_guard) -> list[str]:
-        """Let versions continue under another name; the old locations go on to work.
 
-        Returns
-        -------
-        list of str
-            Locations of the new versions; empty when all had been renamed before.
-
-        Raises
-        ------
-        Conflict
-            If the source is no object, a version is missing or went elsewhere, or the target cannot be used.
-        """
-        if wish.source == wish.target:
-            raise Conflict(f"{wish.source} has this name already")
-
-        def move(connection: Connection) -> list[str]:
-            source = find_place(connection, wish.source)
-            if source.name is None or source.name.deleted or source.name.kind != OBJECT:
-                raise Conflict(f"there is no object {wish.source} to rename")
-            source.demand(client, Right.OWN)
-            target = writable_object(connection, client, wish.target, parents=wish.parents, right=Right.OWN)
-            name = target.living()
-            guard(tag_of(objects.current_version(connection, name.id)))
-            wanted = _wanted_versions(connection, source.name, wish)
-            moving = [version for version in wanted if not _went_to(connection, version, name)]
-            for version in moving:
-                _move(connection, client, version, name, keep_acls=wish.copy_acls)
-            if wish.copy_acls and moving:
-                objects.set_name_acls(connection, name.id, source.name.acls)
-            return [f"{wish.target}:{version.version}" for version in moving]
-
-        return self.directory.write(move)
+def _state(connection: Connection, name: Name) -> State:
+    if name.is_namespace:
+        return objects.children(connection, name.id)
+    return tag_of(objects.current_version(connection, name.id))
 
 
 def check_writable(client: Client, place: Place, *, parents: bool, right: Right = Right.UPDATE) -> None:
@@ -298,6 +233,17 @@ def writable_object(
     place = find_place(connection, path)
     check_writable(client, place, parents=parents, right=right)
     return place if place.name is not None else make_name(connection, client, place, OBJECT, parents=parents)
+
+
+def add_content(
+    connection: Connection, client: Client, place: Place, staged: Staged, metadata: Metadata
+) -> Content:
+    """Add a version for staged bytes to an object, inside a transaction."""
+    blob = (staged.digests.sha256, staged.digests.length)
+    version = objects.add_version(
+        connection, place.living(OBJECT).id, new_id(), blob, metadata, owned_by(client)
+    )
+    return Content(place.path, version)
 
 
 def find_content(
@@ -350,38 +296,3 @@ def _demand_all(
     for part in parts:
         if not covered[part.name] and not may(client, Right.OWN, part.acls, ()):
             raise denial(client, f"ownership of everything in {place.path}")
-
-
-def _wanted_versions(connection: Connection, source: Name, wish: Rename) -> list[Version]:
-    living = objects.versions_of(connection, [source.id])
-    if wish.versions is None:
-        return living
-    known = {version.version for version in living}
-    for wanted in wish.versions:
-        if wanted not in known:
-            raise Conflict(f"{wish.source} has no version {wanted}")
-    return [version for version in living if version.version in wish.versions]
-
-
-def _went_to(connection: Connection, version: Version, target: Name) -> bool:
-    """Whether a version was renamed to `target` before.
-
-    Raises
-    ------
-    Conflict
-        If it was renamed to something else, or the target has another version of that id.
-    """
-    if version.moved is None:
-        if objects.find_version(connection, target.id, version.version) is not None:
-            raise Conflict(f"{target.path} has or had a version {version.version} already")
-        return False
-    if objects.version_by_id(connection, version.moved).name != target.id:
-        raise Conflict(f"version {version.version} was renamed to another name before")
-    return True
-
-
-def _move(connection: Connection, client: Client, version: Version, target: Name, *, keep_acls: bool) -> None:
-    acls = version.acls if keep_acls else owned_by(client)
-    blob = (version.blob, version.length)
-    new = objects.add_version(connection, target.id, version.version, blob, version.metadata, acls)
-    objects.move_version(connection, version.id, new.id)

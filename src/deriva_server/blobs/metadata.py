@@ -19,8 +19,10 @@ FIELDS: Mapping[str, str] = {
 }
 """Name of each field in URLs and headers, and as attribute of `Metadata`."""
 
-_DISPOSITION = re.compile(r"filename\*=UTF-8''([A-Za-z0-9_.~%-]+)")
+_DISPOSITION = re.compile(r"filename\*=UTF-8''((?:[A-Za-z0-9_.~-]|%[0-9A-Fa-f]{2})+)")
 _PRINTABLE = re.compile(r"[ -~]*")
+_LONGEST = 4096
+"""Characters of a value: it becomes a header of every answer, and clients refuse long ones."""
 
 
 def read_content_type(text: str) -> str | None:
@@ -32,8 +34,8 @@ def read_content_type(text: str) -> str | None:
         If it cannot be a header.
     """
     kind = text.partition(";")[0].strip().lower()
-    if not _PRINTABLE.fullmatch(kind):
-        raise BadRequest(f"{text!r} is not a media type")
+    if not _PRINTABLE.fullmatch(kind) or len(kind) > _LONGEST:
+        raise BadRequest(f"{text[:100]!r} is not a media type")
     return kind or None
 
 
@@ -50,14 +52,14 @@ def read_disposition(text: str) -> str:
     >>> read_disposition("filename*=UTF-8''caf%C3%A9.txt")
     "filename*=UTF-8''caf%C3%A9.txt"
     """
-    match = _DISPOSITION.fullmatch(text.strip())
+    match = _DISPOSITION.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     try:
         name = "" if match is None else unquote_to_bytes(match.group(1)).decode("utf-8")
     except UnicodeDecodeError:
         name = ""
     if not name or "/" in name or "\\" in name or "\0" in name:
         raise BadRequest(
-            f"content-disposition must be filename*=UTF-8''NAME with an escaped file name, not {text!r}"
+            f"content-disposition must be filename*=UTF-8''NAME with an escaped file name, not {text[:100]!r}"
         )
     return text.strip()
 

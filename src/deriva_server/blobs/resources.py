@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deriva_server.blobs.access import ACCESS_NAMES, Right, check_access_name, demand
-from deriva_server.blobs.content import find_content
+from deriva_server.blobs.content import Guard, find_content, no_guard
 from deriva_server.blobs.directory import Directory, Place, find_place, make_name
-from deriva_server.blobs.metadata import attribute_of, with_field
+from deriva_server.blobs.metadata import attribute_of, field_text, with_field
 from deriva_server.errors import Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects
@@ -17,6 +17,9 @@ from deriva_server.sql.objects import NAMESPACE, Metadata
 
 AclGuard = Callable[[list[str]], None]
 """Refuses a request by the roles that a list holds before the change."""
+
+FieldGuard = Callable[[str | None], None]
+"""Refuses a request by the text of a metadata field before the change, None when it is unset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ class Resources:
             name = find_place(connection, path).name
             return None if name is None or name.deleted else name.is_namespace
 
-    def create_namespace(self, client: Client, path: str, *, parents: bool = False) -> None:
+    def create_namespace(
+        self, client: Client, path: str, *, parents: bool = False, guard: Guard = no_guard
+    ) -> None:
         """Make a namespace.
 
         Raises
@@ -63,6 +68,7 @@ class Resources:
                 place.demand(client, Right.OWN)
                 raise Conflict(f"{path} exists")
             make_name(connection, client, place, NAMESPACE, parents=parents)
+            guard(None)
 
         self.directory.write(create)
 
@@ -134,13 +140,33 @@ class Resources:
             return find_content(connection, client, path, version).version.metadata
 
     def set_metadata(
-        self, client: Client, path: str, version: str | None, field: str, text: str | None
+        self,
+        client: Client,
+        resource: tuple[str, str | None],
+        field: str,
+        text: str | None,
+        guard: FieldGuard,
     ) -> None:
-        """Set one field of a version, or the current one; None removes it."""
+        """Set one field of a version, or of the current one.
+
+        Parameters
+        ----------
+        client : Client
+            Who asks; must own the version.
+        resource : tuple
+            Path, and version or None.
+        field : str
+            Its name in URLs.
+        text : str or None
+            The value as a client writes it; None removes it.
+        guard : callable
+            Refuses by the value before the change.
+        """
         attribute = attribute_of(field)
 
         def work(connection: Connection) -> None:
-            found = find_content(connection, client, path, version, Right.OWN).version
+            found = find_content(connection, client, *resource, Right.OWN).version
+            guard(field_text(found.metadata, field))
             if text is None:
                 values = {name: getattr(found.metadata, name) for name in Metadata.__slots__}
                 metadata = Metadata(**{**values, attribute: None})

@@ -42,7 +42,7 @@ class ObjectStore:
         self.directory = Directory(database, backend)
         self.contents = Contents(self.directory)
         self.resources = Resources(self.directory)
-        self.transfers = Transfers(self.directory, self.contents)
+        self.transfers = Transfers(self.directory)
 
     def close(self) -> None:
         """Close the connections."""

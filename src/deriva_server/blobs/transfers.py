@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deriva_server.blobs.access import Right, demand, owned_by
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, Contents, check_writable, new_id, no_guard, writable_object
+from deriva_server.blobs.content import Content, add_content, new_id, writable_object
 from deriva_server.blobs.directory import Directory, Place, find_place
 from deriva_server.blobs.metadata import verified
 from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
@@ -51,14 +51,11 @@ class Transfers:
     ----------
     directory : Directory
         Where jobs are known, and the bytes behind them.
-    contents : Contents
-        Where finished ones become versions.
     """
 
-    def __init__(self, directory: Directory, contents: Contents) -> None:
+    def __init__(self, directory: Directory) -> None:
         self.directory = directory
         self.backend = directory.backend
-        self.contents = contents
 
     def create(self, client: Client, path: str, announced: Announcement, *, parents: bool = False) -> Job:
         """Begin an upload to an object, which is made when its name is free."""
@@ -133,18 +130,16 @@ class Transfers:
             raise
 
         def work(connection: Connection) -> Content:
-            _find(connection, client, path, id_)
+            place, _ = _find(connection, client, path, id_)
             objects.delete_job(connection, job.id)
-            return self.contents.add(connection, client, path, staged, described, False, no_guard)
+            return add_content(connection, client, place, staged, described)
 
         content = self.directory.write(work, staged)
         self.backend.abandon(job.id)
         return content
 
     def _check_finish(self, client: Client, path: str, id_: str) -> Job:
-        with self.directory.read() as connection:
-            place, job = _find(connection, client, path, id_)
-            check_writable(client, place, parents=False)
+        job = self.find(client, path, id_)
         arrived = self.backend.parts(job.id)
         missing = job.chunks - len(arrived)
         if missing:

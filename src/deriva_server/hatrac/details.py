@@ -47,9 +47,7 @@ class DetailHandler:
             return document(request, roles)
         if role not in roles:
             raise NotFound(f"role {role} in list {access} of {target.url}")
-        answer = text(request, role)
-        answer.headers["ETag"] = tag_of(roles)
-        return check(request, tag_of(roles)) or answer
+        return text(request, role, roles)
 
     def _put_acl(self, request: Request, target: Target, access: str, role: str | None) -> Response:
         if role is None:
@@ -100,13 +98,17 @@ class DetailHandler:
                     raise NotFound(f"{field} of {target.url} is not set")
                 return text(request, value)
             case "PUT":
-                given = _read_text(request)
-                self.resources.set_metadata(request.client, target.path, target.version, field, given)
-                return Response(204)
+                return self._set(request, target, field, _read_text(request))
             case "DELETE":
-                self.resources.set_metadata(request.client, target.path, target.version, field, None)
-                return Response(204)
+                return self._set(request, target, field, None)
         raise MethodNotAllowed(f"{request.method} on a metadata field")
+
+    def _set(self, request: Request, target: Target, field: str, value: str | None) -> Response:
+        def guard(before: str | None) -> None:
+            check(request, None if before is None else tag_of(before), exists=before is not None)
+
+        self.resources.set_metadata(request.client, (target.path, target.version), field, value, guard)
+        return Response(204)
 
 
 def read_roles(value: object) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.datastructures import Headers, MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from deriva_server.errors import BadRequest
+from deriva_server.errors import BadRequest, TooLarge
 from deriva_server.http.conditional import check
 from deriva_server.http.document import parse_document
 from deriva_server.http.message import Request, Response
@@ -41,11 +41,10 @@ def document(request: Request, value: Any) -> Response:
     return with_tag(request, Response(200, Headers({"Content-Type": "application/json"}), body), value)
 
 
-def text(request: Request, value: str) -> Response:
-    """A line of plain text with an entity tag."""
-    return with_tag(
-        request, Response(200, Headers({"Content-Type": "text/plain"}), f"{value}\n".encode()), value
-    )
+def text(request: Request, value: str, whole: Any = None) -> Response:
+    """A line of plain text with an entity tag, that of the `whole` which it is a part of."""
+    response = Response(200, Headers({"Content-Type": "text/plain"}), f"{value}\n".encode())
+    return with_tag(request, response, value if whole is None else whole)
 
 
 def with_tag(request: Request, response: Response, value: Any) -> Response:
@@ -77,9 +76,11 @@ def read_json(request: Request) -> Any:
     ------
     BadRequest
         If the content type says otherwise, or it is not JSON.
+    TooLarge
+        If it is longer than any document should be.
     """
     if request.content_type != "application/json":
         raise BadRequest("the body must be application/json")
     if (request.length or 0) > _LARGEST_DOCUMENT:
-        raise BadRequest("the document is too large")
+        raise TooLarge(f"a document has at most {_LARGEST_DOCUMENT} bytes")
     return parse_document(request.read())

@@ -7,11 +7,12 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, Guard, Rename
+from deriva_server.blobs.content import Content, Guard, State
 from deriva_server.blobs.metadata import FIELDS, all_fields, read_metadata
+from deriva_server.blobs.rename import Rename, rename
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported
-from deriva_server.hatrac.formats import created, listing, read_json
+from deriva_server.hatrac.formats import created, listing, read_json, tag_of
 from deriva_server.hatrac.ranges import wanted_range
 from deriva_server.hatrac.target import Target, parse_path, url_of
 from deriva_server.http.conditional import check
@@ -80,8 +81,10 @@ class NameHandler:
         if request.headers.get("If-Range") in (None, content.tag):
             part = wanted_range(request.headers.get("Range"), version.length)
         if part is None:
+            headers["Content-Length"] = str(version.length)
             return Response(200, headers, self.store.contents.read(content, 0, version.length))
         start, length = part
+        headers["Content-Length"] = str(length)
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.length}"
         headers.pop("Content-MD5", None)
         headers.pop("Content-SHA256", None)
@@ -92,7 +95,9 @@ class NameHandler:
             request.content_type == NAMESPACE_TYPE
             and self.store.resources.is_namespace(target.path) is not False
         ):
-            self.store.resources.create_namespace(request.client, target.path, parents=target.parents)
+            self.store.resources.create_namespace(
+                request.client, target.path, parents=target.parents, guard=_guard(request)
+            )
             return created([target.url])
         if request.length is None:
             raise LengthRequired("an object is sent with its length")
@@ -115,7 +120,7 @@ class NameHandler:
 
     def _rename(self, request: Request, target: Target) -> Response:
         wish = read_rename(read_json(request), target)
-        places = self.store.contents.rename(request.client, wish, _guard(request))
+        places = rename(self.store.directory, request.client, wish, _guard(request))
         return created([url_of(place) for place in places]) if places else Response(204)
 
 
@@ -145,9 +150,10 @@ def read_rename(document: Any, target: Target) -> Rename:
 
 
 def _guard(request: Request) -> Guard:
-    """Refuses a request by its preconditions against the current version."""
+    """Refuses a request by its preconditions."""
 
-    def guard(tag: str | None) -> None:
+    def guard(state: State) -> None:
+        tag = state if state is None or isinstance(state, str) else tag_of([url_of(path) for path in state])
         check(request, tag, exists=tag is not None)
 
     return guard

@@ -52,7 +52,8 @@ def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
             if last and int(last) < int(first):
                 return None
             bounds.append((int(first), min(int(last) + 1, size) if last else size))
-    inside = [(start, end) for start, end in bounds if start < size and start < end]
+    # Nothing has no first byte, but who asks for all of it from its beginning shall have that.
+    inside = [(start, end) for start, end in bounds if start < end or start == size == 0]
     if not inside:
         raise RangeNotSatisfiable(f"the content has {size} bytes", (("Content-Range", f"bytes */{size}"),))
     if len(inside) > 1:

@@ -13,6 +13,8 @@ PREFIX = "/hatrac"
 _NAME = re.compile(r"(?:[A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+")
 _VERSION = re.compile(r"(?:[!$&'()*+,=@A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+")
 _DEEPEST = 200
+_LONGEST = 32_000
+"""Characters of a path: clients take headers of up to 64 KiB, and answers tell locations in them."""
 _DEPTH = {"versions": 0, "acl": 2, "metadata": 1, "upload": 2}
 """How many segments may follow each sub-resource."""
 
@@ -70,7 +72,7 @@ def parse_target(raw: str) -> Target:
     Target(path='/a/b%2Fc', version='V1', sub='acl', arguments=('read', 'kim@x'), parents=False)
     """
     location, _, query = raw.partition("?")
-    resource, semicolon, rest = location.removeprefix(PREFIX).partition(";")
+    resource, semicolon, rest = f"/{location.lstrip('/')}".removeprefix(PREFIX).partition(";")
     before, colon, version = resource.partition(":")
     path = parse_path(before)
     if colon and (path == "/" or before.endswith("/") or not _VERSION.fullmatch(version)):
@@ -85,8 +87,10 @@ def parse_path(text: str) -> str:
     Raises
     ------
     BadRequest
-        If it is too deep, or a name holds other characters than those that need no escape, or is a dot or two.
+        If it is too deep or too long, or a name holds other characters than those that need no escape, or is a dot or two.
     """
+    if len(text) > _LONGEST:
+        raise BadRequest(f"a path has at most {_LONGEST} characters, not {len(text)}")
     names = [name for name in text.split("/") if name]
     if len(names) > _DEEPEST:
         raise BadRequest(f"a path has at most {_DEEPEST} names, not {len(names)}")

@@ -15,7 +15,9 @@ from deriva_server.hatrac.formats import created, document, listing, read_json
 from deriva_server.hatrac.target import Target, url_of
 from deriva_server.http.message import Request, Response
 
-_INDEX = re.compile("[0-9]{1,18}")
+_INDEX = re.compile("[0-9]+")
+_LONGEST_INDEX = 18
+"""Digits; what has more is the number of no chunk."""
 _OLD_SPELLINGS = {
     "chunk_bytes": "chunk-length",
     "total_bytes": "content-length",
@@ -87,7 +89,8 @@ class TransferHandler:
             raise LengthRequired("a chunk is sent with its length")
         stated = request.headers.get("Content-MD5")
         md5 = None if stated is None else read_digest("md5", stated)
-        self.store.transfers.put_chunk(job, int(index), Source(request.body, request.length), md5)
+        number = int(index.lstrip("0")[: _LONGEST_INDEX + 1] or "0")
+        self.store.transfers.put_chunk(job, number, Source(request.body, request.length), md5)
         return Response(204)
 
 

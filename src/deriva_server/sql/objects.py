@@ -5,6 +5,7 @@ Rows are never taken away while anything could still refer to them: deleted name
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
 
-FORMAT = 2
+FORMAT = 3
 """Format number of the directory; a newer one is refused."""
 
 Acls = Mapping[str, Sequence[str]]
 
 NAMESPACE, OBJECT = "namespace", "object"
 
+_NEWEST = "CREATE INDEX IF NOT EXISTS hatrac_version_newest ON hatrac_version (name, id)"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS hatrac_format (format INTEGER NOT NULL)",
     """CREATE TABLE IF NOT EXISTS hatrac_name (
@@ -32,7 +34,8 @@ _TABLES = (
         path TEXT NOT NULL UNIQUE,
         kind TEXT NOT NULL,
         deleted INTEGER NOT NULL DEFAULT 0,
-        acls TEXT NOT NULL
+        acls TEXT NOT NULL,
+        long_path TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_name_parent ON hatrac_name (parent)",
     """CREATE TABLE IF NOT EXISTS hatrac_version (
@@ -51,6 +54,7 @@ _TABLES = (
         UNIQUE (name, version)
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_version_blob ON hatrac_version (blob)",
+    _NEWEST,
     """CREATE TABLE IF NOT EXISTS hatrac_job (
         id TEXT PRIMARY KEY,
         name {number} NOT NULL REFERENCES hatrac_name (id),
@@ -66,6 +70,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS hatrac_job_name ON hatrac_job (name)",
 )
 _BATCH = 500
+_LONGEST = 2000
+"""Characters of a path that stands in the index itself: PostgreSQL takes a third of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +184,25 @@ def prepare_directory(database: Database, root_acls: Acls) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    if connection.run("SELECT format FROM hatrac_format").scalar_one() == 1:
+    found = connection.run("SELECT format FROM hatrac_format").scalar_one()
+    if found < 2:
         connection.run("ALTER TABLE hatrac_job ADD COLUMN began INTEGER NOT NULL DEFAULT 0")
-        connection.run("UPDATE hatrac_format SET format = ?", (FORMAT,))
+    if found < 3:
+        connection.run("ALTER TABLE hatrac_name ADD COLUMN long_path TEXT")
+        long = connection.run("SELECT id, path FROM hatrac_name WHERE length(path) > ?", (_LONGEST,)).all()
+        for id_, path in long:
+            connection.run(
+                "UPDATE hatrac_name SET path = ?, long_path = ? WHERE id = ?", (*_stored(path), id_)
+            )
+        connection.run(_NEWEST)
+    connection.run("UPDATE hatrac_format SET format = ?", (FORMAT,))
+
+
+def _stored(path: str) -> tuple[str, str | None]:
+    """A path as it stands in the index, and whole where that is another text."""
+    if len(path) <= _LONGEST:
+        return path, None
+    return f"sha256:{hashlib.sha256(path.encode()).hexdigest()}", path
 
 
 def _create(connection: Connection, root_acls: Acls) -> None:
@@ -209,8 +231,8 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
     """The names at some paths, deleted ones included."""
-    places = ", ".join("?" for _ in paths)
-    rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", tuple(paths))
+    places, keys = ", ".join("?" for _ in paths), tuple(_stored(path)[0] for path in paths)
+    rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", keys)
     return {row.path: _name(row) for row in rows}
 
 
@@ -221,7 +243,7 @@ def name_by_id(connection: Connection, id_: int) -> Name:
 
 def add_name(connection: Connection, path: str, parent: int | None, kind: str, acls: Acls) -> Name:
     """Take a free path."""
-    id_ = connection.run(_ADD_NAME, (path, parent, kind, _dump(acls))).scalar_one()
+    id_ = connection.run(_ADD_NAME, (*_stored(path), parent, kind, _dump(acls))).scalar_one()
     return Name(id_, path, kind, False, acls)
 
 
@@ -346,18 +368,21 @@ def _many(statement: str, parameter: str) -> sa.TextClause:
     return sa.text(statement).bindparams(sa.bindparam(parameter, expanding=True))
 
 
-_NAME_COLUMNS = "id, path, kind, deleted, acls"
+_PATH = "coalesce(long_path, path) AS path"
+_NAME_COLUMNS = f"id, {_PATH}, kind, deleted, acls"
 _METADATA_COLUMNS = "content_type, content_disposition, md5, sha256"
 _VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls, deleted, moved"
 _JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls, began"
 
 _NAME_BY_ID = f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = ?"
-_ADD_NAME = "INSERT INTO hatrac_name (path, parent, kind, acls) VALUES (?, ?, ?, ?) RETURNING id"
-_CHILDREN = "SELECT path FROM hatrac_name WHERE parent = ? AND deleted = 0 ORDER BY path"
+_ADD_NAME = (
+    "INSERT INTO hatrac_name (path, long_path, parent, kind, acls) VALUES (?, ?, ?, ?, ?) RETURNING id"
+)
+_CHILDREN = f"SELECT {_PATH} FROM hatrac_name WHERE parent = ? AND deleted = 0 ORDER BY 1"
 _BELOW = (
     "WITH RECURSIVE below (id) AS (SELECT id FROM hatrac_name WHERE id = ? UNION ALL"
     " SELECT n.id FROM hatrac_name n JOIN below b ON n.parent = b.id WHERE n.deleted = 0)"
-    f" SELECT parent, {_NAME_COLUMNS} FROM hatrac_name WHERE id IN (SELECT id FROM below) ORDER BY length(path), path"
+    f" SELECT parent, {_NAME_COLUMNS} FROM hatrac_name WHERE id IN (SELECT id FROM below) ORDER BY id"
 )
 _DELETE_NAMES = _many("UPDATE hatrac_name SET deleted = 1 WHERE id IN :ids", "ids")
 _DELETE_VERSIONS_OF = _many("UPDATE hatrac_version SET deleted = 1 WHERE name IN :ids", "ids")

@@ -62,7 +62,7 @@ def contents(connection: Connection, after: str = "") -> list[tuple[str, int]]:
 def locations(connection: Connection, key: str) -> list[str]:
     """Paths of the versions that have a content."""
     found = connection.run(
-        "SELECT n.path, v.version FROM hatrac_version v JOIN hatrac_name n ON n.id = v.name"
+        "SELECT coalesce(n.long_path, n.path), v.version FROM hatrac_version v JOIN hatrac_name n ON n.id = v.name"
         " WHERE v.blob = ? AND v.deleted = 0 AND v.moved IS NULL ORDER BY v.id",
         (key,),
     )
@@ -72,7 +72,7 @@ def locations(connection: Connection, key: str) -> list[str]:
 def unfinished(connection: Connection) -> dict[str, tuple[str, int]]:
     """Paths of unfinished uploads, and when they began in seconds since 1970, by id."""
     found = connection.run(
-        "SELECT j.id, n.path, j.began FROM hatrac_job j JOIN hatrac_name n ON n.id = j.name ORDER BY j.began, j.id"
+        "SELECT j.id, coalesce(n.long_path, n.path), j.began FROM hatrac_job j JOIN hatrac_name n ON n.id = j.name ORDER BY j.began, j.id"
     )
     return {id_: (path, began) for id_, path, began in found}
 

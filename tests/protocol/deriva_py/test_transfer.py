@@ -219,12 +219,15 @@ def test_upload_of_rows(sheet, uploader, tmp_path, kind):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("host", ["http"], indirect=True)
-def test_upload_of_files(sheet, arguments, uploader, tmp_path):
+@pytest.mark.parametrize("versioned", [True, False])
+def test_upload_of_files(sheet, arguments, uploader, tmp_path, versioned):
     folder = tmp_path / "in" / "assets"
     folder.mkdir(parents=True)
     for name in ("one.txt", "zwei ü.txt"):
         (folder / name).write_text(name * 100)
+    up = f"/hatrac/up/{sheet.catalog_id}{versioned}"
     mapping = {
+        "hatrac_options": {"versioned_urls": versioned},
         "column_map": {
             "URL": "{URI}",
             "Filename": "{file_name}",
@@ -236,7 +239,7 @@ def test_upload_of_files(sheet, arguments, uploader, tmp_path):
         "ext_pattern": "^.*[.](?P<file_ext>txt)$",
         "target_table": ["s", "File"],
         "checksum_types": ["md5", "sha256"],
-        "hatrac_templates": {"hatrac_uri": f"/hatrac/up/{sheet.catalog_id}/{{md5}}.{{file_name_urlencoded}}"},
+        "hatrac_templates": {"hatrac_uri": f"{up}/{{md5}}.{{file_name_urlencoded}}"},
         "record_query_template": "/entity/{target_table}/MD5={md5}&Filename={file_name_urlencoded}",
         "metadata_query_templates": [],
     }
@@ -245,6 +248,10 @@ def test_upload_of_files(sheet, arguments, uploader, tmp_path):
         rows = sheet.get("/entity/s:File@sort(Filename)").json()
         assert [row["Filename"] for row in rows] == ["one.txt", "zwei ü.txt"]
     store = HatracStore("http", arguments["host"])
+    assert [":" in row["URL"] for row in rows] == [versioned] * 2
+    assert sorted(store.retrieve_namespace(up)) == sorted(row["URL"].partition(":")[0] for row in rows)
+    for row in rows:
+        assert len(store.get(row["URL"].partition(":")[0] + ";versions").json()) == 1
     assert [store.get_obj(row["URL"]).content.decode() for row in rows] == [
         row["Filename"] * 100 for row in rows
     ]

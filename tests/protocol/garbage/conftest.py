@@ -31,6 +31,17 @@ _INTERNAL = re.compile(
 )
 
 
+def judge(answer: Answer, took: float, sent: bytes, told: object) -> None:
+    """Fail when an answer is a defect; what was `sent` may be quoted in it."""
+    assert answer.status < 500 or answer.status == 501, (told, answer.status, answer.body[:500])
+    assert took < LONGEST, (took, told, answer.status)
+    values = answer.headers.values()
+    assert not any("\n" in value or "\r" in value for value in values), (told, answer.headers)
+    if answer.status >= 400:
+        leaks = set(_INTERNAL.findall(answer.body)) - set(_INTERNAL.findall(sent))
+        assert not leaks, (leaks, told, answer.body[:500])
+
+
 class Target:
     """Sends requests to ``{C}``, the catalog of the moment, and judges every answer."""
 
@@ -47,15 +58,7 @@ class Target:
         began = time.monotonic()
         answer = self.caller.send(method, place, body, **headers)
         took = time.monotonic() - began
-        told = (method, place[:2000], body[:2000], headers, answer.status, answer.body[:500])
-        assert answer.status < 500 or answer.status == 501, told
-        assert took < LONGEST, (took, *told)
-        assert not any("\n" in value or "\r" in value for _, value in answer.headers), told
-        if answer.status >= 400:
-            leaks = set(_INTERNAL.findall(answer.body)) - set(
-                _INTERNAL.findall(unquote_to_bytes(place) + body)
-            )
-            assert not leaks, (leaks, *told)
+        judge(answer, took, unquote_to_bytes(place) + body, (method, place[:2000], body[:2000], headers))
         if took > self.longest:
             self.longest, self.slowest = took, f"{method} {place[:300]} {body[:100]!r}"
         self.statuses[answer.status] += 1

@@ -1,4 +1,4 @@
-"""The same requests over both transports: as a call in this process, and as HTTP."""
+"""Servers of objects on every store of bytes, and one on files that is spoken to in process and over HTTP."""
 
 from __future__ import annotations
 
@@ -10,10 +10,60 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.deployments import opened_objects
+from tests.protocol.cases_runner import Transport
+from tests.protocol.transports import Http, InProcess, RawHttp, identify
+from tests.protocol.ways import OBJECT_WAYS
 from werkzeug.datastructures import Headers
 
 from deriva_server import LocalServer
 from deriva_server.http.message import FilePart, Request
+
+
+@pytest.fixture(scope="session", params=OBJECT_WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    """Kind of database, store of bytes, and transport."""
+    return tuple(request.param)
+
+
+@pytest.fixture(scope="session")
+def database(way: tuple[str, str, str]) -> str:
+    return way[0]
+
+
+@pytest.fixture(scope="session")
+def server(
+    way: tuple[str, str, str],
+    shared_address: Callable[[], str | None],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[LocalServer]:
+    folder = tmp_path_factory.mktemp("cases") / "lab"
+    bucket = request.getfixturevalue("s3").address() if way[1] == "s3" else None
+    with opened_objects(folder, shared_address(), way[1], bucket) as server:
+        server.application.identify = identify
+        yield server
+
+
+@pytest.fixture(scope="session")
+def transport(way: tuple[str, str, str], server: LocalServer) -> Iterator[Transport]:
+    if way[2] == "call":
+        yield InProcess(server)
+        return
+    with server.serve() as running:
+        speaker = Http(running.port)
+        yield speaker
+        speaker.connection.close()
+
+
+@pytest.fixture
+def raw(way: tuple[str, str, str], server: LocalServer, transport: Transport) -> Iterator[Transport]:
+    """Sends targets that are no URLs."""
+    if way[2] == "call":
+        yield transport
+        return
+    with server.serve() as running:
+        yield RawHttp(running.port)
 
 
 @dataclass

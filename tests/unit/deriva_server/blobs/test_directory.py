@@ -176,3 +176,28 @@ def test_group_of_writers_is_fast(store: ObjectStore) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: put(store, f"/n/o{number}", os.urandom(10)), range(200)))
     assert commits < 150
+
+
+def test_an_older_directory_is_brought_up_to_date(opened) -> None:
+    store, long = opened(None), f"/{'n' * 900}/{'m' * 1_500}/{'l' * 30}"
+    place = put(store, f"{long}/o")
+    with store.directory.database.write() as connection:
+        for id_, path in connection.run(
+            "SELECT id, long_path FROM hatrac_name WHERE long_path IS NOT NULL"
+        ).all():
+            connection.run("UPDATE hatrac_name SET path = ? WHERE id = ?", (path, id_))
+        for change in (
+            "ALTER TABLE hatrac_name DROP COLUMN long_path",
+            "ALTER TABLE hatrac_job DROP COLUMN began",
+            "DROP INDEX hatrac_version_newest",
+            "UPDATE hatrac_format SET format = 1",
+        ):
+            connection.run(change)
+    store.close()
+    again = opened(None)
+    assert again.contents.find(ADMIN, f"{long}/o", None).location == place
+    assert again.resources.list_namespace(ADMIN, long) == [f"{long}/o"]
+    with pytest.raises(Conflict):
+        again.resources.create_namespace(ADMIN, long)
+    again.contents.delete_name(ADMIN, long.rpartition("/")[0])
+    assert again.resources.is_namespace(long) is None
