@@ -1,6 +1,7 @@
-"""Databases for the tests of the server: SQLite files, and a PostgreSQL server of their own."""
+"""What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -9,7 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests import buckets
+
 _numbers = itertools.count(1)
+
+
+def pytest_configure():
+    """Before any process is started that others are forked from."""
+    os.environ.update(buckets.CREDENTIALS)
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +38,13 @@ def postgres():
     yield engine
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """An S3 service that is started when the first test asks for it."""
+    with buckets.running(tmp_path_factory.mktemp("s3")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

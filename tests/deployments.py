@@ -33,11 +33,11 @@ def opened(folder: Path, address: str | None) -> LocalServer:
 
 
 def opened_objects(folder: Path, address: str | None, store: str) -> LocalServer:
-    """As `opened`, with the bytes of objects in one kind of store, made anew: ``files`` or ``memory``."""
-    server = opened(folder, address)
-    if store != "files":
-        backend = {"memory": MemoryBackend}[store]()
-        server.objects = ObjectStore(server.objects.directory.database, backend)
+    """As `opened`, with the bytes of objects in ``files``, in ``memory``, or where an ``s3://`` address says."""
+    bucket = store if store.startswith("s3:") else None
+    server = LocalServer.open(folder, create=True, database=address, objects=bucket)
+    if store == "memory":
+        server.objects = ObjectStore(server.objects.directory.database, MemoryBackend())
         server.application.faces["hatrac"] = HatracFace(server.objects)
     return server
 

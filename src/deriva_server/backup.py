@@ -20,10 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.files import FilesBackend
+from deriva_server.blobs.store import open_backend
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
-from deriva_server.config import ServerConfig, keep_database
+from deriva_server.config import ServerConfig, keep_setting
 from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
 from deriva_server.errors import DeploymentError, NotFound, ServiceError
 from deriva_server.locks import lock
@@ -37,7 +39,7 @@ from deriva_server.sql.copies import Copies, open_copies
 _WORKERS = 4
 _BATCH = 256
 _LOCK = ".backup.lock"
-_DATABASE_LINE = re.compile(r"^\s*database\s*=.*\n?", re.M)
+_ADDRESS_LINE = re.compile(r"^\s*(database|objects)\s*=.*\n?", re.M)
 
 Told = Callable[[str, int, int], None]
 """Gets what is copied, how much of it is done, and of how much."""
@@ -115,13 +117,15 @@ def back_up(
     source = Deployment.open(folder)
     place = resolved(target)
     _check_target(source.folder, place)
-    addresses = ServerConfig.load(source.folder).database, database
+    config = ServerConfig.load(source.folder)
+    addresses = config.database, database
+    bytes_ = open_backend(source, config.objects)
     try:
         with contextlib.ExitStack() as undo:
             with new_folders(place.parent), _half_made(place) as partial:
                 copies = open_copies(source.folder, partial, source.id, place.name, addresses)
                 undo.callback(copies.discard)
-                backup = _Copying(source, partial, place, copies, told).run(new_id)
+                backup = _Copying(source, bytes_, partial, place, copies, told).run(new_id)
             undo.pop_all()
     except (OSError, ServiceError) as error:
         said = error.detail if isinstance(error, ServiceError) else error.strerror
@@ -189,6 +193,7 @@ def _locked(folder: Path) -> Iterator[None]:
 @dataclass
 class _Copying:
     source: Deployment
+    bytes: Backend
     target: Path
     place: Path
     copies: Copies
@@ -199,14 +204,13 @@ class _Copying:
     def run(self, new_id: bool) -> Backup:
         """Fill the target folder, and the databases that belong to it."""
         (self.target / "objects").mkdir()
-        bytes_ = FilesBackend(self.source.objects_folder)
         try:
-            with bytes_.kept():
+            with self.bytes.kept():
                 before = self._objects_of_now()
                 catalogs = self._catalogs()
                 self._directory(before)
         finally:
-            self._remove_deleted(bytes_)
+            self._remove_deleted(self.bytes)
         deployment = self._documents(new_id)
         if catalogs is not None:
             self.copies.finish(deployment.id)
@@ -263,7 +267,7 @@ class _Copying:
             self.damaged |= self._bytes(living.blobs - self.copied)
         FilesBackend(self.target / "objects").sync()
 
-    def _remove_deleted(self, bytes_: FilesBackend) -> None:
+    def _remove_deleted(self, bytes_: Backend) -> None:
         """Remove what was deleted while the bytes were kept, by this backup or by one that was killed."""
         with self._live_directory() as database:
             if database is None:
@@ -287,14 +291,14 @@ class _Copying:
 
     def _bytes(self, keys: Iterable[str]) -> set[str]:
         """Copy contents; the keys of those that are not there."""
-        old, new = FilesBackend(self.source.objects_folder), FilesBackend(self.target / "objects")
+        new = FilesBackend(self.target / "objects")
         missing: set[str] = set()
         waiting = sorted(keys)
         rest = iter(waiting)
 
         def copy(key: str) -> None:
             try:
-                sound = new.copy_from(old, key)
+                sound = new.copy_from(self.bytes, key)
             except NotFound:
                 missing.add(key)
                 return
@@ -315,9 +319,9 @@ class _Copying:
             shutil.copyfile(self.source.folder / ".gitignore", self.target / ".gitignore")
         with contextlib.suppress(FileNotFoundError):
             settings = (self.source.folder / SETTINGS).read_text(encoding="utf-8")
-            (self.target / SETTINGS).write_text(_DATABASE_LINE.sub("", settings), encoding="utf-8")
+            (self.target / SETTINGS).write_text(_ADDRESS_LINE.sub("", settings), encoding="utf-8")
         if self.copies.address is not None:
-            keep_database(self.target, self.copies.address)
+            keep_setting(self.target, "database", self.copies.address)
         document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
         if new_id:
             document["id"] = uuid.uuid4().hex

@@ -15,7 +15,7 @@ from deriva_server.errors import DeploymentError
 
 FILE = "server.toml"
 PREFIX = "DERIVA_SERVER_"
-_TEXTS = frozenset(("database",))
+_TEXTS = frozenset(("database", "objects"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class ServerConfig:
         Life of a session as told to clients.
     database : str or None
         ``postgresql://user@host/name`` to keep catalogs on a PostgreSQL server; None for SQLite files.
+    objects : str or None
+        ``s3://bucket/prefix?endpoint=https://host:port&region=name`` to keep objects on S3; None for files.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class ServerConfig:
     max_body_bytes: int = 2 << 30
     session_seconds: int = 1800
     database: str | None = None
+    objects: str | None = None
 
     def __post_init__(self) -> None:
         for name in _names():
@@ -87,24 +90,24 @@ class ServerConfig:
         return cls(**values)
 
 
-def known_database(folder: Path) -> str | None:
-    """The address of the database in the settings of a deployment."""
-    return _from_file(folder / FILE).get("database")
+def known_setting(folder: Path, name: str) -> str | None:
+    """A text in the file with the settings of a deployment, whatever the environment says."""
+    return _from_file(folder / FILE).get(name)
 
 
-def keep_database(folder: Path, address: str) -> None:
-    """Write the address of the database into the settings of a deployment, unless one stands there.
+def keep_setting(folder: Path, name: str, text: str) -> None:
+    """Write a text into the settings of a deployment, unless the setting is there already.
 
     Raises
     ------
     DeploymentError
         If the file cannot be written.
     """
-    if known_database(folder) is not None:
+    if known_setting(folder, name) is not None:
         return
     try:
         with (folder / FILE).open("a", encoding="utf-8") as file:
-            file.write(f"database = {json.dumps(address)}\n")
+            file.write(f"{name} = {json.dumps(text)}\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -6,7 +6,7 @@
     registry.db                which catalogs exist
     catalogs/<id>.db           one database per catalog
     objects/directory.db       names, versions, rights of objects
-    objects/data/<xx>/<sha256> the bytes, each content once
+    objects/data/<xx>/<sha256> the bytes, each content once, unless they are kept on S3
     objects/tmp/               bytes that are arriving
 
 The id stays with the folder wherever it is moved and stands for the host name in citations and local paths.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
-from deriva_server.blobs.files import FilesBackend
-from deriva_server.blobs.store import ObjectStore
+from deriva_server.blobs.s3.addresses import parse_address
+from deriva_server.blobs.store import ObjectStore, claimed, open_backend
 from deriva_server.catalogs.registry import Registry
-from deriva_server.config import FILE, ServerConfig, keep_database, known_database
+from deriva_server.config import FILE, ServerConfig, keep_setting, known_setting
 from deriva_server.deployment import Deployment, is_deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
@@ -38,13 +39,20 @@ class LocalServer:
     200
     """
 
-    def __init__(self, deployment: Deployment, database: str | None = None) -> None:
+    def __init__(
+        self, deployment: Deployment, database: str | None = None, objects: str | None = None
+    ) -> None:
         self.deployment = deployment
         self.config = ServerConfig.load(deployment.folder)
         self.database = database or self.config.database
-        databases = open_databases(deployment.folder, deployment.id, self.database, make=database is not None)
-        self.registry = Registry(databases)
-        self.objects = ObjectStore(databases.directory(), FilesBackend(deployment.objects_folder))
+        self.bucket = _shown(objects or self.config.objects)
+        with claimed(deployment, self.bucket, make=objects is not None):
+            databases = open_databases(
+                deployment.folder, deployment.id, self.database, make=database is not None
+            )
+            self.registry = Registry(databases)
+            directory = databases.directory()
+            self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
         self.application = Application(
             {
                 "ermrest": ErmrestFace(self.registry),
@@ -62,6 +70,7 @@ class LocalServer:
         create: bool = False,
         name: str | None = None,
         database: str | None = None,
+        objects: str | None = None,
     ) -> LocalServer:
         """The server of `folder`.
 
@@ -76,31 +85,39 @@ class LocalServer:
         database : str, optional
             ``postgresql://user@host/name`` for catalogs on a PostgreSQL server. Kept as a setting of the deployment,
             without the password, so it need not be given again.
+        objects : str, optional
+            ``s3://bucket/prefix?endpoint=https://host:port&region=name`` for objects on S3. Kept as well;
+            credentials are no part of it.
 
         Raises
         ------
         DeploymentError
-            If the folder or the database cannot be used; says why and the way out.
+            If the folder, the database or the bucket cannot be used; says why and the way out.
         """
-        kept = _kept(database)
+        kept = {
+            "database": _kept(database),
+            "objects": None if objects is None else str(parse_address(objects)),
+        }
         is_new = create and not is_deployment(folder)
         deployment = Deployment.create(folder, name) if create else Deployment.open(folder)
         with _opening:
             server = _open.get(deployment.folder)
             if server is None or server.id != deployment.id:
                 try:
-                    if kept is not None:
-                        _check_known(deployment.folder, kept)
-                    server = cls(deployment, database)
+                    _check_known(deployment.folder, kept)
+                    server = cls(deployment, database, objects)
                 except BaseException:
                     if is_new:
                         deployment.take_back()
                     raise
-                if kept is not None:
-                    keep_database(deployment.folder, kept)
+                for setting, address in kept.items():
+                    if address is not None:
+                        keep_setting(deployment.folder, setting, address)
                 _open[deployment.folder] = server
-            elif kept not in (None, _kept(server.database)):
+            elif kept["database"] not in (None, _kept(server.database)):
                 raise DeploymentError(f"{deployment.folder} is open already, with other databases.")
+            elif kept["objects"] is not None and kept["objects"] != server.bucket:
+                raise DeploymentError(f"{deployment.folder} is open already, with objects elsewhere.")
             return server
 
     @property
@@ -170,13 +187,20 @@ def _kept(database: str | None) -> str | None:
     return None if database is None else kept_address(database)
 
 
-def _check_known(folder: Path, address: str) -> None:
+def _shown(objects: str | None) -> str | None:
+    return None if objects is None else str(parse_address(objects))
+
+
+def _check_known(folder: Path, kept: Mapping[str, str | None]) -> None:
     """Refuse an address when the settings of the deployment have another one."""
-    known = known_database(folder)
-    if known is not None and kept_address(known) != address:
+    known, wanted = known_setting(folder, "database"), kept["database"]
+    if known is not None and wanted is not None and _kept(known) != wanted:
         raise DeploymentError(
-            f"{folder / FILE} says that the catalogs are at {shown_address(known)}, not at {shown_address(address)}."
+            f"{folder / FILE} says that the catalogs are at {shown_address(known)}, not at {shown_address(wanted)}."
         )
+    known, wanted = known_setting(folder, "objects"), kept["objects"]
+    if known is not None and wanted is not None and _shown(known) != wanted:
+        raise DeploymentError(f"{folder / FILE} says that the objects are at {known}, not at {wanted}.")
 
 
 def loopback(host: str) -> str:

@@ -8,9 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from deriva_server.blobs.store import place_of
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
-from deriva_server.config import PREFIX, known_database
+from deriva_server.config import PREFIX, known_setting
 from deriva_server.deployment import DOCUMENT, Deployment, half_written
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.sql import registry
@@ -32,11 +33,14 @@ class Removal:
         Ids of its catalogs, deleted ones included.
     database : str or None
         Where its databases are, as people write it; None for files in its folder.
+    objects : str or None
+        Where its objects are; None for files in its folder.
     """
 
     deployment: Deployment
     catalogs: tuple[str, ...]
     database: str | None
+    objects: str | None
     _databases: Databases
 
     def run(self) -> tuple[str, ...]:
@@ -49,6 +53,8 @@ class Removal:
         """
         folder = self.deployment.folder
         try:
+            if self.objects is not None:
+                place_of(self.deployment, self.objects).clear()
             if self._databases.has_registry():
                 for id in (*self.catalogs, MIRROR):
                     self._databases.remove_catalog(id)
@@ -68,13 +74,13 @@ class Removal:
 def plan_removal(folder: str | Path) -> Removal:
     """See what the removal of a deployment would remove.
 
-    The address of its databases is the one in its settings. The environment might name those of its original, which
+    The addresses of its databases and objects are those in its settings. The environment might name those of its original, which
     has the same id as its copies.
 
     Raises
     ------
     DeploymentError
-        If `folder` is no deployment, or its databases cannot be used or are those of another one.
+        If `folder` is no deployment, or its databases or bucket cannot be used or are those of another one.
 
     Examples
     --------
@@ -85,20 +91,28 @@ def plan_removal(folder: str | Path) -> Removal:
     ((), False)
     """
     deployment = Deployment.open(folder)
-    address = known_database(deployment.folder)
-    variable = f"{PREFIX}DATABASE"
-    if address is None and os.environ.get(variable):
-        raise DeploymentError(
-            f"{deployment.folder / SETTINGS} does not say where the catalogs are, only {variable} does. Write the "
-            "address there, or remove the variable if the catalogs are in files."
-        )
+    address = _known(deployment.folder, "database", "catalogs")
+    objects = _known(deployment.folder, "objects", "objects")
+    if objects is not None:
+        place_of(deployment, objects).check_owner()
     databases = open_databases(deployment.folder, deployment.id, address, make=False)
     ids: tuple[str, ...] = ()
     if databases.has_registry():
         with contextlib.closing(databases.registry()) as database, database.read() as connection:
             ids = tuple(registry.list_catalogs(connection)) if registry.is_ready(connection) else ()
     catalogs = tuple(id for id in ids if id != MIRROR)
-    return Removal(deployment, catalogs, None if address is None else shown_address(address), databases)
+    shown = None if address is None else shown_address(address)
+    return Removal(deployment, catalogs, shown, objects, databases)
+
+
+def _known(folder: Path, setting: str, what: str) -> str | None:
+    address, variable = known_setting(folder, setting), f"{PREFIX}{setting.upper()}"
+    if address is None and os.environ.get(variable):
+        raise DeploymentError(
+            f"{folder / SETTINGS} does not say where the {what} are, only {variable} does. Write the "
+            f"address there, or remove the variable if the {what} are in files."
+        )
+    return address
 
 
 def _remove(path: Path) -> None:

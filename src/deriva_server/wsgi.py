@@ -174,7 +174,6 @@ def sendable(response: Response, wrapper: _FileWrapper | None) -> Iterable[bytes
     if not isinstance(body, bytes):
         body, rest = _gather(body)
         if rest is not None:
-            headers.pop("Content-Length", None)
             return rest
     if response.status not in (204, 304) and "Content-Length" not in headers:
         headers["Content-Length"] = str(len(body))

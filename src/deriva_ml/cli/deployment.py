@@ -21,28 +21,34 @@ def init_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, metavar="FOLDER", help="new or empty folder; a deployment is left as it is"
     )
     parser.add_argument("--name", help="name as shown to people, that of the folder by default")
-    _database_argument(parser)
+    _address_arguments(parser)
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make a folder a deployment."""
     try:
         made = _made(arguments)
-        address = ServerConfig.load(made.folder).database
+        config = ServerConfig.load(made.folder)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
-    if address is not None:
-        print(f"Its catalogs are kept at {shown_address(address)}.")
+    if config.database is not None:
+        print(f"Its catalogs are kept at {shown_address(config.database)}.")
+    if config.objects is not None:
+        print(f"Its objects are kept at {config.objects}.")
     print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
     return 0
 
 
 def _made(arguments: argparse.Namespace) -> Deployment:
-    if arguments.database is None:
+    if arguments.database is None and arguments.objects is None:
         return Deployment.create(arguments.folder, arguments.name)
     with LocalServer.open(
-        arguments.folder, create=True, name=arguments.name, database=arguments.database
+        arguments.folder,
+        create=True,
+        name=arguments.name,
+        database=arguments.database,
+        objects=arguments.objects,
     ) as server:
         return server.deployment
 
@@ -52,12 +58,18 @@ def _quoted(path: Path) -> str:
     return f"'{text}'" if " " in text else text
 
 
-def _database_argument(parser: argparse.ArgumentParser) -> None:
+def _address_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         metavar="ADDRESS",
         help="keep catalogs on a PostgreSQL server instead of in files: postgresql://user@host/name; "
         "remembered without its password, for which PGPASSWORD or ~/.pgpass serve",
+    )
+    parser.add_argument(
+        "--objects",
+        metavar="ADDRESS",
+        help="keep objects on S3 instead of in files: s3://bucket/prefix, with ?endpoint=https://host:port&region=name "
+        "for a service that is not Amazon's; remembered; credentials come from the environment or ~/.aws",
     )
 
 
@@ -70,13 +82,13 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default 8080)"
     )
-    _database_argument(parser)
+    _address_arguments(parser)
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Answer HTTP until interrupted; the folder may be used in other processes meanwhile."""
     try:
-        server = LocalServer.open(arguments.folder, database=arguments.database)
+        server = LocalServer.open(arguments.folder, database=arguments.database, objects=arguments.objects)
         running = server.serve(arguments.host, arguments.port)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error

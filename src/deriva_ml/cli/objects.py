@@ -16,7 +16,7 @@ from deriva_server.blobs.collect import DAY, Garbage, collect, find_garbage
 from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.verify import verify
 from deriva_server.embed import LocalServer
-from deriva_server.errors import DeploymentError
+from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.sql.usage import usage
 
 _MOST_NAMES = 5
@@ -128,7 +128,7 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Directory, Progress
     try:
         with LocalServer.open(arguments.folder) as server:
             yield server.objects.directory, progress
-    except DeploymentError as error:
+    except (DeploymentError, ServiceError) as error:
         raise DerivaMLConnectionError(str(error)) from error
     finally:
         progress.clear()

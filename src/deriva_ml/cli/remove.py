@@ -37,5 +37,6 @@ def remove(arguments: argparse.Namespace) -> int:
 def _told(removal: Removal) -> str:
     made = removal.deployment
     where = "" if removal.database is None else f" at {removal.database}"
-    held = f"{counted(len(removal.catalogs), 'catalog')}{where} and all its objects"
+    there = "" if removal.objects is None else f" at {removal.objects}"
+    held = f"{counted(len(removal.catalogs), 'catalog')}{where} and all its objects{there}"
     return f"{made.folder} (deployment {made.name!r}) with {held}"

@@ -9,6 +9,7 @@ while it removes others. A crash leaves at most bytes that nobody refers to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -33,7 +34,7 @@ class Source:
 
 
 class Staged(Protocol):
-    """Bytes that have arrived, durable but not part of the store."""
+    """Bytes that have arrived, but are not part of the store."""
 
     @property
     def digests(self) -> Digests:
@@ -47,7 +48,7 @@ class Backend(Protocol):
     """A store of bytes."""
 
     def stage(self, source: Source) -> Staged:
-        """Take bytes in, durable on return.
+        """Take bytes in; they are durable on return, or held by this process until they are adopted.
 
         Raises
         ------
@@ -76,7 +77,10 @@ class Backend(Protocol):
         """Keys of everything stored."""
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove stored bytes; missing ones are ignored."""
+        """Remove stored bytes, unless they are kept; missing ones are ignored."""
+
+    def kept(self) -> AbstractContextManager[None]:
+        """While this lasts no process removes stored bytes; what is to be removed stays, for `remove` afterwards."""
 
     def put_part(self, upload: str, index: int, start: int, source: Source, md5: str | None) -> None:
         """Take a part of an upload that begins at byte `start`; a part that is sent again replaces the former.
@@ -91,10 +95,16 @@ class Backend(Protocol):
         """Indexes of the parts that have arrived whole."""
 
     def assemble(self, upload: str, length: int) -> Staged:
-        """Stage the whole upload; discarding it keeps the parts."""
+        """Stage the whole upload, out of reach of parts that come later; discarding it keeps the parts.
+
+        Raises
+        ------
+        Conflict
+            If a part is replaced while the upload is read.
+        """
 
     def abandon(self, upload: str) -> None:
-        """Remove the parts of an upload, if there are any."""
+        """Remove the parts of an upload, if there are any; what cannot be removed now is still among `uploads`."""
 
     def uploads(self) -> Iterator[tuple[str, int]]:
         """Uploads that have parts or are being assembled, and the bytes of each."""

@@ -166,7 +166,7 @@ class Contents:
             objects.delete_version(connection, found.id)
             return found.blob
 
-        self.directory.remove_unused([self.directory.write(delete)])
+        self.directory.tidy([self.directory.write(delete)])
 
     def delete_name(self, client: Client, path: str, guard: Guard = no_guard) -> None:
         """Delete a namespace or object with everything in it; the names are never available again.
@@ -191,7 +191,7 @@ class Contents:
             return [version.blob for version in versions], jobs
 
         blobs, jobs = self.directory.write(delete)
-        self.directory.remove_unused(blobs)
+        self.directory.tidy(blobs)
         for job in jobs:
             self.backend.abandon(job.id)
 

@@ -6,6 +6,7 @@ them fails the work is done again, each in a part of its own that fails or succe
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from deriva_server.blobs.access import Acls, Right, demand, owned_by
 from deriva_server.blobs.backend import Backend, Staged
-from deriva_server.errors import Conflict, NotFound
+from deriva_server.errors import Busy, Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects
 from deriva_server.sql.connect import Database
@@ -25,6 +26,8 @@ from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Name
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -126,6 +129,13 @@ class Directory:
             unused = objects.unused_blobs(connection, blobs)
             self.backend.remove(unused)
         return unused
+
+    def tidy(self, blobs: Sequence[str]) -> None:
+        """As `remove_unused`, once the deletion counts: bytes that cannot be removed now are orphans until `collect`."""
+        try:
+            self.remove_unused(blobs)
+        except Busy as error:
+            _log.warning("deleted contents are kept until garbage is collected: %s", error.detail)
 
     def close(self) -> None:
         """Close the connections."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 import time
 import uuid
@@ -23,14 +22,19 @@ from pathlib import Path
 
 from deriva_server import locks
 from deriva_server.blobs import copying
-from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.backend import Backend, Source, Staged
+from deriva_server.blobs.bodies import readable
 from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.folders import UploadFolders
+from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.staging import StagedFile, translated
 from deriva_server.deployment import sync_folder
 from deriva_server.errors import NotFound
 from deriva_server.http.message import FilePart
 from deriva_server.http.received import ReceivedFile
+
+DATA = "data"
+"""Folder of the stored bytes."""
 
 _PART = ".part"
 
@@ -45,10 +49,11 @@ class FilesBackend:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
+        self.data = folder / DATA
         self.tmp = folder / "tmp"
         self.data.mkdir(parents=True, exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
+        self._keeping = Keeping(self.data)
         self._uploads = UploadFolders(self.tmp)
 
     def stage(self, source: Source) -> StagedFile:
@@ -131,30 +136,16 @@ class FilesBackend:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove stored bytes, unless `kept` holds them."""
-        with translated(), self._flocked(exclusive=True) as free:
+        with translated(), self._keeping.removing() as free:
             for key in keys if free else ():
                 self._file(key).unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self) -> contextlib.AbstractContextManager[None]:
         """While this lasts no process removes stored bytes; what is to be removed stays, for `remove` afterwards."""
-        with self._flocked(exclusive=False):
-            yield
+        return self._keeping.kept()
 
-    @contextlib.contextmanager
-    def _flocked(self, *, exclusive: bool) -> Iterator[bool]:
-        """A lock between all processes; an exclusive one is not waited for, and may not be had."""
-        if sys.platform == "win32":
-            yield True
-            return
-        descriptor = os.open(self.data, os.O_RDONLY)
-        try:
-            yield locks.lock(descriptor, exclusive=exclusive, wait=not exclusive)
-        finally:
-            os.close(descriptor)
-
-    def copy_from(self, source: FilesBackend, key: str) -> bool:
-        """Take over what another folder has stored under a key, into a store that nobody uses yet; see `sync`.
+    def copy_from(self, source: Backend, key: str) -> bool:
+        """Take over what another store has under a key, into a store that nobody uses yet; see `sync`.
 
         Returns
         -------
@@ -164,22 +155,20 @@ class FilesBackend:
         Raises
         ------
         NotFound
-            If the other folder does not have them.
+            If the other store does not have them.
         """
+        length = source.size(key)
+        if length is None:
+            raise NotFound(f"content {key} is not in the store")
         target = self._file(key)
-        with translated():
+        with translated(), readable(source.read(key, 0, length)) as stream:
+            target.parent.mkdir(exist_ok=True)
+            descriptor = os.open(target, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
             try:
-                file = source._file(key).open("rb")
-            except FileNotFoundError:
-                raise NotFound(f"content {key} is not in the store") from None
-            with file:
-                target.parent.mkdir(exist_ok=True)
-                descriptor = os.open(target, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-                try:
-                    digests = copying.take(Source(file, os.fstat(file.fileno()).st_size), descriptor)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                digests = copying.take(Source(stream, length), descriptor)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             target.chmod(0o444)
         return digests.sha256 == key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -30,6 +31,7 @@ class MemoryBackend:
         self._stored: dict[str, bytes] = {}
         self._parts: dict[str, dict[int, bytes]] = {}
         self._lock = threading.Lock()
+        self._keepers = 0
 
     def stage(self, source: Source) -> MemoryStaged:
         """Take bytes in."""
@@ -59,10 +61,21 @@ class MemoryBackend:
         return iter(list(self._stored))
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove stored bytes."""
+        """Remove stored bytes, unless `kept` holds them."""
         with self._lock:
-            for key in keys:
+            for key in () if self._keepers else keys:
                 self._stored.pop(key, None)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """While this lasts nothing is removed."""
+        with self._lock:
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keepers -= 1
 
     def put_part(self, upload: str, index: int, start: int, source: Source, md5: str | None) -> None:
         """Take a part of an upload."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.content import Contents
 from deriva_server.blobs.directory import Directory
+from deriva_server.blobs.files import DATA, FilesBackend
+from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.resources import Resources
+from deriva_server.blobs.s3.addresses import parse_address
+from deriva_server.blobs.s3.backend import S3Backend
+from deriva_server.blobs.s3.place import Place
 from deriva_server.blobs.transfers import Transfers
+from deriva_server.deployment import Deployment
+from deriva_server.errors import DeploymentError
 from deriva_server.identity import ADMIN
 from deriva_server.sql.connect import Database
 from deriva_server.sql.objects import prepare_directory
@@ -37,3 +47,69 @@ class ObjectStore:
     def close(self) -> None:
         """Close the connections."""
         self.directory.close()
+
+
+def open_backend(deployment: Deployment, address: str | None) -> Backend:
+    """Where a deployment keeps the bytes of its objects.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        Whose bytes.
+    address : str or None
+        ``s3://bucket/prefix``; None for files in its folder.
+
+    Raises
+    ------
+    DeploymentError
+        If the address is none, or what it needs is not installed.
+    """
+    if address is None:
+        return FilesBackend(deployment.objects_folder)
+    return S3Backend(parse_address(address), Keeping(deployment.objects_folder / "keeping"))
+
+
+@contextmanager
+def claimed(deployment: Deployment, address: str | None, *, make: bool) -> Iterator[None]:
+    """See that bytes can be kept at an address, for as long as it takes to open the rest.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        Whose bytes.
+    address : str or None
+        As for `open_backend`.
+    make : bool
+        Whether a free place is taken, and given back when the rest cannot be opened.
+
+    Raises
+    ------
+    DeploymentError
+        If they cannot, or the folder has bytes of its own.
+    """
+    if address is None:
+        yield
+        return
+    if any((deployment.objects_folder / DATA).glob("*/*")):
+        raise DeploymentError(
+            f"{deployment.folder} keeps its objects in files. Use another folder for objects on S3."
+        )
+    place = place_of(deployment, address)
+    made = place.check(make=make)
+    try:
+        yield
+    except BaseException:
+        if made:
+            place.give_back()
+        raise
+
+
+def place_of(deployment: Deployment, address: str) -> Place:
+    """The place in a bucket that a deployment has, or shall have.
+
+    Raises
+    ------
+    DeploymentError
+        If the address is none, or what it needs is not installed.
+    """
+    return Place(parse_address(address), deployment.id)

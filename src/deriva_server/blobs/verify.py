@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deriva_server.blobs.backend import Backend
+from deriva_server.blobs.bodies import pieces
 from deriva_server.blobs.collect import Told
 from deriva_server.blobs.directory import Directory
 from deriva_server.errors import NotFound
-from deriva_server.http.message import FilePart
 from deriva_server.sql import usage
 
 _WORKERS = 4
@@ -89,9 +89,7 @@ def _fault(backend: Backend, key: str, length: int) -> str | None:
         return f"has {size:,} bytes instead of {length:,}"
     digest = hashlib.sha256()
     try:
-        body = backend.read(key, 0, length)
-        pieces = body.chunks() if isinstance(body, FilePart) else [body] if isinstance(body, bytes) else body
-        for piece in pieces:
+        for piece in pieces(backend.read(key, 0, length)):
             digest.update(piece)
     except (NotFound, FileNotFoundError):
         return "is missing"

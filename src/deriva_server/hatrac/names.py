@@ -73,9 +73,9 @@ class NameHandler:
         if failed is not None:
             return failed
         version, headers = content.version, _headers(content, target)
+        headers["Content-Length"] = str(version.length)
         if request.method == "HEAD":
             headers["Accept-Ranges"] = "bytes"
-            headers["Content-Length"] = str(version.length)
             return Response(200, headers)
         part = None
         if request.headers.get("If-Range") in (None, content.tag):
@@ -83,6 +83,7 @@ class NameHandler:
         if part is None:
             return Response(200, headers, self.store.contents.read(content, 0, version.length))
         start, length = part
+        headers["Content-Length"] = str(length)
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.length}"
         headers.pop("Content-MD5", None)
         headers.pop("Content-SHA256", None)

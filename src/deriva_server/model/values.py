@@ -44,6 +44,8 @@ _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+_SPACE = " \t\n\v\f\r"
+"""Python strips more, such as separators of records, but does not take them for space in a number."""
 
 
 def stored_from_json(type_: Type, value: Json) -> Stored:
@@ -268,9 +270,10 @@ def _integer(value: Json, type_: Type) -> Stored:
     if isinstance(value, bool):
         raise _wrong(value, type_)
     if isinstance(value, str):
-        if _INTEGER.fullmatch(value.strip()) is None or len(value) > 40:
+        digits = value.strip(_SPACE)
+        if _INTEGER.fullmatch(digits) is None or len(value) > 40:
             raise _wrong(value, type_)
-        number = int(value)
+        number = int(digits)
     elif isinstance(value, int):
         number = value
     elif isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value):

@@ -12,10 +12,12 @@ Examples
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import os
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,11 +26,20 @@ from typing import BinaryIO, cast
 import pytest
 
 from deriva_server.blobs.backend import Backend, Source, Staged
+from deriva_server.blobs.bodies import pieces
 from deriva_server.errors import BadRequest, NotFound
 from deriva_server.http.message import FilePart
+from deriva_server.testing.memory import Memory
 
 SIZES = [0, 1, 65_537, 9 << 20]
 """Numbers of bytes that take different ways."""
+
+LARGE = (25 << 20) + 1
+"""Bytes that a store of parts keeps in more than two."""
+
+
+MOST_MEMORY = 60 << 20
+"""Bytes by which a process may grow while it moves a content of any size."""
 
 
 def content(size: int, seed: int = 0) -> bytes:
@@ -44,9 +55,7 @@ def source(data: bytes) -> Source:
 
 def whole(body: bytes | FilePart | Iterable[bytes]) -> bytes:
     """All bytes of a body."""
-    if isinstance(body, FilePart):
-        return b"".join(body.chunks())
-    return body if isinstance(body, bytes) else b"".join(body)
+    return b"".join(pieces(body))
 
 
 def stored(backend: Backend, data: bytes) -> str:
@@ -58,6 +67,9 @@ def stored(backend: Backend, data: bytes) -> str:
 
 class BackendSuite:
     """Subclass it and give a fixture `backend` with a fresh, empty store."""
+
+    holds_all_in_memory = False
+    """Whether the memory of this process is where the store keeps everything."""
 
     @pytest.mark.parametrize("size", SIZES)
     def test_round_trip(self, backend: Backend, size: int) -> None:
@@ -173,3 +185,183 @@ class BackendSuite:
         staged: list[Staged] = [backend.stage(source(os.urandom(10))) for _ in range(20)]
         backend.adopt(staged)
         assert len(list(backend.keys())) == 20
+
+    def test_large(self, backend: Backend) -> None:
+        """A content of many parts, and any stretch of it."""
+        data = os.urandom(1 << 20) * (LARGE >> 20) + b"."
+        key = stored(backend, data)
+        assert key == hashlib.sha256(data).hexdigest() and backend.size(key) == len(data)
+        body = backend.read(key, 0, len(data))
+        digest = hashlib.sha256()
+        for piece in pieces(body):
+            digest.update(piece)
+        assert digest.hexdigest() == key
+        for start, length in ((8 << 20, 1), ((8 << 20) - 1, 2), (LARGE - 1, 1), (5, 9 << 20), (LARGE, 0)):
+            assert whole(backend.read(key, start, length)) == data[start : start + length]
+        assert stored(backend, data) == key
+
+    def test_a_reader_that_stops_early(self, backend: Backend) -> None:
+        """What is not read does not matter, however often it happens."""
+        data = content(9 << 20)
+        key = stored(backend, data)
+        for _ in range(20):
+            body = backend.read(key, 0, len(data))
+            first = next(iter(pieces(body)))
+            assert data.startswith(first)
+            if not isinstance(body, bytes | FilePart):
+                body.close()  # type: ignore[attr-defined]
+        assert whole(backend.read(key, 0, len(data))) == data
+
+    @pytest.mark.parametrize("size", [0, 10, 9 << 20])
+    def test_what_is_not_there(self, backend: Backend, size: int) -> None:
+        """It is known before the first byte is sent."""
+        with pytest.raises(NotFound):
+            backend.read("0" * 64, 0, size)
+
+    @pytest.mark.parametrize("size", [4, 9 << 20])
+    def test_discard_after_adopt(self, backend: Backend, size: int) -> None:
+        """Nothing is given up that the store has taken."""
+        data = content(size)
+        staged = backend.stage(source(data))
+        backend.adopt([staged])
+        staged.discard()
+        staged.discard()
+        assert backend.size(staged.digests.sha256) == size
+
+    @pytest.mark.parametrize("size", [4, 9 << 20])
+    def test_staged_while_the_same_goes(self, backend: Backend, size: int) -> None:
+        """Bytes that the store had when they came in, and has no more when they are adopted, are there afterwards."""
+        data = content(size)
+        key = stored(backend, data)
+        staged = backend.stage(source(data))
+        backend.remove([key])
+        backend.adopt([staged])
+        assert whole(backend.read(key, 0, size)) == data
+
+    def test_put_and_remove_at_once(self, backend: Backend) -> None:
+        """The same content comes and goes in many threads: it is there whole or not at all."""
+        data = content(70_000)
+        key = hashlib.sha256(data).hexdigest()
+
+        def work(number: int) -> None:
+            if number % 2:
+                backend.remove([key])
+            else:
+                assert stored(backend, data) == key
+            with contextlib.suppress(NotFound, FileNotFoundError):
+                assert whole(backend.read(key, 0, len(data))) == data
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(40)))
+        stored(backend, data)
+        assert whole(backend.read(key, 0, len(data))) == data
+
+    def test_kept(self, backend: Backend) -> None:
+        """While bytes are kept nothing is removed."""
+        key = stored(backend, b"abc")
+        with backend.kept(), backend.kept():
+            backend.remove([key])
+        assert backend.size(key) == 3
+        backend.remove([key])
+        assert backend.size(key) is None
+
+    def test_large_parts(self, backend: Backend) -> None:
+        """Parts in parallel, in any order, one of them twice."""
+        step = 6 << 20
+        data = content(3 * step + 100)
+        chunks = [data[start : start + step] for start in range(0, len(data), step)]
+        backend.put_part("U", 1, step, source(content(step, 7)), None)
+
+        def put(index: int) -> None:
+            md5 = hashlib.md5(chunks[index], usedforsecurity=False).hexdigest()
+            backend.put_part("U", index, index * step, source(chunks[index]), md5)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(put, [3, 1, 0, 2]))
+        assert backend.parts("U") == {0, 1, 2, 3}
+        assert dict(backend.uploads()) == {"U": len(data)}
+        staged = backend.assemble("U", len(data))
+        assert staged.digests.sha256 == hashlib.sha256(data).hexdigest()
+        assert backend.size(staged.digests.sha256) is None
+        backend.adopt([staged])
+        backend.abandon("U")
+        assert whole(backend.read(staged.digests.sha256, 0, len(data))) == data
+        assert list(backend.uploads()) == [] and list(backend.unadopted(0)) == []
+
+    @pytest.mark.parametrize(("count", "step"), [(9, 1_000), (60, 150_000)])
+    def test_small_parts(self, backend: Backend, count: int, step: int) -> None:
+        """Parts may be of any size."""
+        data = content(count * step - 7)
+
+        def put(index: int) -> None:
+            start = index * step
+            backend.put_part("U", index, start, source(data[start : start + step]), None)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(put, range(count)))
+        staged = backend.assemble("U", len(data))
+        backend.adopt([staged])
+        backend.abandon("U")
+        assert whole(backend.read(staged.digests.sha256, 0, len(data))) == data
+
+    def test_assembled_twice(self, backend: Backend) -> None:
+        """An upload that was given back can be finished, also when the same content is there already."""
+        data = content(11 << 20)
+        key = stored(backend, data)
+        for index, start in enumerate(range(0, len(data), 6 << 20)):
+            backend.put_part("U", index, start, source(data[start : start + (6 << 20)]), None)
+        for _ in range(2):
+            staged = backend.assemble("U", len(data))
+            assert staged.digests.sha256 == key
+            staged.discard()
+        backend.remove([key])
+        staged = backend.assemble("U", len(data))
+        backend.adopt([staged])
+        staged.discard()
+        assert whole(backend.read(key, 0, len(data))) == data
+
+    def test_a_late_part(self, backend: Backend) -> None:
+        """A part that comes while the upload is finished does not get into what was hashed."""
+        backend.put_part("U", 0, 0, source(b"0123"), None)
+        staged = backend.assemble("U", 4)
+        backend.put_part("U", 0, 0, source(b"late"), None)
+        backend.adopt([staged])
+        assert whole(backend.read(staged.digests.sha256, 0, 4)) == b"0123"
+        backend.abandon("U")
+
+    def test_what_was_staged_is_given_up(self, backend: Backend) -> None:
+        """What nobody adopts any more is found, and can be removed; the rest is not touched."""
+        key = stored(backend, b"stays")
+        staged = backend.stage(source(content(9 << 20)))
+        staged.discard()
+        assert list(backend.unadopted(0)) == []
+        for name, _ in list(backend.unadopted(0)):
+            backend.drop(name)
+        backend.drop("no such name")
+        assert list(backend.keys()) == [key]
+
+    def test_memory_stays_flat(self, backend: Backend, tmp_path: Path) -> None:
+        """A large local file goes in and comes out with little memory."""
+        self.check_memory(backend, tmp_path, 300 << 20)
+
+    @pytest.mark.soak
+    @pytest.mark.timeout(1800)
+    def test_memory_stays_flat_for_any_size(self, backend: Backend, tmp_path: Path) -> None:
+        """However large it is."""
+        self.check_memory(backend, tmp_path, 10 << 30)
+
+    def check_memory(self, backend: Backend, tmp_path: Path, length: int) -> None:
+        """Put and get a sparse file of some length while memory is watched."""
+        if self.holds_all_in_memory or not sys.platform.startswith("linux"):
+            pytest.skip("memory is watched on Linux only, where bytes are kept elsewhere")
+        path = tmp_path / "sparse.bin"
+        with path.open("wb") as file:
+            file.truncate(length)
+        stored(backend, content(9 << 20))
+        with Memory() as memory:
+            with path.open("rb") as stream:
+                staged = backend.stage(Source(stream, length))
+            backend.adopt([staged])
+            read = sum(map(len, pieces(backend.read(staged.digests.sha256, 0, length))))
+        assert read == length
+        assert memory.grown < MOST_MEMORY, f"{memory.grown >> 20} MB more than before"

@@ -9,11 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.buckets import Buckets
 from tests.deployments import Direct, Http, opened, processes, serving
 from tests.machines.objects.shelf import Shelf
 
 from deriva_server.blobs.collect import Garbage, collect, find_garbage
+from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.verify import verify
+from deriva_server.embed import LocalServer
 from deriva_server.sql.usage import usage
 
 WRITERS = 3
@@ -74,26 +77,44 @@ def crash(folder: Path, address: str | None, kills: int, seed: int) -> None:
     with opened(folder, address) as server:
         for shelf in shelves:
             shelf.check(Direct(server))
-        check_space(folder, server.objects.directory)
+        check_space(server.objects.directory)
 
 
-def check_space(folder, directory):
+def check_space(directory):
     """After a collection nothing takes space but what objects have."""
     collect(directory, find_garbage(directory, -1.0, silent), silent)
     assert find_garbage(directory, -1.0, silent) == Garbage()
     with directory.read() as connection:
         found = usage(connection)
-    stored = [path.stat().st_size for path in (folder / "objects" / "data").glob("*/*")]
+    backend = directory.backend
+    stored = list(map(backend.size, backend.keys()))
     assert (len(stored), sum(stored)) == (found.contents, found.stored)
-    assert list((folder / "objects" / "tmp").iterdir()) == []
+    assert list(backend.uploads()) == list(backend.unadopted(0)) == []
+    if isinstance(backend, FilesBackend):
+        assert list(backend.tmp.iterdir()) == []
     assert verify(directory, silent).damaged == ()
+
+
+def crash_on_s3(folder: Path, s3: Buckets, kills: int, seed: int) -> None:
+    LocalServer.open(folder, create=True, objects=s3.address()).close()
+    crash(folder, None, kills, seed)
 
 
 def test_killed_a_few_times(tmp_path, address):
     crash(tmp_path / "lab", address, 5, 1)
 
 
+def test_killed_a_few_times_with_objects_on_s3(tmp_path, s3):
+    crash_on_s3(tmp_path / "lab", s3, 3, 3)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
 def test_killed_many_times(tmp_path, address):
     crash(tmp_path / "lab", address, 300, 2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_killed_many_times_with_objects_on_s3(tmp_path, s3):
+    crash_on_s3(tmp_path / "lab", s3, 150, 4)

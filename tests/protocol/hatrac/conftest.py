@@ -33,12 +33,14 @@ def database(way: tuple[str, str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def server(
+    request: pytest.FixtureRequest,
     way: tuple[str, str, str],
     shared_address: Callable[[], str | None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalServer]:
     folder = tmp_path_factory.mktemp("cases") / "lab"
-    with opened_objects(folder, shared_address(), way[1]) as server:
+    store = request.getfixturevalue("s3").address() if way[1] == "s3" else way[1]
+    with opened_objects(folder, shared_address(), store) as server:
         server.application.identify = identify
         yield server
 
@@ -78,9 +80,14 @@ class Answer:
 Send = Callable[..., Answer]
 
 
-@pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with LocalServer.open(tmp_path_factory.mktemp("deployment") / "lab", create=True) as server:
+@pytest.fixture(scope="session", params=["files", "s3"])
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalServer]:
+    """Objects in files, and in a bucket."""
+    objects = None if request.param == "files" else request.getfixturevalue("s3").address()
+    folder = tmp_path_factory.mktemp("deployment") / "lab"
+    with LocalServer.open(folder, create=True, objects=objects) as server:
         yield server
 
 

@@ -8,17 +8,23 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.buckets import Buckets
 from tests.deployments import processes
 
 from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.files import FilesBackend
+from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.memory import MemoryBackend
+from deriva_server.blobs.s3.addresses import parse_address
+from deriva_server.blobs.s3.backend import S3Backend
 from deriva_server.errors import StorageFull
 from deriva_server.testing.backend_suite import BackendSuite, source, stored
 
 
 class TestMemory(BackendSuite):
+    holds_all_in_memory = True
+
     @pytest.fixture
     def backend(self) -> MemoryBackend:
         return MemoryBackend()
@@ -38,6 +44,12 @@ class TestFilesWithoutKernelCopy(BackendSuite):
 
         monkeypatch.setattr(os, "copy_file_range", refuse)
         return FilesBackend(tmp_path / "store")
+
+
+class TestS3(BackendSuite):
+    @pytest.fixture
+    def backend(self, s3: Buckets, tmp_path: Path) -> S3Backend:
+        return S3Backend(parse_address(s3.address()), Keeping(tmp_path / "keeping"))
 
 
 def test_stored_files_are_read_only_and_nothing_else_stays(tmp_path: Path) -> None:

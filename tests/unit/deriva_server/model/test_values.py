@@ -66,6 +66,8 @@ def test_stored_forms(type_name, value, stored):
     [
         ("int4", "x"),
         ("int4", ""),
+        ("int4", "\x1c7"),
+        ("int4", "\u00a07"),
         ("int4", True),
         ("int4", 1.5),
         ("int4", 2**31),

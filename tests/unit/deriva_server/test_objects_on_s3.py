@@ -1,0 +1,214 @@
+"""Deployments whose objects are on S3: where they may be kept, and what happens to the bytes."""
+
+import io
+import json
+
+import pytest
+import requests
+from tests.buckets import BUCKET, free_ports
+from tests.proxy import Proxy
+from tests.unit.deriva_server.test_backup import ME, put, read
+
+from deriva_server.backup import back_up
+from deriva_server.blobs.backend import Source
+from deriva_server.blobs.collect import collect, find_garbage
+from deriva_server.blobs.verify import verify
+from deriva_server.embed import LocalServer
+from deriva_server.errors import Busy, DeploymentError
+from deriva_server.removal import plan_removal
+
+LARGE = b"2" * (9 << 20)
+
+
+@pytest.fixture
+def prefix(s3):
+    return s3.prefix()
+
+
+@pytest.fixture
+def address(s3, prefix):
+    return s3.address(prefix)
+
+
+@pytest.fixture
+def lab(tmp_path, address):
+    with LocalServer.open(tmp_path / "lab", create=True, objects=address) as server:
+        yield server
+
+
+def refused(folder, **places):
+    with pytest.raises(DeploymentError) as caught:
+        LocalServer.open(folder, create=True, **places)
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+def whole(server, path):
+    content = server.objects.contents.find(ME, path, None)
+    body = server.objects.contents.read(content, 0, content.version.length)
+    return body if isinstance(body, bytes) else b"".join(body)
+
+
+def test_bytes_are_there_and_nowhere_else(lab, s3, prefix, address):
+    put(lab, "/a/one", b"1" * 100_000)
+    put(lab, "/a/two", LARGE)
+    put(lab, "/a/again", LARGE)
+    assert len(s3.keys(prefix)) == 3 and not (lab.folder / "objects" / "data").exists()
+    assert whole(lab, "/a/again") == LARGE
+    assert verify(lab.objects.directory, lambda *_: None).damaged == ()
+    lab.objects.contents.delete_name(ME, "/a/two")
+    assert len(s3.keys(prefix)) == 3
+    lab.objects.contents.delete_name(ME, "/a/again")
+    assert len(s3.keys(prefix)) == 2
+    lab.close()
+    with LocalServer.open(lab.folder) as server:
+        assert server.bucket == address and whole(server, "/a/one") == b"1" * 100_000
+
+
+def test_the_address_is_remembered_as_it_is_written_down(lab, address):
+    written = (lab.folder / "server.toml").read_text()
+    assert written == f"objects = {json.dumps(address)}\n"
+    other_spelling = address.replace("/objects?", "/objects/?").replace("http://", "http%3A//")
+    assert LocalServer.open(lab.folder, objects=other_spelling) is lab
+    assert "elsewhere" in refused(lab.folder, objects=address.replace("/objects?", "/other?"))
+
+
+def test_a_backup_has_bytes_of_its_own(lab, s3, prefix, tmp_path):
+    put(lab, "/a/one", b"1" * 100_000)
+    put(lab, "/a/two", LARGE)
+    put(lab, "/a/empty", b"")
+    made = back_up(lab.folder, tmp_path / "copy")
+    assert (made.objects, made.damaged) == (3, ())
+    assert (tmp_path / "copy" / "server.toml").read_text() == ""
+    put(lab, "/a/three", b"later")
+    lab.close()
+    plan_removal(lab.folder).run()
+    assert s3.keys(prefix) == []
+    with LocalServer.open(tmp_path / "copy") as server:
+        assert read(server, "/a/one") == b"1" * 100_000
+        assert read(server, "/a/two") == LARGE and read(server, "/a/empty") == b""
+
+
+def test_a_backup_tells_of_damage(lab, s3, prefix, tmp_path):
+    put(lab, "/a/one", b"one")
+    put(lab, "/a/two", b"two")
+    first, second = (key for key in s3.keys(prefix) if key.startswith("data/"))
+    s3.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{first}")
+    s3.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{second}", Body=b"changed")
+    made = back_up(lab.folder, tmp_path / "copy")
+    assert set(made.damaged) == {first.rpartition("/")[2], second.rpartition("/")[2]}
+
+
+def test_a_backup_waits_for_no_removal(lab, s3, prefix):
+    put(lab, "/o", b"abc")
+    with lab.objects.backend.kept():
+        lab.objects.contents.delete_name(ME, "/o")
+        assert len(s3.keys(prefix)) == 2
+    directory = lab.objects.directory
+    collect(directory, find_garbage(directory, None, lambda *_: None), lambda *_: None)
+    assert s3.keys(prefix) == ["deployment"]
+
+
+def test_removal_takes_what_is_unfinished_too(lab, s3, prefix):
+    put(lab, "/o", b"abc")
+    lab.objects.backend.stage(Source(io.BytesIO(LARGE), len(LARGE)))
+    lab.objects.backend.put_part("JOB", 0, 0, Source(io.BytesIO(b"abc"), 3), None)
+    assert len(s3.keys(prefix)) == 3 and len(s3.unfinished(prefix)) == 1
+    lab.close()
+    assert plan_removal(lab.folder).run() == ()
+    assert s3.keys(prefix) == s3.unfinished(prefix) == [] and not lab.folder.exists()
+
+
+def test_what_cannot_be_an_address(tmp_path):
+    for wrong in ("lab", "https://bucket/x", "s3://", "s3://bucket?port=1"):
+        assert "write s3://bucket/prefix" in refused(tmp_path / "lab", objects=wrong)
+    assert not (tmp_path / "lab").exists()
+
+
+def test_what_cannot_be_used(tmp_path, s3, prefix, address, monkeypatch):
+    lab = tmp_path / "lab"
+    said = refused(lab, objects=address.replace(BUCKET, "no-such-bucket"))
+    assert "NoSuchBucket" in said and "make the bucket first" in said
+    (port,) = free_ports(1)
+    assert "cannot be reached" in refused(lab, objects=s3.address("x", endpoint=f"http://127.0.0.1:{port}"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s-e-c")
+    said = refused(lab, objects=address)
+    assert "check the credentials" in said and "s-e-c" not in said
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert "set AWS_ACCESS_KEY_ID" in refused(lab, objects=address)
+    monkeypatch.undo()
+    # What failed is not remembered, neither here nor there.
+    assert not lab.exists() and s3.keys(prefix) == []
+
+
+def test_a_database_that_fails_leaves_the_place_free(tmp_path, s3, prefix, address):
+    refused(tmp_path / "lab", objects=address, database="postgresql://kim@127.0.0.1:1/lab")
+    assert s3.keys(prefix) == [] and not (tmp_path / "lab").exists()
+
+
+def test_a_place_belongs_to_one_deployment(lab, tmp_path, s3, prefix, address, monkeypatch):
+    two = tmp_path / "two"
+    said = refused(two, objects=address)
+    assert "belongs to another deployment" in said and f"s3://{BUCKET}/NAME" in said
+    lab.close()
+    assert "says that the objects are at" in refused(lab.folder, objects=s3.address())
+    LocalServer.open(two, create=True).close()
+    monkeypatch.setenv("DERIVA_SERVER_OBJECTS", s3.address())
+    assert "no objects of this deployment" in refused(two)
+    with pytest.raises(DeploymentError, match="does not say where the objects are"):
+        plan_removal(two)
+    monkeypatch.setenv("DERIVA_SERVER_OBJECTS", address)
+    assert "another deployment" in refused(two)
+    s3.client.put_object(Bucket=BUCKET, Key=f"{prefix}-taken/precious", Body=b"x")
+    said = refused(tmp_path / "three", objects=s3.address(f"{prefix}-taken"))
+    assert "holds something else already" in said and "precious" in said
+
+
+def test_a_folder_with_objects_in_files_stays_so(tmp_path, s3, prefix, address, monkeypatch):
+    with LocalServer.open(tmp_path / "lab", create=True) as server:
+        put(server, "/o", b"abc")
+    assert "in files" in refused(tmp_path / "lab", objects=address)
+    monkeypatch.setenv("DERIVA_SERVER_OBJECTS", address)
+    assert "in files" in refused(tmp_path / "lab")
+    assert s3.keys(prefix) == []
+
+
+def test_accidents_are_answered_and_nothing_is_lost(tmp_path, s3, prefix):
+    """Over HTTP: busy twice is not noticed; nobody there is a 503, and the next request works."""
+    with Proxy(s3.endpoint) as proxy:
+        address = s3.address(prefix, endpoint=proxy.url)
+        with LocalServer.open(tmp_path / "lab", create=True, objects=address) as lab, lab.serve() as running:
+            url = f"{running.url}/hatrac/o"
+            assert requests.put(url, data=b"first", timeout=60).status_code == 201
+            proxy.expect(("busy", 0), ("busy", 0))
+            assert requests.put(url, data=b"second", timeout=60).status_code == 201
+            proxy.expect(*[("refuse", 0)] * 30)
+            answer = requests.put(url, data=b"third", timeout=60)
+            assert answer.status_code == 503 and "cannot be reached" in answer.text
+            assert requests.get(url, timeout=60).status_code == 503
+            proxy.expect()
+            assert requests.get(url, timeout=60).content == b"second"
+            assert requests.put(url, data=b"third", timeout=60).status_code == 201
+            assert requests.get(url, timeout=60).content == b"third"
+            put(lab, "/large", LARGE)
+            proxy.expect(("cut-answer", 3 << 20), ("cut-answer", 3 << 20))
+            assert requests.get(f"{running.url}/hatrac/large", timeout=60).content == LARGE
+
+
+def test_a_deletion_counts_although_the_bytes_cannot_go(tmp_path, s3, prefix):
+    with Proxy(s3.endpoint) as proxy:
+        address = s3.address(prefix, endpoint=proxy.url)
+        with LocalServer.open(tmp_path / "lab", create=True, objects=address) as lab:
+            put(lab, "/o", b"abc")
+            proxy.expect(*[("busy", 0)] * 30)
+            lab.objects.contents.delete_name(ME, "/o")
+            with pytest.raises(Busy):
+                lab.objects.backend.size("0" * 64)
+            proxy.expect()
+            directory = lab.objects.directory
+            found = find_garbage(directory, None, lambda *_: None)
+            assert len(found.orphans) == 1
+            collect(directory, found, lambda *_: None)
+            assert s3.keys(prefix) == ["deployment"]
