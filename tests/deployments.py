@@ -32,11 +32,10 @@ def opened(folder: Path, address: str | None) -> LocalServer:
     return LocalServer.open(folder, create=True, database=address)
 
 
-def opened_objects(folder: Path, address: str | None, store: str, bucket: str | None = None) -> LocalServer:
-    """As `opened`, with the bytes of objects in one kind of store, made anew: ``files``, ``s3`` or ``memory``."""
-    if store == "s3":
-        return LocalServer.open(folder, create=True, database=address, objects=bucket)
-    server = opened(folder, address)
+def opened_objects(folder: Path, address: str | None, store: str) -> LocalServer:
+    """As `opened`, with the bytes of objects in ``files``, in ``memory``, or where an ``s3://`` address says."""
+    bucket = store if store.startswith("s3:") else None
+    server = LocalServer.open(folder, create=True, database=address, objects=bucket)
     if store == "memory":
         server.objects = ObjectStore(server.objects.directory.database, MemoryBackend())
         server.application.faces["hatrac"] = HatracFace(server.objects)

@@ -73,9 +73,9 @@ class NameHandler:
         if failed is not None:
             return failed
         version, headers = content.version, _headers(content, target)
+        headers["Content-Length"] = str(version.length)
         if request.method == "HEAD":
             headers["Accept-Ranges"] = "bytes"
-            headers["Content-Length"] = str(version.length)
             return Response(200, headers)
         part = None
         if request.headers.get("If-Range") in (None, content.tag):

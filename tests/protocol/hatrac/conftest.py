@@ -33,14 +33,15 @@ def database(way: tuple[str, str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def server(
+    request: pytest.FixtureRequest,
     way: tuple[str, str, str],
     shared_address: Callable[[], str | None],
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[LocalServer]:
     folder = tmp_path_factory.mktemp("cases") / "lab"
-    bucket = request.getfixturevalue("s3").address() if way[1] == "s3" else None
-    with opened_objects(folder, shared_address(), way[1], bucket) as server:
+    store = request.getfixturevalue("s3").address() if way[1] == "s3" else way[1]
+    with opened_objects(folder, shared_address(), store) as server:
         server.application.identify = identify
         yield server
 

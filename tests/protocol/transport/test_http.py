@@ -58,8 +58,13 @@ class Echo:
                 return Response(body=Closable(bytes([number]) * (1 << 20) for number in range(5)))
             case "fails-early":
                 return Response(body=failing(0))
+            case "told":
+                pieces = (bytes(1 << 20) for _ in range(5))
+                return Response(200, Headers({"Content-Length": str(5 << 20)}), pieces)
             case "fails-late":
                 return Response(body=failing(3))
+            case "told-fails-late":
+                return Response(200, Headers({"Content-Length": str(5 << 20)}), failing(3))
             case "file":
                 return Response(body=FilePart(self.file, 2, 5))
             case "nothing":
@@ -155,6 +160,18 @@ def test_bodies_are_closed(connection: http.client.HTTPConnection) -> None:
     assert len(ask(connection, "GET", "/echo/long")[1]) == 5 << 20
     assert ask(connection, "HEAD", "/echo/long") == (200, b"")
     assert Closable.closed == before + 3
+
+
+def test_a_known_length_is_told(connection: http.client.HTTPConnection) -> None:
+    connection.request("GET", "/echo/told")
+    answer = connection.getresponse()
+    assert (answer.headers["Content-Length"], len(answer.read())) == (str(5 << 20), 5 << 20)
+    assert ask(connection, "GET", "/echo/short")[0] == 200, "the connection stays open"
+
+
+def test_failure_while_sending_is_noticed_by_the_length(connection: http.client.HTTPConnection) -> None:
+    with pytest.raises(http.client.IncompleteRead):
+        ask(connection, "GET", "/echo/told-fails-late")
 
 
 def test_failure_while_sending_is_noticed(connection: http.client.HTTPConnection) -> None:
