@@ -13,8 +13,6 @@ from .cases_files import Anything, Case, CaseFile, Pattern
 CALLER = "X-Test-Caller"
 """Header that tells the server of the tests who sends a request."""
 
-_SHOWN = 5_000
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -65,7 +63,9 @@ class Runner:
         sized = headers.get("Content-Length", "") is not None
         sent = {name: value for name, value in headers.items() if value is not None}
         answer = self._transport.send(method, target, sent, body, sized=sized)
-        said = f"{method} {target}\n-> {answer.status} {answer.headers}\n{answer.body[:_SHOWN].decode(errors='replace')}"
+        said = (
+            f"{method} {target}\n-> {answer.status} {answer.headers}\n{answer.body.decode(errors='replace')}"
+        )
         try:
             _compare(step, answer)
             self._judge(method, target, sent, answer)

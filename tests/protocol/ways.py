@@ -19,7 +19,6 @@ OBJECT_WAYS = [
         ("sqlite", "files", "call", pytest.mark.soak),
         ("sqlite", "memory", "call", pytest.mark.soak),
         ("sqlite", "memory", "http", pytest.mark.soak),
-        ("sqlite", "s3", "http", pytest.mark.soak),
     )
 ]
 """The same for the object service, with its store of bytes in between."""

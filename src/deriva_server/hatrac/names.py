@@ -81,7 +81,6 @@ class NameHandler:
         if request.headers.get("If-Range") in (None, content.tag):
             part = wanted_range(request.headers.get("Range"), version.length)
         if part is None:
-            headers["Content-Length"] = str(version.length)
             return Response(200, headers, self.store.contents.read(content, 0, version.length))
         start, length = part
         headers["Content-Length"] = str(length)

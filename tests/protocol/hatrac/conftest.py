@@ -37,7 +37,6 @@ def server(
     way: tuple[str, str, str],
     shared_address: Callable[[], str | None],
     tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
 ) -> Iterator[LocalServer]:
     folder = tmp_path_factory.mktemp("cases") / "lab"
     store = request.getfixturevalue("s3").address() if way[1] == "s3" else way[1]

@@ -30,12 +30,6 @@ def put(send: Send, path: str, data: bytes = DATA, **headers: str) -> str:
     return answer.text.rstrip("\n")
 
 
-def nothing_is_left(deployment: LocalServer) -> bool:
-    """Neither of uploads, nor of bytes that never became part of the store."""
-    backend = deployment.objects.backend
-    return not [*backend.uploads(), *backend.unadopted(0)]
-
-
 def begin(send: Send, path: str, **fields: object) -> str:
     announced = {"chunk-length": 4, "content-length": 10} | fields
     answer = send("POST", f"{path};upload", json.dumps(announced).encode(), Content_Type="application/json")
