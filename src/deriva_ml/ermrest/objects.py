@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import uuid
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
 from deriva_ml import settings
 from deriva_ml.checksums import md5_and_sha256
@@ -202,11 +204,18 @@ def _send(connection: Connection, method: str, path: str, **options: Any) -> req
 def _send_file(
     connection: Connection, path: str, file: BinaryIO, headers: dict[str, str]
 ) -> requests.Response:
-    transport = connection.site.transport
-    if transport is None:
+    if not connection.is_embedded:
         return _send(connection, "PUT", path, data=file, headers=headers)
+    # Without cookies, redirects and credentials a request is prepared in a third of the time.
+    request = requests.PreparedRequest()
+    request.method, request.url, request.hooks = "PUT", connection.url(path), {"response": []}
+    length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
     context = {"deriva-client-context": connection.store.dcctx.encoded()}
-    return transport.ask("PUT", connection.url(path), headers | context, file)
+    request.headers = CaseInsensitiveDict({**headers, **context, **length})
+    request.body = file  # type: ignore[assignment]
+    session: Any = connection.store._session
+    answer: requests.Response = session.send(request)
+    return answer
 
 
 def _check_upload(answer: requests.Response, upload: Upload) -> None:

@@ -227,7 +227,7 @@ def test_upload_of_absurd_size(send: Sender) -> None:
     status, place = send("POST", "/hatrac/huge;upload", announced, "application/json")
     assert status == 201
     assert send("POST", place.decode().rstrip())[0] == 409
-    assert send("PUT", f"{place.decode().rstrip()}/{'9' * 5000}", b"x")[0] == 400
+    assert send("PUT", f"{place.decode().rstrip()}/{'9' * 5000}", b"x")[0] == 409
 
 
 def test_nothing_escapes_the_folder(send: Sender, tmp_path: Path) -> None:

@@ -89,9 +89,10 @@ def test_parentheses_hold_links_or_filters():
     assert [type(step) for step in steps] == [ColumnLink, Where, Where, ColumnLink]
 
 
-WORDS = st.text(min_size=1, max_size=6)
+LETTERS = st.characters(codec="utf-8", exclude_characters="\0")
+WORDS = st.text(LETTERS, min_size=1, max_size=6)
 QNAMES = st.builds(QName, st.lists(WORDS, min_size=1, max_size=3).map(tuple), st.booleans())
-VALUES = st.text(max_size=6)
+VALUES = st.text(LETTERS, max_size=6)
 COMPARISONS = st.one_of(
     st.builds(Null, QNAMES),
     st.builds(
