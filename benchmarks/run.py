@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import objects
 import service
 
 from deriva_server.embed import LocalServer
@@ -120,12 +121,18 @@ def main() -> None:
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of the start-up measurements")
-    parser.add_argument("--only", help="only the catalog service, and of it what `service.py --only` names")
+    parser.add_argument(
+        "--only",
+        help="only the object service (objects), or of the catalog service what `service.py --only` names",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rows and runs of the catalog service")
     options = parser.parse_args()
     if options.only is None:
         client(options.runs)
-    service.measure(options.only or "", quick=options.quick)
+    if options.only in (None, "objects"):
+        objects.measure(quick=options.quick)
+    if options.only != "objects":
+        service.measure(options.only or "", quick=options.quick)
 
 
 def client(runs: int) -> None:
