@@ -11,7 +11,7 @@ from deriva_server.embed import LocalServer
 
 from .cases_files import Case, CaseFile, load_all
 from .cases_runner import CatalogRunner, Transport
-from .transports import Http, InProcess, identify
+from .transports import identify, speaking
 from .ways import WAYS
 
 FILES = [file for file in load_all() if not file.is_of_objects]
@@ -44,13 +44,8 @@ def server(
 
 @pytest.fixture(scope="session")
 def transport(way: tuple[str, str], server: LocalServer) -> Iterator[Transport]:
-    if way[1] == "call":
-        yield InProcess(server)
-        return
-    with server.serve() as running:
-        speaker = Http(running.port)
-        yield speaker
-        speaker.connection.close()
+    with speaking(server, way[1]) as transport:
+        yield transport
 
 
 @pytest.fixture(scope="session")

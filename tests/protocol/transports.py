@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from werkzeug.datastructures import Headers
 
@@ -12,7 +14,7 @@ from deriva_server.embed import LocalServer
 from deriva_server.http.message import FilePart, Request
 from deriva_server.identity import ADMIN, ANONYMOUS, Client, Group
 
-from .cases_runner import CALLER, Answer
+from .cases_runner import CALLER, Answer, Transport
 
 CALLERS = {
     "owner": Client("kim", "kim", "Kim Lee", "kim@example.org", (ADMIN,)),
@@ -98,3 +100,15 @@ class RawHttp:
             answer.begin()
             given = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, given, answer.read())
+
+
+@contextmanager
+def speaking(server: LocalServer, transport: str) -> Iterator[Transport]:
+    """A way to the server: by ``call`` or by ``http``."""
+    if transport == "call":
+        yield InProcess(server)
+        return
+    with server.serve() as running:
+        speaker = Http(running.port)
+        yield speaker
+        speaker.connection.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import drawn
 from tests.protocol.garbage import strategies
 from tests.protocol.garbage.conftest import Target
 from tests.protocol.garbage.strategies import Garbage
@@ -20,14 +21,7 @@ FAMILIES: dict[str, st.SearchStrategy[Garbage]] = {
 def throw(target: Target, family: str, number: int, count: int) -> None:
     """Send so many requests of one family."""
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
+    @drawn(number, count)
     @given(FAMILIES[family])
     def one(garbage: Garbage) -> None:
         target.mend()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import drawn
 from tests.protocol.garbage.conftest import LONGEST, Target
 
 from deriva_server.wsgi import RunningServer
@@ -56,14 +57,7 @@ def running(target: Target) -> Iterator[RunningServer]:
 def throw(running: RunningServer, number: int, count: int) -> None:
     """Send so many messages, each on a connection of its own."""
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
+    @drawn(number, count)
     @given(MESSAGES)
     def one(message: bytes) -> None:
         with socket.create_connection((running.host, running.port), timeout=LONGEST) as connection:

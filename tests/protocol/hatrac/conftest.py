@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.deployments import opened_objects
 from tests.protocol.cases_runner import Transport
-from tests.protocol.transports import Http, InProcess, RawHttp, identify
+from tests.protocol.transports import RawHttp, identify, speaking
 from tests.protocol.ways import OBJECT_WAYS
 from werkzeug.datastructures import Headers
 
@@ -47,13 +47,8 @@ def server(
 
 @pytest.fixture(scope="session")
 def transport(way: tuple[str, str, str], server: LocalServer) -> Iterator[Transport]:
-    if way[2] == "call":
-        yield InProcess(server)
-        return
-    with server.serve() as running:
-        speaker = Http(running.port)
-        yield speaker
-        speaker.connection.close()
+    with speaking(server, way[2]) as transport:
+        yield transport
 
 
 @pytest.fixture

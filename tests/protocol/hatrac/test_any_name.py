@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_from_bytes, unquote
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import drawn
 from tests.protocol.cases_runner import Answer, Transport
 
 from deriva_server.embed import LocalServer
@@ -101,14 +102,7 @@ def check(answer: Answer, sent: object) -> None:
 def try_names(server: LocalServer, transport: Transport, number: int, count: int) -> None:
     before = places(server.folder.parent)
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
+    @drawn(number, count)
     @given(escaped())
     def one(spelling: str) -> None:
         space = a_namespace(transport)
@@ -127,14 +121,7 @@ def try_targets(server: LocalServer, raw: Transport, number: int, count: int) ->
     methods = st.sampled_from(["PUT", "PUT", "GET", "DELETE", "POST", "HEAD"])
     subs = st.sampled_from(["", "", "", "?parents=true", ";acl", ";upload", ";versions", ";metadata", ":V"])
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
+    @drawn(number, count)
     @given(methods, texts(), subs)
     def one(method: str, text: str, sub: str) -> None:
         space = a_namespace(raw)

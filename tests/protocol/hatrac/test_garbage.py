@@ -7,7 +7,8 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
+from tests.examples import drawn
 from tests.protocol.cases_runner import Answer, Transport
 from tests.protocol.garbage.conftest import judge
 from tests.protocol.garbage.strategies import Garbage
@@ -83,14 +84,7 @@ def throw(raw: Transport, family: str, number: int, count: int) -> None:
     """Send so many requests of one family."""
     aim = Aim(raw)
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )
+    @drawn(number, count)
     @given(FAMILIES[family])
     def one(garbage: Garbage) -> None:
         aim.send(garbage)

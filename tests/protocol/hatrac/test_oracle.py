@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import drawn
 from tests.protocol.cases_runner import Answer, Transport
 
 SIZES = (0, 1, 2, 10, 300)
@@ -68,28 +69,13 @@ RANGES = st.builds(
 ) | st.sampled_from(["bytes", "nonsense"])
 
 
-def configured(number: int, count: int):
-    def decorate(test):
-        return seed(number)(
-            settings(
-                max_examples=count,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate],
-            )(test)
-        )
-
-    return decorate
-
-
 def try_ranges(transport: Transport, number: int, count: int) -> None:
     space = f"/hatrac/ranges{next(_numbers)}"
     for size in SIZES:
         made = transport.send("PUT", f"{space}/o{size}?parents=true", {}, content(size))
         assert made.status == 201, made
 
-    @configured(number, count)
+    @drawn(number, count)
     @given(st.sampled_from(SIZES), RANGES)
     def one(size: int, header: str) -> None:
         answer = transport.send("GET", f"{space}/o{size}", {"Range": header}, None)
@@ -186,7 +172,7 @@ class Walk:
 
 
 def try_conditions(transport: Transport, number: int, count: int) -> None:
-    @configured(number, count)
+    @drawn(number, count)
     @given(STEPS)
     def one(steps) -> None:
         walk = Walk(transport)
