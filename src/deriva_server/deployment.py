@@ -6,6 +6,7 @@
     registry.db                which catalogs exist
     catalogs/<id>.db           one database per catalog
     objects/directory.db       names, versions, rights of objects
+                               (databases lie elsewhere if they are kept on a server)
     objects/data/<xx>/<sha256> the bytes, each content once, unless they are kept on S3
     objects/tmp/               bytes that are arriving
 

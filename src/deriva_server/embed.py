@@ -12,6 +12,7 @@ from types import TracebackType
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
+from deriva_server.blobs.files import TMP
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.store import ObjectStore, claimed, open_backend
 from deriva_server.catalogs.registry import Registry
@@ -160,7 +161,7 @@ class LocalServer:
             port,
             threads=self.config.threads,
             max_body=self.config.max_body_bytes,
-            spool=self.deployment.objects_folder / "tmp",
+            spool=self.deployment.objects_folder / TMP,
         )
 
     def close(self) -> None:

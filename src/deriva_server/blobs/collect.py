@@ -76,7 +76,7 @@ def find_garbage(directory: Directory, uploads_older_than: float | None, told: T
         known = usage.unfinished(connection)
     latest = float("-inf") if uploads_older_than is None else time.time() - uploads_older_than
     lengths = dict(arriving)
-    old = {id_: lengths.get(id_, 0) for id_, (_, began) in known.items() if began < latest}
+    old = {id_: lengths.get(id_, 0) for id_, began in known.items() if began < latest}
     lost = {id_: length for id_, length in arriving if id_ not in known}
     return Garbage(tuple(orphans), tuple(backend.unadopted(DAY)), tuple({**old, **lost}.items()))
 

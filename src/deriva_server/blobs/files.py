@@ -36,6 +36,9 @@ from deriva_server.http.received import ReceivedFile
 DATA = "data"
 """Folder of the stored bytes."""
 
+TMP = "tmp"
+"""Folder of bytes that are arriving, on the same disk."""
+
 _PART = ".part"
 
 
@@ -50,7 +53,7 @@ class FilesBackend:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / DATA
-        self.tmp = folder / "tmp"
+        self.tmp = folder / TMP
         self.data.mkdir(parents=True, exist_ok=True)
         self.tmp.mkdir(exist_ok=True)
         self._keeping = Keeping(self.data)

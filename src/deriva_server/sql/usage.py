@@ -69,12 +69,10 @@ def locations(connection: Connection, key: str) -> list[str]:
     return [f"{path}:{version}" for path, version in found]
 
 
-def unfinished(connection: Connection) -> dict[str, tuple[str, int]]:
-    """Paths of unfinished uploads, and when they began in seconds since 1970, by id."""
-    found = connection.run(
-        "SELECT j.id, coalesce(n.long_path, n.path), j.began FROM hatrac_job j JOIN hatrac_name n ON n.id = j.name ORDER BY j.began, j.id"
-    )
-    return {id_: (path, began) for id_, path, began in found}
+def unfinished(connection: Connection) -> dict[str, int]:
+    """When each unfinished upload began, in seconds since 1970, by id."""
+    found = connection.run("SELECT id, began FROM hatrac_job ORDER BY began, id")
+    return {job.id: job.began for job in found}
 
 
 def forget_uploads(connection: Connection, ids: Collection[str]) -> None:

@@ -42,6 +42,11 @@ class Address:
         query = "&".join(f"{name}={quote(text, safe='/:[]')}" for name, text in options if text is not None)
         return f"s3://{self.bucket}{self.prefix and '/'}{self.prefix}{query and '?'}{query}"
 
+    @property
+    def root(self) -> str:
+        """What all keys begin with, up to and with the slash."""
+        return self.prefix and f"{self.prefix}/"
+
     def beside(self, name: str) -> Address:
         """The same bucket with another prefix."""
         return replace(self, prefix=name)

@@ -49,7 +49,7 @@ class S3Backend:
     def __init__(self, address: Address, keeping: Keeping) -> None:
         self._bucket = Bucket(address)
         self._keeping = keeping
-        self._prefix = address.prefix and f"{address.prefix}/"
+        self._prefix = address.root
         self._data = f"{self._prefix}data/"
         self._chunks = Chunks(self._bucket, f"{self._prefix}uploads/")
 

@@ -30,7 +30,7 @@ class Place:
     def __init__(self, address: Address, deployment: str) -> None:
         self._bucket = Bucket(address)
         self._address = address
-        self._prefix = address.prefix and f"{address.prefix}/"
+        self._prefix = address.root
         self._key = f"{self._prefix}deployment"
         self._deployment = deployment
 

@@ -21,6 +21,7 @@ from deriva_server.sql.sqlite.texts import json_text, plain_text, row_object, ro
 
 _LIKE_SIGNS = re.compile("[%_!]")
 _LONGEST_WORD = 1000
+# Looked up one by one by their ends; more are sooner found by walking the index of all versions.
 _FEW_VERSIONS = 1000
 _OPERATORS: Mapping[str, Callable[[Expression, Any], Expression]] = {
     "=": lambda value, bound: value == bound,
