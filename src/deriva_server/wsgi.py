@@ -283,7 +283,7 @@ class RunningServer:
         self.close()
 
 
-class _Task(waitress.task.WSGITask):  # type: ignore[misc]
+class _Task(waitress.task.WSGITask):
     """Keeps connections open after answers whose end is clear without a length: chunked ones, 204 and 304."""
 
     _heading = False
@@ -302,22 +302,24 @@ class _Task(waitress.task.WSGITask):  # type: ignore[misc]
             super().set_close_on_finish()
 
 
-class _Body(waitress.buffers.OverflowableBuffer):  # type: ignore[misc]
+class _Body(waitress.buffers.OverflowableBuffer):
     """A body that overflows into a file which the object store can take in without copying it."""
+
+    buf: Any
 
     def __init__(self, overflow: int, spool: Path | None) -> None:
         super().__init__(overflow)
         self._spool = spool
 
     def _set_large_buffer(self) -> None:
-        before: Any = self.buf  # type: ignore[has-type]
+        before = self.buf
         self.buf = waitress.buffers.FileBasedBuffer(receiving(self._spool), before)
         if before is not None:
             before.close()
         self.overflowed = True
 
 
-class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]
+class _Parser(waitress.parser.HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         receiver: Any = self.body_rcv
@@ -325,7 +327,7 @@ class _Parser(waitress.parser.HTTPRequestParser):  # type: ignore[misc]
             receiver.buf = _Body(self.adj.inbuf_overflow, self.adj.spool)
 
 
-class _Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]
+class _Channel(waitress.channel.HTTPChannel):
     task_class = _Task
     parser_class = _Parser
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from deriva_ml.errors import DerivaMLValidationError
 
+# Known to Python only when it runs: a checker takes it for a variable, and what it makes for any path.
 _PlainPath = type(Path())
 
 
@@ -79,7 +80,7 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
     def __new__(cls, *args: Any, asset_table: str | None = None, **kwargs: Any) -> Self:
         path = args[0] if args else ""
         if asset_table is None and len(args) < 2:
-            return _PlainPath(path)  # type: ignore[return-value]
+            return _PlainPath(path)  # type: ignore[return-value]  # a plain path on purpose, see above
         self = object.__new__(cls)
         if sys.version_info < (3, 12):
             self._drv, self._root, self._parts = cls._parse_args((path,))
@@ -106,7 +107,7 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
         self._registration = registration
 
     if sys.version_info < (3, 12):
-
+        # Private there, and so without types.
         @classmethod
         def _from_parts(cls, args: Any) -> Path:
             return _PlainPath._from_parts(args)  # type: ignore[attr-defined, no-any-return]
@@ -128,7 +129,8 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
 
     def __copy__(self) -> AssetFilePath:
         restore, arguments = self.__reduce__()
-        return restore(*arguments)  # type: ignore[no-any-return]
+        copied: AssetFilePath = restore(*arguments)
+        return copied
 
     @property
     def asset_name(self) -> str:

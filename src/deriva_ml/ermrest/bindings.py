@@ -71,7 +71,7 @@ def pause(attempt: int) -> None:
     time.sleep(min(settings.retry_backoff() * 2**attempt, _LONGEST_PAUSE))
 
 
-class _PatientAdapter(TimeoutHTTPAdapter):  # type: ignore[misc]
+class _PatientAdapter(TimeoutHTTPAdapter):
     """Also repeats what may be repeated when the connection is lost in the middle of the answer."""
 
     def send(
@@ -89,6 +89,7 @@ class _PatientAdapter(TimeoutHTTPAdapter):  # type: ignore[misc]
                 if attempt == settings.retry_attempts():
                     raise
             pause(attempt)
+            # Private to requests, as is what it is for: whether there is a body that has been read.
             if request._body_position is not None:  # type: ignore[attr-defined]
                 rewind_body(request)
         return answer
@@ -137,7 +138,7 @@ class _Patient:
         self.__dict__["_session_pid"] = os.getpid()
 
     def _get_new_session(self, config: dict[str, Any] | None = None) -> None:
-        super()._get_new_session(config)  # type: ignore[misc]
+        super()._get_new_session(config)  # type: ignore[misc]  # of the binding that this is mixed into
         if self._session is not None:
             self._configured(self._session)
 
@@ -168,7 +169,7 @@ class _Patient:
         self._session = session
 
 
-class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
+class Catalog(_Patient, ErmrestCatalog):
     """A live catalog."""
 
     def __repr__(self) -> str:
@@ -203,7 +204,7 @@ class Catalog(_Patient, ErmrestCatalog):  # type: ignore[misc]
         return _impatient(super().getPathBuilder())
 
 
-class Snapshot(_Patient, ErmrestSnapshot):  # type: ignore[misc]
+class Snapshot(_Patient, ErmrestSnapshot):
     """A catalog as it was at a time."""
 
     @property
@@ -220,11 +221,11 @@ class Snapshot(_Patient, ErmrestSnapshot):  # type: ignore[misc]
         return _impatient(super().getPathBuilder())
 
 
-class Alias(_Patient, ErmrestAlias):  # type: ignore[misc]
+class Alias(_Patient, ErmrestAlias):
     """Another id of a catalog."""
 
 
-class Server(_Patient, DerivaServer):  # type: ignore[misc]
+class Server(_Patient, DerivaServer):
     """A server with catalogs and an object store."""
 
     def connect_ermrest(self, catalog_id: str | int, snaptime: str | None = None) -> Catalog | Snapshot:
@@ -247,7 +248,7 @@ class Server(_Patient, DerivaServer):  # type: ignore[misc]
         return made
 
 
-class Store(_Patient, HatracStore):  # type: ignore[misc]
+class Store(_Patient, HatracStore):
     """An object store."""
 
 

@@ -71,7 +71,7 @@ class LocalTransport(BaseAdapter):
         return {"folder": self.folder}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
+        LocalTransport.__init__(self, state["folder"])
 
     def server(self) -> LocalServer:
         """The server, opened again after a fork."""
@@ -79,6 +79,7 @@ class LocalTransport(BaseAdapter):
             self._server, self._pid = open_server(self.folder), os.getpid()
         return self._server
 
+    # What else requests passes by position, no session does: time-outs and certificates mean nothing here.
     def send(self, request: requests.PreparedRequest, stream: bool = False, **_: Any) -> requests.Response:  # type: ignore[override]
         """Answer a request."""
         body, length = _body_of(request)
@@ -97,6 +98,7 @@ class LocalTransport(BaseAdapter):
         response.encoding = get_encoding_from_headers(response.headers)
         response.url = request.url or ""
         response.request = request
+        # Set by requests' own adapter, too; its types do not know of either.
         response.connection = self  # type: ignore[assignment]
         response.raw = _Body(b"" if request.method == "HEAD" else answer.body)
         if not stream:
