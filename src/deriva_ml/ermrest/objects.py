@@ -210,7 +210,7 @@ def _send_file(
 ) -> requests.Response:
     if not connection.is_embedded:
         return _send(connection, "PUT", path, data=file, headers=headers)
-    # Cookies, redirects and credentials mean nothing in process, and preparing them costs more than a small file.
+    # Cookies, redirects and credentials mean nothing in process, and preparing them takes time.
     request = requests.PreparedRequest()
     request.method, request.url, request.hooks = "PUT", connection.url(path), {"response": []}
     length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
