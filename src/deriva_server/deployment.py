@@ -113,11 +113,20 @@ class Deployment:
         return cls(place, document["id"], document["name"], FORMAT)
 
     def take_back(self) -> None:
-        """Let the folder be as if it had never been made a deployment; nothing may have been kept in it yet."""
-        for name in (DOCUMENT, ".gitignore"):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        """Let the folder be as if it had never been made a deployment, unless something is kept in it by now.
+
+        What an opening had begun when it failed is not undone, since others may have opened it meanwhile: the folder
+        stays a deployment then, and the next opening goes on.
+        """
+        own = {self.folder / name for name in (DOCUMENT, ".gitignore")}
+        inside = list(self.folder.rglob("*"))
+        if any(path not in own and not path.is_dir() for path in inside):
+            return
+        for path in own:
+            path.unlink(missing_ok=True)
+        for folder in (*sorted((path for path in inside if path not in own), reverse=True), self.folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     @classmethod
     def open(cls, folder: str | Path) -> Deployment:

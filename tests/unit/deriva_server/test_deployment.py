@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deriva_server import LocalServer, deployment
+from deriva_server import LocalServer, deployment, embed
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import DOCUMENT, Deployment
 from deriva_server.errors import DeploymentError
@@ -212,3 +212,17 @@ def test_what_a_killed_maker_left_is_removed_later(tmp_path: Path) -> None:
     assert old.exists()
     Deployment.open(folder)
     assert not old.exists() and new.exists()
+
+
+@pytest.mark.parametrize("step", ["open_databases", "Registry", "open_backend", "ObjectStore", "Application"])
+def test_an_opening_that_is_interrupted_can_be_done_again(tmp_path, monkeypatch, step):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embed, step, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            embed.LocalServer.open(tmp_path / "lab", create=True)
+    assert not (tmp_path / "lab").exists() or embed.is_deployment(tmp_path / "lab")
+    with embed.LocalServer.open(tmp_path / "lab", create=True) as server:
+        assert server.registry.entries() == []
