@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from deriva_ml import settings
 from deriva_ml.bag import layout, seal
-from deriva_ml.bag.write import FetchEntry
+from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.leases import lease
@@ -112,7 +111,7 @@ class BagCatalogLoader:
         DerivaMLException
             If the catalog refuses rows. What was inserted stays, and is skipped by the next load.
         """
-        tables = {name: self._model.name_to_table(name) for name in self._tables_in_bag()}
+        tables = {name: self._model.name_to_table(name) for name in json_tables(self._folder)}
         assets = {name for name, table in tables.items() if self._model.is_asset(table)}
         self._store_files({name: self._read(name) for name in assets})
         if not self._report.failures:
@@ -121,17 +120,8 @@ class BagCatalogLoader:
                 load(tables[name], self._read(name))
         return self._report
 
-    def _tables_in_bag(self) -> list[TableName]:
-        found = []
-        for path in sorted((self._folder / layout.DATA).glob("*/*.jsonl")):
-            place = layout.parse_rows(path.relative_to(self._folder).as_posix())
-            if place is not None:
-                found.append((place.schema, place.table))
-        return found
-
     def _read(self, name: TableName) -> list[Row]:
-        with (self._folder / layout.rows_json(*name)).open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return list(read_json_rows(self._folder, *name))
 
     # Files ---------------------------------------------------------------------------------------------------------
 

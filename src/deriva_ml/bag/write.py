@@ -1,10 +1,10 @@
-"""Put rows, files and references to files into a bag folder."""
+"""Put rows, files and references to files into a bag folder, and read rows back."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,22 @@ def write_json_rows(folder: Path, schema: str, table: str, rows: Iterable[Mappin
             file.write("\n")
             count += 1
     return count
+
+
+def read_json_rows(folder: Path, schema: str, table: str) -> Iterator[dict[str, Any]]:
+    """Rows of a table that `write_json_rows` has written."""
+    with (folder / layout.rows_json(schema, table)).open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def json_tables(folder: Path) -> list[tuple[str, str]]:
+    """Schema and name of the tables whose rows a bag folder has as JSON lines."""
+    places = (
+        layout.parse_rows(path.relative_to(folder).as_posix())
+        for path in sorted((folder / layout.DATA).glob("*/*.jsonl"))
+    )
+    return [(place.schema, place.table) for place in places if place is not None]
 
 
 def copy_file(folder: Path, path: str, source: Path) -> Path:

@@ -6,17 +6,17 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.load import matching_rows
-from deriva_ml.bag.write import FetchEntry, write_document, write_json_rows
+from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows, write_document, write_json_rows
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLUploadError, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLDataError, DerivaMLUploadError, DerivaMLValidationError
 from deriva_ml.execution.outputs import ASSET_MARK
 from deriva_ml.names import AssetRole, ExecAssetType
 from deriva_ml.parallel import run_all
@@ -105,17 +105,18 @@ def assemble(
     """
     folder = paths.upload_dir(session.workspace.root, execution_rid)
     files = _present(session, execution_rid, pending)
-    signature = _signature(files, records)
-    if seal.is_sealed(folder) and _noted(folder) == signature:
+    former = _Former.of(folder)
+    if former.signature == _signature(files, records):
         return Bundle(folder, {file.key: file.entry.rid or "" for file in files}, records, resumed=True)
     check_metadata(session, files)
-    seal.discard(folder)
-    resumed = any(file.entry.rid for file in files)
+    resumed = former.signature is not None or any(file.entry.rid for file in files)
     rids = _leased(session, manifest, files)
     digests = _digests(files, progress)
     tables = _asset_rows(session, execution_rid, files, rids, digests)
     for name, rows in _feature_rows(records, manifest, rids).items():
         tables.setdefault(name, []).extend(rows)
+    former.give_rids(session, tables)
+    seal.discard(folder)
     for (schema, table), rows in tables.items():
         write_json_rows(folder, schema, table, rows)
     write_document(folder, _NOTE, {"signature": _signature(files, records, rids)})
@@ -131,12 +132,58 @@ def _place(file: _File, rids: Mapping[str, str]) -> str:
     return layout.asset_file(file.entry.asset_table, rids[file.key], file.name)
 
 
-def _noted(folder: Path) -> str | None:
-    try:
-        signature: str = json.loads((folder / _NOTE).read_text(encoding="utf-8"))["signature"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return signature
+@dataclass(frozen=True)
+class _Former:
+    """The bag that an interrupted commit has left, if it is whole; its rows may have reached the catalog.
+
+    Parameters
+    ----------
+    signature : str, optional
+        What it was made of; None without a whole bag.
+    rids : dict
+        RIDs by table and content of the row.
+    """
+
+    signature: str | None = None
+    rids: dict[tuple[TableName, str], list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path) -> _Former:
+        if not seal.is_sealed(folder):
+            return cls()
+        try:
+            seal.validate(folder, complete=False)
+            signature = json.loads((folder / _NOTE).read_text(encoding="utf-8"))["signature"]
+        except (DerivaMLDataError, OSError, ValueError, KeyError):
+            # A power failure can take parts of it.
+            return cls()
+        found = cls(signature)
+        for name in json_tables(folder):
+            for row in read_json_rows(folder, *name):
+                found.rids.setdefault((name, _content(row)), []).append(row["RID"])
+        return found
+
+    def give_rids(self, session: Session, tables: Mapping[TableName, list[Row]]) -> None:
+        """Every row gets its RID before anything is sent, the one it had before where it was in the former bag.
+
+        What is sent again after an unclear answer is then the same row, also where a table has no other key.
+        """
+        bare = [(name, row) for name, rows in tables.items() for row in rows if "RID" not in row]
+        fresh = []
+        for name, row in bare:
+            known = self.rids.get((name, _content(row)))
+            if known:
+                row["RID"] = known.pop()
+            else:
+                fresh.append(row)
+        for row, rid in zip(fresh, lease(session.connection, len(fresh)), strict=True):
+            row["RID"] = rid
+
+
+def _content(row: Row) -> str:
+    return json.dumps(
+        {name: value for name, value in row.items() if name != "RID"}, sort_keys=True, default=str
+    )
 
 
 def _signature(
