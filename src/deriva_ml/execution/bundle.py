@@ -171,8 +171,7 @@ class _Former:
         bare = [(name, row) for name, rows in tables.items() for row in rows if "RID" not in row]
         fresh = []
         for name, row in bare:
-            known = self.rids.get((name, _content(row)))
-            if known:
+            if self.rids and (known := self.rids.get((name, _content(row)))):
                 row["RID"] = known.pop()
             else:
                 fresh.append(row)
