@@ -150,6 +150,7 @@ def large_file(ml: DerivaML, folder: Path) -> Iterator[Line]:
 
 def measure(folder: Path, *, quick: bool = False) -> Iterator[Line]:
     """All lines."""
+    folder.mkdir()
     ml = prepared(folder)
     yield from empty(ml)
     yield from small_files(ml, folder, 1000)
