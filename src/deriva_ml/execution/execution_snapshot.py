@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deriva_ml.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExecutionSnapshot:
     """What this machine knew of an execution when it was asked."""
 
@@ -47,6 +47,21 @@ class ExecutionSnapshot:
     def execution_rid(self) -> str:
         """RID."""
         return self.rid
+
+    @property
+    def waiting(self) -> int:
+        """How many files and feature rows wait for a commit."""
+        return self.pending_rows + self.failed_rows + self.pending_files + self.failed_files
+
+    def __repr__(self) -> str:
+        gone, error = self.owner_gone_since, f": {self.error}" if self.error else ""
+        facts = [
+            f"{self.status}{error}",
+            f"owner gone since {gone:%Y-%m-%d %H:%M:%S} UTC" if gone is not None else "",
+            f"{self.waiting} outputs wait" if self.waiting else "",
+            self.description or "",
+        ]
+        return f"<ExecutionSnapshot {self.rid} {', '.join(filter(None, facts))}>"
 
     def update_status(self, target: ExecutionStatus, *, ml: Any, error: str | None = None) -> None:
         """Move the execution to another status; see `deriva_ml.execution.lifecycle.update_status`."""

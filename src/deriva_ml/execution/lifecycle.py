@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.errors import DerivaMLException, InvalidTransitionError
@@ -53,6 +54,7 @@ def transition(
     *,
     message: str | None = None,
     error: str | None = None,
+    send: bool = True,
     **fields: Any,
 ) -> None:
     """Move an execution to another status.
@@ -66,6 +68,8 @@ def transition(
         Shown as ``Status_Detail`` from now on; the former one stays where it is not given.
     error : str, optional
         Why it failed or was aborted.
+    send : bool
+        False to leave it to the caller to tell the catalog.
     fields
         Other columns of the local store that change with it.
 
@@ -85,7 +89,8 @@ def transition(
             f"Execution {execution_rid} was moved from {state.status} by another process meanwhile; "
             "look at its status and try again."
         )
-    push(session, execution_rid)
+    if send:
+        push(session, execution_rid)
 
 
 def update_status(
@@ -139,15 +144,30 @@ def start(session: Session, execution_rid: str) -> None:
     transition(session, execution_rid, ExecutionStatus.Running, start_time=now(), **this_process())
 
 
-def stop(session: Session, execution_rid: str) -> None:
+def stop(session: Session, execution_rid: str, *, send: bool = True) -> None:
     """Running to Stopped; the clock stops."""
-    transition(session, execution_rid, ExecutionStatus.Stopped, **_stopped_clock(session, execution_rid))
+    clock = _stopped_clock(session, execution_rid)
+    transition(session, execution_rid, ExecutionStatus.Stopped, send=send, **clock)
 
 
-def fail(session: Session, execution_rid: str, error: str) -> None:
+def fail(session: Session, execution_rid: str, error: str, *, send: bool = True) -> None:
     """Running to Failed, with the reason; the clock stops."""
     clock = _stopped_clock(session, execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Failed, error=error, **clock)
+    transition(session, execution_rid, ExecutionStatus.Failed, error=error, send=send, **clock)
+
+
+def reason_of(error: BaseException) -> str:
+    """An exception as the catalog keeps it: text that any database takes, also of an exception that has none.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("no such level"))
+    'ValueError: no such level'
+    """
+    # An exception of the program may fail to make its text; its end is recorded all the same.
+    text = str(TracebackException.from_exception(error, limit=0, compact=True))
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def abort(session: Session, execution_rid: str, reason: str = "Execution Aborted") -> None:

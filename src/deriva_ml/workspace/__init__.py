@@ -15,7 +15,7 @@ from deriva_ml.workspace.pinned_model import PinnedModel
 
 __all__ = ["Workspace"]
 
-_MIGRATIONS = (f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}",)
+_MIGRATIONS = (f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}", executions.OWNER_BORN)
 
 
 class Workspace:
