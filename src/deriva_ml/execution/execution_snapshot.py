@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.errors import DerivaMLExecutionError
 from deriva_ml.execution import lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.states import INCOMPLETE
 from deriva_ml.names import ConnectionMode, ExecutionStatus
@@ -18,6 +21,8 @@ from deriva_ml.workspace.executions import ExecutionState, now
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,8 +166,12 @@ def gc_executions(
         waiting = state.status is not ExecutionStatus.Aborted and has_pending(session, state.rid)
         if recent or (status is None and waiting):
             continue
-        if delete_working_dir:
-            remove_folder(paths.execution_dir(session.workspace.root, state.rid))
-            remove_folder(paths.upload_dir(session.workspace.root, state.rid))
-        removed += session.workspace.executions.remove(state.rid)
+        try:
+            with locked(session, state.rid, "forget"):
+                if delete_working_dir:
+                    remove_folder(paths.execution_dir(session.workspace.root, state.rid))
+                    remove_folder(paths.upload_dir(session.workspace.root, state.rid))
+                removed += session.workspace.executions.remove(state.rid)
+        except DerivaMLExecutionError as error:
+            logger.warning("%s", error)
     return removed

@@ -7,7 +7,8 @@ from datetime import timedelta
 from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLException, InvalidTransitionError
+from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError, InvalidTransitionError
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.states import validate_transition
 from deriva_ml.execution.sync import push, reconcile, required_state
 from deriva_ml.names import ExecutionStatus
@@ -170,6 +171,34 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def begin_upload(session: Session, execution_rid: str) -> None:
+    """To Pending_Upload, owned by this process; a run that goes on in this process or one above it is stopped first.
+
+    Raises
+    ------
+    DerivaMLExecutionError
+        If another process runs it.
+    InvalidTransitionError
+        If the move is not allowed.
+    """
+    state = required_state(session, execution_rid)
+    if state.status is ExecutionStatus.Running:
+        _require_free(state, "commit", "runs it")
+        stop(session, execution_rid)
+    if state.status is ExecutionStatus.Pending_Upload:
+        session.workspace.executions.update(execution_rid, **this_process())
+    else:
+        transition(session, execution_rid, ExecutionStatus.Pending_Upload, **this_process())
+
+
+def _require_free(state: ExecutionState, doing: str, does: str) -> None:
+    owner = state.owner
+    if owner is not None and owner.is_alive and not (owner.is_this or owner.is_parent):
+        raise DerivaMLExecutionError(
+            f"Cannot {doing} execution {state.rid}: {owner} {does}. Wait until that has ended, or end that process."
+        )
+
+
 def abort(session: Session, execution_rid: str, reason: str = "Execution Aborted") -> None:
     """End an execution for good; nothing of it can be committed any more."""
     running = required_state(session, execution_rid).status is ExecutionStatus.Running
@@ -189,13 +218,19 @@ def resume(session: Session, execution_rid: str) -> ExecutionState:
     ------
     DerivaMLException
         If this machine does not know the execution.
+    DerivaMLExecutionError
+        If another process commits, resumes or creates it.
     DerivaMLStateInconsistency
         If its states here and in the catalog contradict each other.
     """
-    if session.workspace.executions.get(execution_rid) is None:
+    state = session.workspace.executions.get(execution_rid)
+    if state is None:
         raise DerivaMLException(
             f"Execution {execution_rid!r} was not run with working directory {session.working_dir}, so there is nothing to "
             "resume. Open the catalog with the working directory it was run with; see ml.list_executions()."
         )
-    reconcile(session, execution_rid)
+    if not state.prepared:
+        _require_free(state, "resume", "creates it")
+    with locked(session, execution_rid, "resume"):
+        reconcile(session, execution_rid)
     return required_state(session, execution_rid)

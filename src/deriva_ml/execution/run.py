@@ -15,6 +15,7 @@ from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency, Deri
 from deriva_ml.execution import commit, create, inputs, lifecycle, signals
 from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import push, required_state
 from deriva_ml.names import ConnectionMode, ExecutionStatus, is_rid
@@ -274,7 +275,9 @@ def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguratio
         values = workflow.model_dump() | {"workflow_rid": state.workflow_rid}
         configuration = configuration.model_copy(update={"workflow": Workflow.model_validate(values)})
     if not state.prepared and session.mode is ConnectionMode.online:
-        return create.prepare_again(session, execution_rid, configuration)
+        with locked(session, execution_rid, "resume"):
+            if not required_state(session, execution_rid).prepared:
+                return create.prepare_again(session, execution_rid, configuration)
     session.workspace.manifest_of(execution_rid).write_mirror()
     found = inputs.remembered(session, execution_rid)
     return create.Created(execution_rid, configuration, None, found)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TURNS = 5
+
 _ADOPT = frozenset(
     {
         (ExecutionStatus.Running, ExecutionStatus.Aborted),
@@ -63,7 +65,17 @@ def push(session: Session, execution_rid: str) -> bool:
     """
     if session.mode == ConnectionMode.offline:
         return False
-    state = required_state(session, execution_rid)
+    for _ in range(_TURNS):
+        state = required_state(session, execution_rid)
+        if not _sent(session, state):
+            return False
+        if session.workspace.executions.mark_sent(execution_rid, state.last_activity):
+            return True
+        # Another process has changed it meanwhile, and what it sent may have come before what this one did.
+    return False
+
+
+def _sent(session: Session, state: ExecutionState) -> bool:
     row = {
         "RID": state.rid,
         "Status": str(state.status),
@@ -80,17 +92,15 @@ def push(session: Session, execution_rid: str) -> bool:
             "The status %s of execution %s is kept on this machine only: %s It is sent by the next change, or by "
             "ml.resume_execution().",
             state.status,
-            execution_rid,
+            state.rid,
             error,
         )
         return False
     if not changed:
         logger.warning(
-            "Execution %s is no longer in the catalog; its status is kept on this machine.", execution_rid
+            "Execution %s is no longer in the catalog; its status is kept on this machine.", state.rid
         )
-        return False
-    session.workspace.executions.update(execution_rid, sync_pending=False, last_activity=state.last_activity)
-    return True
+    return bool(changed)
 
 
 def reconcile(session: Session, execution_rid: str) -> None:

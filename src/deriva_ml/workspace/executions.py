@@ -234,6 +234,12 @@ class ExecutionStateStore:
             sql = f"UPDATE {EXECUTIONS_TABLE} SET {assignments} WHERE {where}"
             return connection.execute(sql, parameters).rowcount > 0
 
+    def mark_sent(self, rid: str, seen: datetime) -> bool:
+        """Note that the catalog has the state of an execution as of a last activity; False when it has changed since."""
+        with self._database.transaction() as connection:
+            sql = f"UPDATE {EXECUTIONS_TABLE} SET sync_pending = 0 WHERE rid = ? AND last_activity = ?"
+            return connection.execute(sql, [rid, _stored(seen)]).rowcount > 0
+
     def find(
         self,
         *,

@@ -43,12 +43,18 @@ class Process:
         pid: int | None = os.getppid()
         while pid and pid != self.pid:
             pid = _parent(pid)
-        return pid == self.pid and not self.is_gone and self.host == socket.gethostname()
+        return pid == self.pid and self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is on this machine and has not ended, as far as the system tells."""
+        return self.host == socket.gethostname() and not self.is_gone
 
     @property
     def is_gone(self) -> bool:
         """Whether it was on this machine and has ended; what another machine runs cannot be seen from here."""
-        if self.host != socket.gethostname():
+        if self.host != socket.gethostname() or os.name == "nt":
+            # On Windows, asking with a signal would send it.
             return False
         try:
             os.kill(self.pid, 0)
