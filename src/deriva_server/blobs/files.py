@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -100,7 +99,7 @@ class FilesBackend:
         file = source.stream
         if not isinstance(file, ReceivedFile) or file.tell() != 0:
             return None
-        path = self.tmp / f"{uuid.uuid4().hex}{_PART}"
+        path = self._new_path()
         if os.fstat(file.fileno()).st_size != source.length:
             return None
         locks.lock(file.fileno())
@@ -108,12 +107,15 @@ class FilesBackend:
 
     def _temporary(self) -> tuple[Path, int]:
         while True:
-            descriptor, name = tempfile.mkstemp(suffix=_PART, dir=self.tmp)
-            path = Path(name)
+            path = self._new_path()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
             # Whoever looks for what was left behind may have come before the lock.
             if locks.lock(descriptor) and locks.is_at(descriptor, path):
                 return path, descriptor
             os.close(descriptor)
+
+    def _new_path(self) -> Path:
+        return self.tmp / f"{uuid.uuid4().hex}{_PART}"
 
     def adopt(self, staged: Sequence[Staged]) -> None:
         """Rename all into place, then sync each folder that changed."""
@@ -128,13 +130,14 @@ class FilesBackend:
     def _place(self, item: Staged) -> list[Path]:
         """Rename bytes into place; gives the folders that changed."""
         assert isinstance(item, StagedFile)
-        target, key = self._file(item.digests.sha256), item.digests.sha256
+        target = self._file(item.digests.sha256)
+        folder = target.parent
         # a folder found with the content in it may stem from a process that died before its sync
-        changed = [target.parent]
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
+        changed = [folder]
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
             changed.append(self.data)
-        if self.size(key) == item.digests.length:
+        if _size(target) == item.digests.length:
             item.path.unlink()
         else:
             item.path.chmod(0o444)
@@ -150,10 +153,7 @@ class FilesBackend:
 
     def size(self, key: str) -> int | None:
         """Number of stored bytes under a key."""
-        try:
-            return self._file(key).stat().st_size
-        except FileNotFoundError:
-            return None
+        return _size(self._file(key))
 
     def keys(self) -> Iterator[str]:
         """Keys of everything stored."""
@@ -240,3 +240,10 @@ class FilesBackend:
 
     def _file(self, key: str) -> Path:
         return self.data / key[:2] / key
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import re
 import sys
@@ -17,8 +18,8 @@ from deriva_server.mounts import file_system
 _MANY = 8
 """Changes from which on all that waits for the disk is written sooner than each of them."""
 
-_MOST_WAITING = 64 << 10
-"""KiB that may wait for the disk: one request for all of them waits for what other programs wrote as well."""
+_MOST_WAITING = 2 << 10
+"""KiB for each change that may wait for the disk: one request for all waits for what other programs wrote, too."""
 
 _WITH_SYNCFS = frozenset({"ext4", "xfs", "btrfs"})
 """File systems whose answer to syncfs is that everything is on the disk, or the error."""
@@ -76,7 +77,7 @@ def changes(disk: Path, count: int) -> Iterator[Changes]:
     count : int
         How many there will be, about.
     """
-    if count < _MANY or not _is_told_of_all(disk) or _waiting() > _MOST_WAITING:
+    if count < _MANY or not _is_told_of_all(disk) or _waiting() > count * _MOST_WAITING:
         yield Changes(None)
         return
     descriptor = os.open(disk, os.O_RDONLY)
@@ -96,12 +97,12 @@ def _is_told_of_all(disk: Path) -> bool:
     return version >= _REPORTS_ERRORS and file_system(disk.resolve()) in _WITH_SYNCFS
 
 
-def _waiting() -> int:
-    """KiB that no disk has yet; more than anyone tolerates when it cannot be known."""
+def _waiting() -> float:
+    """KiB that no disk has yet; more than anything when it cannot be known."""
     try:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:
-        return _MOST_WAITING + 1
+        return math.inf
     return sum(map(int, _WAITING.findall(text)))
 
 
