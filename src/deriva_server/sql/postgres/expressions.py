@@ -15,7 +15,7 @@ from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, RowParts, first_column, history_name
+from deriva_server.sql.dialect import Connection, Expression, Parts, RowParts, first_column, history_name
 from deriva_server.sql.postgres.floats import float_average, float_sum
 from deriva_server.sql.postgres.naming import history_column, schema_storage
 from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
@@ -185,8 +185,14 @@ class PostgresExpressions:
         separator = sa.literal_column("','").op("ORDER BY")(shown)
         return _bracketed(sa.func.string_agg(shown.distinct(), separator))
 
+    def parts(
+        self, query: r.Query, rows: sa.FromClause, conditions: Sequence[Expression]
+    ) -> tuple[sa.Select[Any], sa.FromClause] | None:
+        """The server itself reads a table in parts."""
+        return None
+
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
     ) -> sa.CursorResult[Any]:
         """A long result is fetched through a cursor, which the server keeps."""
         if not whole:

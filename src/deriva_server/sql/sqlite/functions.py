@@ -76,6 +76,11 @@ def number_or_null(value: Stored) -> str:
     return "null" if value is None else number(value)
 
 
+def whole(high: int | None, low: int) -> Stored:
+    """The number with these bits above and below the lowest 32, which either may exceed."""
+    return None if high is None else exact_number(Decimal((high << 32) + low))
+
+
 def _text_of(write: Callable[..., str]) -> Callable[..., str | None]:
     """NULL for NULL."""
     return lambda value, *more: None if value is None else write(value, *more)
@@ -247,6 +252,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_match", 3, match),
     ("deriva_number", 1, number_or_null),
     ("deriva_number_text", 1, _text_of(number_text)),
+    ("deriva_whole", 2, whole),
     ("deriva_array_text", 2, _text_of(array_text)),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),
