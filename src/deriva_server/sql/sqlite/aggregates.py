@@ -89,7 +89,7 @@ def numeric(function: str, type_: Type, value: Expression) -> Aggregate | None:
     else:
         return None
     if function == "sum":
-        return Aggregate(total, whole)
+        return Aggregate(total, sa.func.deriva_single if type_.scalar == "float4" else whole)
 
     def average(*parts: Expression) -> Expression:
         return _average(whole(*parts[:-1]), parts[-1], may_be_nan=type_.scalar in FLOATS)
