@@ -168,7 +168,7 @@ def target(condition, keys, aggregates, descending, limit, form):
     return f"{path}@sort({sort})?accept={quote(form)}{page}"
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows_of(VALUES), queries=st.lists(paths, min_size=4, max_size=8))
 def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
     table.fill(rows)
@@ -181,7 +181,7 @@ def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, qu
         assert table.read(path) == expected, path
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows_of({"kind": VALUES["kind"], "v": any_floats}))
 def test_floats_do_not_depend_on_the_threads(table, monkeypatch, rows):
     table.fill(rows)
