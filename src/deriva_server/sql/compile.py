@@ -87,14 +87,13 @@ def compile_read(
     result = _result(query, join, source, rights or {})
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
-    parts = expressions.row_parts(names, types, tuple(result.texts), form)
-    parts_of_table = None
+    row = expressions.row_parts(names, types, tuple(result.texts), form)
+    statement, parts = _statement(query, result, row.columns, expressions), None
     if result.parts is not None:
-        rows, combined = result.parts
-        statement = _statement(query, _found(combined, len(names), []), parts.columns, expressions)
-        parts_of_table = Parts(query.joined.table, rows, statement)
-    statement = _statement(query, result, parts.columns, expressions)
-    return Read(statement, parts.assemble, query.is_short, parts_of_table)
+        partial, combined = result.parts
+        whole = _statement(query, _found(combined, len(names), []), row.columns, expressions)
+        parts = Parts(query.joined.table, partial, whole)
+    return Read(statement, row.assemble, query.is_short, parts)
 
 
 def _statement(

@@ -34,6 +34,7 @@ _MOST_RESULTS = 20_000
 _ROWS_IN_ORDER = "SCAN t0"
 """How SQLite calls the reading of a whole table, which is aliased so, where no index helps."""
 _helping = threading.Lock()
+"""Held by the read that has a second thread; threads of many reads would only wait for processors."""
 
 _Range = tuple[int, int]
 
