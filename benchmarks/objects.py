@@ -132,7 +132,7 @@ def embedded(folder: Path, quick: bool) -> Iterator[tuple[str, str, float, float
 def together(folder: Path, quick: bool) -> Iterator[tuple[str, str, float, float, float]]:
     """Many small files at once in process, against the same client that puts them one by one over HTTP."""
     from deriva_ml.ermrest.connect import connect
-    from deriva_ml.ermrest.objects import put_many
+    from deriva_ml.ermrest.together import put_many
     from deriva_ml.schema import create_ml_catalog
 
     count = 200 if quick else 1000

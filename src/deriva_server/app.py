@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from werkzeug.datastructures import Headers
@@ -21,6 +22,13 @@ class Face(Protocol):
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
+
+
+class Several(Protocol):
+    """A service that answers some requests together."""
+
+    def handle_many(self, requests: Sequence[Request]) -> Sequence[Response | Exception]:
+        """Answer each request, or tell why not."""
 
 
 class Application:
@@ -40,9 +48,39 @@ class Application:
 
     def handle(self, request: Request) -> Response:
         """Answer one request; never raises for what went wrong inside."""
-        try:
+
+        def answer() -> Response:
             request.client = self.identify(request)
-            response = self._face(request).handle(request)
+            return self._face(request).handle(request)
+
+        return self._answered(request, answer)
+
+    def handle_many(self, face: Several, requests: Sequence[Request]) -> list[Response]:
+        """Answer requests to one face that answers some of them together; each gets what `handle` would give it."""
+        outcomes: dict[int, Response | Exception] = {}
+        for number, request in enumerate(requests):
+            try:
+                request.client = self.identify(request)
+            except ServiceError as error:
+                outcomes[number] = error
+        known = [number for number in range(len(requests)) if number not in outcomes]
+        try:
+            outcomes.update(zip(known, face.handle_many([requests[number] for number in known]), strict=True))
+        except Exception as error:  # noqa: BLE001 - told to each of those who asked, as by `handle`
+            outcomes.update(dict.fromkeys(known, error))
+
+        def answer(number: int) -> Response:
+            outcome = outcomes[number]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        return [self._answered(request, partial(answer, number)) for number, request in enumerate(requests)]
+
+    @staticmethod
+    def _answered(request: Request, answer: Callable[[], Response]) -> Response:
+        try:
+            response = answer()
         except ServiceError as error:
             if error.status >= 500:
                 _log.warning("%s %s: %s", request.method, request.target, error, exc_info=error.__cause__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -54,10 +54,11 @@ class LocalServer:
             self.registry = Registry(databases)
             directory = databases.directory()
             self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
+        self._hatrac = HatracFace(self.objects)
         self.application = Application(
             {
                 "ermrest": ErmrestFace(self.registry),
-                "hatrac": HatracFace(self.objects),
+                "hatrac": self._hatrac,
                 "authn": AuthnFace(self.config.session_seconds),
             },
             lambda request: local_client(),
@@ -139,6 +140,16 @@ class LocalServer:
     def handle(self, request: Request) -> Response:
         """Answer one request in this thread."""
         return self.application.handle(request)
+
+    def handle_objects(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer some requests below ``/hatrac`` in this thread, each as `handle` would; puts share their work.
+
+        Parameters
+        ----------
+        requests : sequence of Request
+            Not too many: what their puts need is held together.
+        """
+        return self.application.handle_many(self._hatrac, requests)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
         """Answer HTTP in threads of this process until closed.

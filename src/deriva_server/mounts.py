@@ -26,11 +26,21 @@ def network_file_system(place: Path) -> str | None:
     """
     if str(place).startswith(("\\\\", "//")):
         return "a shared folder"
+    mounts = _mounts()
+    return None if mounts is None else network_kind(mounts, place)
+
+
+def file_system(place: Path) -> str | None:
+    """Kind of the file system that an absolute path lies on, None when it cannot be known."""
+    mounts = _mounts()
+    return None if mounts is None else _mounted_at(mounts, place)[0] or None
+
+
+def _mounts() -> str | None:
     try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
-    return network_kind(mounts, place)
 
 
 def network_kind(mounts: str, place: Path) -> str | None:
@@ -43,6 +53,17 @@ def network_kind(mounts: str, place: Path) -> str | None:
     >>> network_kind("36 35 0:31 / /home rw - nfs4 server:/home rw", Path("/home/kim/store"))
     'nfs4'
     """
+    kind, depth = _mounted_at(mounts, place)
+    family, _, program = kind.partition(".")
+    if kind == "9p" and depth == 1:
+        return None
+    if kind in _NETWORK or (family in ("fuse", "fuseblk") and program in _NETWORK_FUSE):
+        return kind
+    return None
+
+
+def _mounted_at(mounts: str, place: Path) -> tuple[str, int]:
+    """Kind of the file system that holds `place`, and the depth of the point where it is mounted."""
     best, kind = -1, ""
     for line in mounts.splitlines():
         left, parted, right = line.partition(" - ")
@@ -53,9 +74,4 @@ def network_kind(mounts: str, place: Path) -> str | None:
         # later lines cover earlier ones at the same point
         if (place == point or point in place.parents) and len(point.parts) >= best:
             best, kind = len(point.parts), right.split(" ", 1)[0]
-    family, _, program = kind.partition(".")
-    if kind == "9p" and best == 1:
-        return None
-    if kind in _NETWORK or (family in ("fuse", "fuseblk") and program in _NETWORK_FUSE):
-        return kind
-    return None
+    return kind, best

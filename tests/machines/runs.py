@@ -17,6 +17,7 @@ import requests
 from deriva_ml import vocabulary
 from deriva_ml.asset import define
 from deriva_ml.ermrest import rows
+from deriva_ml.errors import DerivaMLNotFoundError
 from deriva_ml.execution.execution import Execution, create_execution, resume_execution
 from deriva_ml.feature import feature as features
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
@@ -101,7 +102,12 @@ class Lab:
         if not states:
             self.run(session, label)
             return
-        exe = resume_execution(session, states[-1].rid)
+        try:
+            exe = resume_execution(session, states[-1].rid)
+        except DerivaMLNotFoundError:
+            # It died before the catalog heard of the execution.
+            self.run(session, label)
+            return
         if exe.status is ExecutionStatus.Created:
             exe.execution_start()
         if exe.status is ExecutionStatus.Running:
@@ -191,7 +197,7 @@ def outcome(session: Session, label: str) -> dict[str, Any]:
     def read(table: str, **where: list[str]) -> list[dict[str, Any]]:
         return list(rows.read(session.connection, session.table(table), where=where or None))
 
-    executions = [row for row in read("Execution", Description=[label]) if row["Status"] != "Created"]
+    executions = read("Execution", Description=[label])
     mine = [row["RID"] for row in executions]
     images = {row["RID"]: row for row in read("Image") if row["Filename"].startswith(f"{label}-")}
     roles = read("Image_Execution", Execution=mine)

@@ -14,12 +14,13 @@ from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.leases import lease
+from deriva_ml.ermrest.objects import Upload
+from deriva_ml.ermrest.together import batches, put_batch
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,
     DerivaMLConnectionError,
     DerivaMLDataError,
-    DerivaMLException,
 )
 from deriva_ml.model.graph import CatalogModel, Table
 from deriva_ml.parallel import run_all
@@ -133,32 +134,33 @@ class BagCatalogLoader:
                 place = layout.asset_file(name[1], row["RID"], row["Filename"])
                 path = self._local(place, places.get(place))
                 if path is not None:
-                    jobs.append(
-                        _Job(
-                            name[1], row["RID"], path, row["URL"], row["MD5"], row["Filename"], row["Length"]
-                        )
-                    )
+                    upload = Upload(path, row["URL"], row["MD5"], filename=row["Filename"])
+                    jobs.append(_Job(name[1], row["RID"], upload, row["Length"]))
         watch = _Watch(self._progress, jobs)
         # Once the service is away or refuses us it will do so for the rest as well.
         given_up = threading.Event()
 
-        def store(job: _Job) -> str | None:
-            if given_up.is_set():
-                return "not tried, because others failed"
-            try:
-                url, name = job.url, job.file_name
-                objects.put(
-                    self._connection, job.path, url, md5=job.md5, filename=name, progress=watch.of(job)
-                )  # fmt: skip
-            except (DerivaMLException, OSError) as error:
-                if isinstance(error, DerivaMLConnectionError | DerivaMLAuthenticationError):
-                    given_up.set()
-                return str(error)
-            return None
+        def store(batch: Sequence[_Job]) -> list[str | None]:
+            failures: list[str | None] = []
+            progress = {id(job.upload): watch.of(job) for job in batch}
+            if not given_up.is_set():
+                uploads = [job.upload for job in batch]
+                for failure in put_batch(self._connection, uploads, lambda upload: progress[id(upload)]):
+                    failures.append(None if failure is None else str(failure))
+                    if isinstance(failure, DerivaMLConnectionError | DerivaMLAuthenticationError):
+                        given_up.set()
+                        break
+            return failures + ["not tried, because others failed"] * (len(batch) - len(failures))
 
-        for job, failure in zip(jobs, run_all(store, jobs, self._workers), strict=True):
-            if failure is not None:
-                self._report.failures[job.table, job.rid] = failure
+        found: dict[_Job, str | None] = {}
+        run_all(
+            store,
+            batches(self._connection, jobs, lambda job: job.upload.path),
+            self._workers,
+            lambda batch, failures: found.update(zip(batch, failures, strict=True)),
+        )
+        failed = [(job, failure) for job in jobs if (failure := found[job]) is not None]
+        self._report.failures.update({(job.table, job.rid): failure for job, failure in failed})
 
     def _local(self, place: str, entry: FetchEntry | None) -> Path | None:
         inside = self._folder / place
@@ -252,10 +254,7 @@ class _Job:
 
     table: str
     rid: str
-    path: Path
-    url: str
-    md5: str
-    file_name: str
+    upload: Upload
     length: int
 
 
@@ -274,7 +273,7 @@ class _Watch:
         callback = self._callback
         if callback is None:
             return None
-        completed = 0
+        completed, name = 0, job.upload.filename or ""
 
         def advance(count: int) -> None:
             nonlocal completed
@@ -284,13 +283,13 @@ class _Watch:
                 number = self._order[job.table, job.rid]
                 callback(
                     UploadProgress(
-                        file_path=str(job.path),
-                        file_name=job.file_name,
+                        file_path=str(job.upload.path),
+                        file_name=name,
                         bytes_completed=completed,
                         bytes_total=job.length,
                         percent_complete=min(100.0, 100.0 * self._done / self._total),
                         phase="Uploading",
-                        message=f"Uploading file {number} of {len(self._order)}: {job.file_name}",
+                        message=f"Uploading file {number} of {len(self._order)}: {name}",
                     )
                 )
 

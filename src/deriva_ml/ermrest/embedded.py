@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.client import responses as reasons
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -111,6 +111,24 @@ class LocalTransport(BaseAdapter):
             response._content_consumed = True  # type: ignore[attr-defined]
             response.raw.close()
         return response
+
+    def put_objects(self, puts: Sequence[tuple[str, Mapping[str, str], BinaryIO, int]]) -> list[int]:
+        """Put objects together, each as a request of its own would.
+
+        Parameters
+        ----------
+        puts : sequence of tuple
+            For each its target, headers, bytes and their number.
+
+        Returns
+        -------
+        list of int
+            Status of the answer to each.
+        """
+        wanted = [
+            Request("PUT", target, Headers(headers), body, length) for target, headers, body, length in puts
+        ]
+        return [answer.status for answer in self.server().handle_objects(wanted)]
 
     def close(self) -> None:
         """Nothing to do: the server belongs to the process."""

@@ -36,12 +36,11 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-"""Longest body of one request; longer files go in pieces."""
-
 ASK_FIRST = 1024 * 1024
 """From this size on the store is asked whether it has the content before the bytes are sent."""
 
 Progress = Callable[[int], object]
+_UNLESS_THERE = "If-None-Match"
 _PIECE = 1 << 20
 _CLONE = 0x40049409  # FICLONE of Linux
 
@@ -148,14 +147,23 @@ def put(
     DerivaMLChecksumError
         If the file is not what its checksum says.
     """
-    upload = Upload(Path(path), url, md5, sha256, filename, content_type)
+    put_upload(connection, Upload(Path(path), url, md5, sha256, filename, content_type), progress)
+    return url
+
+
+def put_upload(
+    connection: Connection, upload: Upload, progress: Progress | None = None, *, ask_first: bool = False
+) -> None:
+    """As `put`; `ask_first` when the store is likely to have the content."""
     try:
         size = upload.path.stat().st_size
     except OSError as error:
-        raise DerivaMLNotFoundError(f"{path} cannot be uploaded: {error.strerror or error}.") from error
+        raise DerivaMLNotFoundError(
+            f"{upload.path} cannot be uploaded: {error.strerror or error}."
+        ) from error
     chunk = connection.site.chunk_size
-    with translated(f"Uploading {path} to {url}"):
-        if size >= ASK_FIRST and _has(connection, upload):
+    with translated(f"Uploading {upload.path} to {upload.url}"):
+        if (ask_first or size >= ASK_FIRST) and _has(connection, upload):
             sent = False
         elif size > chunk and not connection.is_embedded:
             sent = _put_chunks(connection, upload, size, progress)
@@ -163,7 +171,6 @@ def put(
             sent = _put_whole(connection, upload)
     if progress is not None and not (sent and size > chunk and not connection.is_embedded):
         progress(size)
-    return url
 
 
 def _has(connection: Connection, upload: Upload) -> bool:
@@ -179,17 +186,22 @@ def _has(connection: Connection, upload: Upload) -> bool:
 
 def _put_whole(connection: Connection, upload: Upload) -> bool:
     """One request; when the name is taken, by other content, a new version."""
-    path = f"{upload.url}?parents=true"
-    headers = _headers(upload)
-    for precondition in ({"If-None-Match": "*"}, {}):
+    path, headers = new_object(connection, upload)
+    for _ in range(2):
         with upload.path.open("rb") as file:
-            answer = _send_file(connection, path, file, headers | precondition)
+            answer = _send_file(connection, path, file, headers)
         if answer.status_code == 412 and _has(connection, upload):
             return False
         if answer.status_code != 412:
             _check_upload(answer, upload)
             return True
+        del headers[_UNLESS_THERE]
     raise DerivaMLConnectionError(f"Uploading {upload.path} failed: {upload.url} changes all the time.")
+
+
+def new_object(connection: Connection, upload: Upload) -> tuple[str, dict[str, str]]:
+    """Path and headers of the request that puts a whole file under a name that is free."""
+    return f"{upload.url}?parents=true", {**_headers(upload), **_context(connection), _UNLESS_THERE: "*"}
 
 
 def _send(connection: Connection, method: str, path: str, **options: Any) -> requests.Response:
@@ -214,7 +226,7 @@ def _send_file(
     request = requests.PreparedRequest()
     request.method, request.url, request.hooks = "PUT", connection.url(path), {"response": []}
     length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
-    request.headers = CaseInsensitiveDict({**headers, **_context(connection), **length})
+    request.headers = CaseInsensitiveDict({**headers, **length})
     request.body = file  # type: ignore[assignment]  # requests takes files, its annotation does not say so
     session: Any = connection.store._session
     answer: requests.Response = session.send(request)
@@ -259,40 +271,6 @@ def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Pro
             store.delete(job)
         raise
     return True
-
-
-def put_many(
-    connection: Connection,
-    uploads: Iterable[Upload],
-    *,
-    workers: int | None = None,
-    progress: Callable[[Upload, str], object] | None = None,
-) -> list[str]:
-    """Put many files, some at a time; `progress` is called with each file that is done.
-
-    Returns
-    -------
-    list of str
-        URLs to record, in the order of `uploads`.
-
-    Raises
-    ------
-    DerivaMLException
-        For the first file that fails; files that were put stay, and are skipped when it is tried again.
-    """
-
-    def one(upload: Upload) -> str:
-        return put(
-            connection,
-            upload.path,
-            upload.url,
-            md5=upload.md5,
-            sha256=upload.sha256,
-            content_type=upload.content_type,
-            filename=upload.filename,
-        )
-
-    return run_all(one, uploads, workers or settings.upload_workers() or None, progress)
 
 
 # Fetching ----------------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ while it removes others. A crash leaves at most bytes that nobody refers to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from deriva_server.blobs.checksums import Digests
+from deriva_server.errors import ServiceError
 from deriva_server.http.message import FilePart
 
 
@@ -44,6 +45,27 @@ class Staged(Protocol):
         """Give them up; does nothing once they were adopted."""
 
 
+def stage_each(stage: Callable[[Source], Staged], sources: Iterable[Source]) -> list[Staged | ServiceError]:
+    """Take several sources in one after another; those that fail do not keep the others back."""
+    outcomes: list[Staged | ServiceError] = []
+    for source in sources:
+        try:
+            outcomes.append(stage(source))
+        except ServiceError as error:
+            outcomes.append(error)
+        except BaseException:
+            give_up(outcomes)
+            raise
+    return outcomes
+
+
+def give_up(outcomes: Iterable[Staged | ServiceError]) -> None:
+    """Give up what was staged."""
+    for staged in outcomes:
+        if not isinstance(staged, ServiceError):
+            staged.discard()
+
+
 class Backend(Protocol):
     """A store of bytes."""
 
@@ -56,6 +78,15 @@ class Backend(Protocol):
             If the source ends early.
         StorageFull
             If there is no room.
+        """
+
+    def stage_many(self, sources: Sequence[Source]) -> list[Staged | ServiceError]:
+        """Take several in, as `stage` does each of them, with as few syncs as possible; gives the errors of some.
+
+        Raises
+        ------
+        ServiceError
+            If none can be taken in.
         """
 
     def adopt(self, staged: Sequence[Staged]) -> None:

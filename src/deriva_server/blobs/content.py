@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from deriva_server.blobs.access import Right, demand, denial, may, owned_by
-from deriva_server.blobs.backend import Source, Staged
-from deriva_server.blobs.directory import Directory, Place, check_free, find_place, make_name
-from deriva_server.blobs.metadata import verified
-from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
+from deriva_server.blobs.access import Right, demand, denial, may
+from deriva_server.blobs.adding import Outcome, Put, put_all
+from deriva_server.blobs.directory import Directory, Place, find_place
+from deriva_server.blobs.versions import Content, Guard, State, no_guard, tag_of
+from deriva_server.errors import Conflict, NotFound, ServiceError
 from deriva_server.http.message import Body
 from deriva_server.identity import Client
 from deriva_server.sql import objects
 from deriva_server.sql.dialect import Connection
-from deriva_server.sql.objects import NAMESPACE, OBJECT, Job, Metadata, Name, Version
-
-_CHEAP = 1 << 20
-"""Bytes that are taken in sooner than it is asked whether they may come: the answer of the final transaction does."""
-
-State = str | Sequence[str] | None
-"""What a request would change: the tag of the current version, the paths in a namespace, None where there is neither."""
-
-Guard = Callable[[State], None]
-"""Refuses a request by what it would change."""
-
-
-def no_guard(state: State) -> None:
-    """No precondition."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One version, with the object that it finally belongs to."""
-
-    path: str
-    version: Version
-
-    @property
-    def location(self) -> str:
-        """Path of the version below the service."""
-        return f"{self.path}:{self.version.version}"
-
-    @property
-    def tag(self) -> str:
-        """Quoted entity tag."""
-        return f'"{self.version.version}"'
-
-
-def new_id() -> str:
-    """A random id of 26 letters and digits, for versions and uploads."""
-    return base64.b32encode(os.urandom(16)).decode("ascii").rstrip("=")
-
-
-def tag_of(version: Version | None) -> str | None:
-    """Quoted entity tag of a version."""
-    return None if version is None else f'"{version.version}"'
+from deriva_server.sql.objects import OBJECT, Job, Name, Version
 
 
 class Contents:
@@ -73,57 +29,16 @@ class Contents:
         self.directory = directory
         self.backend = directory.backend
 
-    def put(
-        self,
-        client: Client,
-        path: str,
-        source: Source,
-        metadata: Metadata,
-        *,
-        parents: bool = False,
-        guard: Guard = no_guard,
-    ) -> Content:
-        """Add a version to an object, which is made when its name is free.
+    def put(self, client: Client, put: Put) -> Content:
+        """Add a version to an object; raises the errors that `put_all` gives."""
+        outcome = self.put_all(client, [put])[0]
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        return outcome
 
-        Parameters
-        ----------
-        client : Client
-            Owner of what is made.
-        path : str
-            Of the object.
-        source : Source
-            The bytes.
-        metadata : Metadata
-            Given digests are verified.
-        parents : bool
-            Make missing namespaces above.
-        guard : callable
-            Refuses by the tag of the current version.
-
-        Raises
-        ------
-        NotFound, Conflict, Forbidden, Unauthorized
-            If the name cannot be used.
-        BadRequest
-            If the bytes are not those that were announced.
-        """
-        if source.length > _CHEAP:
-            with self.directory.read() as connection:
-                _check_put(connection, client, path, parents, guard)
-        staged = self.backend.stage(source)
-        try:
-            described = verified(metadata, staged.digests, BadRequest)
-        except ServiceError:
-            staged.discard()
-            raise
-
-        def add(connection: Connection) -> Content:
-            place = _check_put(connection, client, path, parents, guard)
-            if place.name is None:
-                place = make_name(connection, client, place, OBJECT, parents=parents)
-            return add_content(connection, client, place, staged, described)
-
-        return self.directory.write(add, staged)
+    def put_all(self, client: Client, puts: Sequence[Put]) -> list[Outcome]:
+        """Add versions to objects, see `adding.put_all`."""
+        return put_all(self.directory, client, puts)
 
     def find(self, client: Client, path: str, version: str | None, right: Right = Right.READ) -> Content:
         """One version, or the current one; renamed ones are followed, and the rights of the final place count.
@@ -200,50 +115,6 @@ def _state(connection: Connection, name: Name) -> State:
     if name.is_namespace:
         return objects.children(connection, name.id)
     return tag_of(objects.current_version(connection, name.id))
-
-
-def check_writable(client: Client, place: Place, *, parents: bool, right: Right = Right.UPDATE) -> None:
-    """Refuse a path where the client cannot add to an object, or make one.
-
-    Raises
-    ------
-    Conflict
-        If it is a namespace or a deleted name.
-    """
-    if place.name is None or place.name.deleted:
-        check_free(client, place, parents=parents)
-    elif place.name.kind == NAMESPACE:
-        place.demand(client, Right.OWN)
-        raise Conflict(f"{place.path} is a namespace")
-    else:
-        place.demand(client, right)
-
-
-def _check_put(connection: Connection, client: Client, path: str, parents: bool, guard: Guard) -> Place:
-    place = find_place(connection, path)
-    check_writable(client, place, parents=parents)
-    guard(None if place.name is None else tag_of(objects.current_version(connection, place.name.id)))
-    return place
-
-
-def writable_object(
-    connection: Connection, client: Client, path: str, *, parents: bool, right: Right = Right.UPDATE
-) -> Place:
-    """An object that the client may add to, made when the name is free; raises as `check_writable`."""
-    place = find_place(connection, path)
-    check_writable(client, place, parents=parents, right=right)
-    return place if place.name is not None else make_name(connection, client, place, OBJECT, parents=parents)
-
-
-def add_content(
-    connection: Connection, client: Client, place: Place, staged: Staged, metadata: Metadata
-) -> Content:
-    """Add a version for staged bytes to an object, inside a transaction."""
-    blob = (staged.digests.sha256, staged.digests.length)
-    version = objects.add_version(
-        connection, place.living(OBJECT).id, new_id(), blob, metadata, owned_by(client)
-    )
-    return Content(place.path, version)
 
 
 def find_content(

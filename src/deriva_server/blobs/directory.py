@@ -11,13 +11,13 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from deriva_server.blobs.access import Acls, Right, demand, owned_by
-from deriva_server.blobs.backend import Backend, Staged
+from deriva_server.blobs.backend import Backend, Staged, give_up
 from deriva_server.errors import Busy, Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects
@@ -32,11 +32,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Task(Generic[T]):
-    work: Callable[[Connection], T]
-    staged: Staged | None
+    work: Callable[[Connection], tuple[T, Sequence[Staged]]]
     result: T | None = None
+    wanted: Sequence[Staged] = ()
     error: BaseException | None = None
     done: bool = False
+
+    def run(self, connection: Connection) -> None:
+        self.result, self.wanted = self.work(connection)
 
 
 class Directory:
@@ -66,24 +69,34 @@ class Directory:
         with self.database.read() as connection:
             yield connection
 
-    def write(self, work: Callable[[Connection], T], staged: Staged | None = None) -> T:
-        """Do `work` in a transaction and make its bytes part of the store; durable on return.
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction; durable on return.
 
         Parameters
         ----------
         work : callable
             Gets the connection and does nothing outside it: it may run in the thread of another writer, and twice.
-        staged : Staged, optional
-            Bytes that become visible with it; given up when it fails.
         """
-        task = _Task(work, staged)
+        return self.add(lambda connection: (work(connection), ()), ())
+
+    def add(self, work: Callable[[Connection], tuple[T, Sequence[Staged]]], staged: Sequence[Staged]) -> T:
+        """Do `work` in a transaction and make bytes part of the store; durable on return.
+
+        Parameters
+        ----------
+        work : callable
+            As for `write`; gives with its result those bytes that become visible with it.
+        staged : sequence of Staged
+            All bytes that arrived for it; the others are given up, and all of them when it fails.
+        """
+        task = _Task(work)
         self._queue.append(task)
         with self._leading:
             if not task.done:
                 self._commit([self._queue.popleft() for _ in range(len(self._queue))])
+        wanted = set() if task.error else set(map(id, task.wanted))
+        give_up(item for item in staged if id(item) not in wanted)
         if task.error is not None:
-            if staged is not None:
-                staged.discard()
             raise task.error
         return task.result  # type: ignore[return-value]
 
@@ -91,7 +104,7 @@ class Directory:
         try:
             with self.database.write() as connection:
                 self._work(batch, connection)
-                arrived = [task.staged for task in batch if task.staged is not None and task.error is None]
+                arrived = [staged for task in batch if task.error is None for staged in task.wanted]
                 if arrived:
                     self.backend.adopt(arrived)
         except BaseException as error:  # noqa: BLE001 - every waiting writer must learn that nothing was committed
@@ -104,17 +117,17 @@ class Directory:
     @staticmethod
     def _work(batch: Sequence[_Task[Any]], connection: Connection) -> None:
         if len(batch) == 1:
-            batch[0].result = batch[0].work(connection)
+            batch[0].run(connection)
             return
         try:
             with objects.savepoint(connection):
                 for task in batch:
-                    task.result = task.work(connection)
+                    task.run(connection)
         except Exception:  # noqa: BLE001 - met again below, by the task that it belongs to
             for task in batch:
                 try:
                     with objects.savepoint(connection):
-                        task.result = task.work(connection)
+                        task.run(connection)
                 except Exception as error:  # noqa: BLE001 - raised again in the thread that asked for this part
                     task.error = error
 
@@ -192,15 +205,31 @@ class Place:
 
 def find_place(connection: Connection, path: str) -> Place:
     """Look a path up, with everything above it."""
-    parts = path.strip("/").split("/") if path != "/" else []
-    above = ["/", *("/" + "/".join(parts[:count]) for count in range(1, len(parts)))] if parts else []
-    found = objects.names_at(connection, [*above, path])
+    return place_among(find_names(connection, [path]), path)
+
+
+def find_names(connection: Connection, paths: Iterable[str]) -> dict[str, Name]:
+    """Everything that stands at some paths and above them."""
+    wanted = dict.fromkeys(place for path in paths for place in (*_above(path), path))
+    return objects.names_at(connection, list(wanted))
+
+
+def place_among(found: Mapping[str, Name], path: str) -> Place:
+    """A path, of which it is known what stands there and above."""
+    above = _above(path)
     return Place(
         path,
         found.get(path),
         tuple(found[place] for place in above if place in found),
         tuple(place for place in above if place not in found),
     )
+
+
+def _above(path: str) -> list[str]:
+    if path == "/":
+        return []
+    parts = path.split("/")
+    return ["/", *("/".join(parts[:count]) for count in range(2, len(parts)))]
 
 
 def check_free(client: Client, place: Place, *, parents: bool) -> None:
@@ -231,11 +260,17 @@ def check_free(client: Client, place: Place, *, parents: bool) -> None:
 def make_name(connection: Connection, client: Client, place: Place, kind: str, *, parents: bool) -> Place:
     """Take a free path, and the missing ones above it if `parents`; raises as `check_free`."""
     check_free(client, place, parents=parents)
+    enclosing = make_above(connection, client, place)
+    name = objects.add_name(connection, place.path, enclosing[-1].id, kind, owned_by(client))
+    return Place(place.path, name, enclosing)
+
+
+def make_above(connection: Connection, client: Client, place: Place) -> tuple[Name, ...]:
+    """Make the namespaces that are missing above a free path; gives everything above it."""
     enclosing = list(place.enclosing)
     for path in place.missing:
         enclosing.append(objects.add_name(connection, path, enclosing[-1].id, NAMESPACE, owned_by(client)))
-    name = objects.add_name(connection, place.path, enclosing[-1].id, kind, owned_by(client))
-    return Place(place.path, name, tuple(enclosing))
+    return tuple(enclosing)
 
 
 _all: weakref.WeakSet[Directory] = weakref.WeakSet()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,14 +21,15 @@ from pathlib import Path
 
 from deriva_server import locks
 from deriva_server.blobs import copying
-from deriva_server.blobs.backend import Backend, Source, Staged
+from deriva_server.blobs.backend import Backend, Source, Staged, give_up, stage_each
 from deriva_server.blobs.bodies import readable
 from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.folders import UploadFolders
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.staging import StagedFile, translated
+from deriva_server.blobs.syncing import Changes, changes
 from deriva_server.deployment import sync_folder
-from deriva_server.errors import NotFound
+from deriva_server.errors import NotFound, ServiceError
 from deriva_server.http.message import FilePart
 from deriva_server.http.received import ReceivedFile
 
@@ -61,26 +61,45 @@ class FilesBackend:
 
     def stage(self, source: Source) -> StagedFile:
         """Take bytes in, durable on return."""
-        with translated():
-            received = self._received(source)
-            path, descriptor = received or self._temporary()
-            try:
-                if received:
-                    digests = copying.digests_of(descriptor, source.length)
-                else:
-                    digests = copying.take(source, descriptor)
-                os.fsync(descriptor)
-            except BaseException:
-                StagedFile(path, Digests("", "", 0), descriptor).discard()
-                raise
-            return StagedFile(path, digests, descriptor)
+        with translated(), changes(self.tmp, 1) as writing:
+            return self._stage(source, writing)
+
+    def stage_many(self, sources: Sequence[Source]) -> list[Staged | ServiceError]:
+        """Take several in, then sync all."""
+        outcomes: list[Staged | ServiceError] = []
+        try:
+            with translated(), changes(self.tmp, len(sources)) as writing:
+
+                def stage(source: Source) -> StagedFile:
+                    with translated():
+                        return self._stage(source, writing)
+
+                outcomes = stage_each(stage, sources)
+        except BaseException:
+            give_up(outcomes)
+            raise
+        return outcomes
+
+    def _stage(self, source: Source, writing: Changes) -> StagedFile:
+        received = self._received(source)
+        path, descriptor = received or self._temporary()
+        try:
+            if received:
+                digests = copying.digests_of(descriptor, source.length)
+            else:
+                digests = copying.take(source, descriptor)
+            writing.written(path, descriptor)
+        except BaseException:
+            StagedFile(path, Digests("", "", 0), descriptor).discard()
+            raise
+        return StagedFile(path, digests, descriptor)
 
     def _received(self, source: Source) -> tuple[Path, int] | None:
         """The body of a request under a name, where it lies on this disk already and is nothing but the source."""
         file = source.stream
         if not isinstance(file, ReceivedFile) or file.tell() != 0:
             return None
-        path = self.tmp / f"{uuid.uuid4().hex}{_PART}"
+        path = self._new_path()
         if os.fstat(file.fileno()).st_size != source.length:
             return None
         locks.lock(file.fileno())
@@ -88,35 +107,42 @@ class FilesBackend:
 
     def _temporary(self) -> tuple[Path, int]:
         while True:
-            descriptor, name = tempfile.mkstemp(suffix=_PART, dir=self.tmp)
-            path = Path(name)
+            path = self._new_path()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
             # Whoever looks for what was left behind may have come before the lock.
             if locks.lock(descriptor) and locks.is_at(descriptor, path):
                 return path, descriptor
             os.close(descriptor)
 
+    def _new_path(self) -> Path:
+        return self.tmp / f"{uuid.uuid4().hex}{_PART}"
+
     def adopt(self, staged: Sequence[Staged]) -> None:
         """Rename all into place, then sync each folder that changed."""
-        changed: set[Path] = set()
-        with translated():
-            for item in staged:
-                assert isinstance(item, StagedFile)
-                target = self._file(item.digests.sha256)
-                if not target.parent.exists():
-                    target.parent.mkdir(exist_ok=True)
-                    changed.add(self.data)
-                if self.size(item.digests.sha256) == item.digests.length:
-                    item.path.unlink()
-                else:
-                    item.path.chmod(0o444)
-                    item.path.replace(target)
-                # a folder found with the content in it may stem from a process that died before its sync
-                changed.add(target.parent)
+        with translated(), changes(self.data, len(staged)) as naming:
+            changed = {folder for item in staged for folder in self._place(item)}
             for folder in sorted(changed):
-                sync_folder(folder)
+                naming.renamed(folder)
         for item in staged:
             assert isinstance(item, StagedFile)
             item.release()
+
+    def _place(self, item: Staged) -> list[Path]:
+        """Rename bytes into place; gives the folders that changed."""
+        assert isinstance(item, StagedFile)
+        target = self._file(item.digests.sha256)
+        folder = target.parent
+        # a folder found with the content in it may stem from a process that died before its sync
+        changed = [folder]
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            changed.append(self.data)
+        if _size(target) == item.digests.length:
+            item.path.unlink()
+        else:
+            item.path.chmod(0o444)
+            item.path.replace(target)
+        return changed
 
     def read(self, key: str, start: int, length: int) -> FilePart:
         """A stretch of the stored file."""
@@ -127,10 +153,7 @@ class FilesBackend:
 
     def size(self, key: str) -> int | None:
         """Number of stored bytes under a key."""
-        try:
-            return self._file(key).stat().st_size
-        except FileNotFoundError:
-            return None
+        return _size(self._file(key))
 
     def keys(self) -> Iterator[str]:
         """Keys of everything stored."""
@@ -217,3 +240,10 @@ class FilesBackend:
 
     def _file(self, key: str) -> Path:
         return self.data / key[:2] / key
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

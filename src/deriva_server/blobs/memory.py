@@ -6,9 +6,9 @@ import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
-from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.backend import Source, Staged, stage_each
 from deriva_server.blobs.checksums import Digests, Hasher
-from deriva_server.errors import BadRequest, NotFound
+from deriva_server.errors import BadRequest, NotFound, ServiceError
 
 
 class MemoryStaged:
@@ -36,6 +36,10 @@ class MemoryBackend:
     def stage(self, source: Source) -> MemoryStaged:
         """Take bytes in."""
         return MemoryStaged(_read(source))
+
+    def stage_many(self, sources: Sequence[Source]) -> list[Staged | ServiceError]:
+        """Take several in."""
+        return stage_each(self.stage, sources)
 
     def adopt(self, staged: Sequence[Staged]) -> None:
         """Make bytes part of the store."""

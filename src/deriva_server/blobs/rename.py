@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deriva_server.blobs.access import Right, owned_by
-from deriva_server.blobs.content import Guard, no_guard, tag_of, writable_object
+from deriva_server.blobs.adding import writable_object
 from deriva_server.blobs.directory import Directory, find_place
+from deriva_server.blobs.versions import Guard, no_guard, tag_of
 from deriva_server.errors import Conflict
 from deriva_server.identity import Client
 from deriva_server.sql import objects

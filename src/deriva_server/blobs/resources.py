@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deriva_server.blobs.access import ACCESS_NAMES, Right, check_access_name, demand
-from deriva_server.blobs.content import Guard, find_content, no_guard
+from deriva_server.blobs.content import find_content
 from deriva_server.blobs.directory import Directory, Place, find_place, make_name
 from deriva_server.blobs.metadata import attribute_of, field_text, with_field
+from deriva_server.blobs.versions import Guard, no_guard
 from deriva_server.errors import Conflict, NotFound
 from deriva_server.identity import Client
 from deriva_server.sql import objects

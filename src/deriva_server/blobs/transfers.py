@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 
 from deriva_server.blobs.access import Right, demand, owned_by
-from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, add_content, new_id, writable_object
+from deriva_server.blobs.adding import add_content, writable_object
+from deriva_server.blobs.backend import Source, Staged
 from deriva_server.blobs.directory import Directory, Place, find_place
 from deriva_server.blobs.metadata import verified
+from deriva_server.blobs.versions import Content, new_id
 from deriva_server.errors import BadRequest, Conflict, NotFound, ServiceError
 from deriva_server.identity import Client
 from deriva_server.sql import objects
@@ -129,12 +130,12 @@ class Transfers:
             staged.discard()
             raise
 
-        def work(connection: Connection) -> Content:
+        def work(connection: Connection) -> tuple[Content, list[Staged]]:
             place, _ = _find(connection, client, path, id_)
             objects.delete_job(connection, job.id)
-            return add_content(connection, client, place, staged, described)
+            return add_content(connection, client, place, staged, described), [staged]
 
-        content = self.directory.write(work, staged)
+        content = self.directory.add(work, [staged])
         self.backend.abandon(job.id)
         return content
 

@@ -64,7 +64,10 @@ def read(
     else:
         plan = _kept_read if keep else _live_read
         names, found = plan(x, Same(reading.model), reading.client, request, form, limit)
-    return names, statements.texts(reading.connection, found.statement, found.assemble, whole=found.is_short)
+    pieces = statements.texts(
+        reading.connection, found.statement, found.assemble, whole=found.is_short, parts=found.parts
+    )
+    return names, pieces
 
 
 def _compiled(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from werkzeug.datastructures import Headers
 
+from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source
-from deriva_server.blobs.content import Content, Guard, State
 from deriva_server.blobs.metadata import FIELDS, all_fields, read_metadata
 from deriva_server.blobs.rename import Rename, rename
 from deriva_server.blobs.store import ObjectStore
-from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported
+from deriva_server.blobs.versions import Content, Guard, State
+from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported, ServiceError
 from deriva_server.hatrac.formats import created, listing, read_json, tag_of
 from deriva_server.hatrac.ranges import wanted_range
 from deriva_server.hatrac.target import Target, parse_path, url_of
@@ -98,17 +100,27 @@ class NameHandler:
                 request.client, target.path, parents=target.parents, guard=_guard(request)
             )
             return created([target.url])
-        if request.length is None:
-            raise LengthRequired("an object is sent with its length")
-        content = self.store.contents.put(
-            request.client,
-            target.path,
-            Source(request.body, request.length),
-            read_metadata({name: request.headers.get(name) for name in FIELDS}),
-            parents=target.parents,
-            guard=_guard(request),
-        )
-        return created([url_of(content.location)])
+        return _added(self.store.contents.put(request.client, _read_put(request, target)))
+
+    def put_objects(self, asked: Sequence[tuple[Request, Target]]) -> list[Response | ServiceError]:
+        """Answer puts of objects that come together, each as it would be answered alone.
+
+        Parameters
+        ----------
+        asked : sequence of tuple
+            Requests of one client, in their order.
+        """
+        answers: dict[int, Response | ServiceError] = {}
+        puts: dict[int, Put] = {}
+        for number, (request, target) in enumerate(asked):
+            try:
+                puts[number] = _read_put(request, target)
+            except ServiceError as error:
+                answers[number] = error
+        outcomes = self.store.contents.put_all(asked[0][0].client, list(puts.values())) if puts else []
+        for number, outcome in zip(puts, outcomes, strict=True):
+            answers[number] = outcome if isinstance(outcome, ServiceError) else _added(outcome)
+        return [answers[number] for number in range(len(asked))]
 
     def _delete(self, request: Request, target: Target) -> Response:
         if target.version is None:
@@ -121,6 +133,31 @@ class NameHandler:
         wish = read_rename(read_json(request), target)
         places = rename(self.store.directory, request.client, wish, _guard(request))
         return created([url_of(place) for place in places]) if places else Response(204)
+
+
+def is_put_of_object(request: Request, target: Target) -> bool:
+    """Whether a request can only mean to add a version to an object."""
+    return (
+        request.method == "PUT"
+        and target.sub is target.version is None
+        and request.content_type != NAMESPACE_TYPE
+    )
+
+
+def _read_put(request: Request, target: Target) -> Put:
+    if request.length is None:
+        raise LengthRequired("an object is sent with its length")
+    return Put(
+        target.path,
+        Source(request.body, request.length),
+        read_metadata({name: request.headers.get(name) for name in FIELDS}),
+        parents=target.parents,
+        guard=_guard(request),
+    )
+
+
+def _added(content: Content) -> Response:
+    return created([url_of(content.location)])
 
 
 def read_rename(document: Any, target: Target) -> Rename:

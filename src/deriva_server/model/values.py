@@ -304,6 +304,10 @@ def _float(value: Json, type_: Type) -> Stored:
     return "NaN" if math.isnan(number) else number
 
 
+LARGEST_SINGLE = 3.4028235e38
+"""The greatest number of single precision, as its shortest decimal."""
+
+
 def single(number: float) -> float:
     """The double whose shortest decimal is that of `number` in single precision.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 from deriva_server.errors import BadRequest, Conflict
@@ -310,7 +312,15 @@ def _binned(scope: Scope, bin_: nodes.Bin) -> r.Binned:
         raise BadRequest(f"The number of bins must be a positive integer, not {bin_.count!r}.")
     type_ = TYPES["numeric"] if column.type.scalar in r.NUMBERS else column.type
     low, high = _literal(type_, bin_.low), _literal(type_, bin_.high)
+    if type_.scalar == "numeric" and not (_has_double(low) and _has_double(high)):
+        raise Conflict("The bounds of bins must be finite numbers within the range of float8.")
     return r.Binned(instance, column, int(bin_.count), low, high)
+
+
+def _has_double(number: Stored) -> bool:
+    """Whether a decimal neither exceeds nor vanishes in double precision."""
+    near = float(number or 0)
+    return math.isfinite(near) and (near != 0 or not Decimal(number or 0))
 
 
 def _exemplary(output: r.Output) -> r.Output:

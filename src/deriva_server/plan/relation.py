@@ -131,6 +131,10 @@ class Joined:
                 return True
         return False
 
+    def is_given(self, instance: int, column: Column) -> bool:
+        """Whether every row of the join has a value in a column of an instance."""
+        return not column.nullok and not self.may_be_missing(instance)
+
     def determined(self) -> frozenset[int]:
         """Instances that have at most one row for each row of the context."""
         found = {self.context}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from deriva_server.model.shown import RowTexts
 from deriva_server.plan import relation as r
 from deriva_server.plan.relation import Format
-from deriva_server.sql.dialect import Expression, Expressions, quote
+from deriva_server.sql.dialect import Expression, Expressions, Parts, quote
 from deriva_server.sql.join import Join, SourceOf, sql_text
 from deriva_server.sql.paging import Paging
 
@@ -31,11 +31,14 @@ class Read:
         Makes the text of each row.
     is_short : bool
         Whether few rows are to be expected.
+    parts : Parts, optional
+        How it may be made of parts of its table.
     """
 
     statement: sa.Select[Any]
     assemble: RowTexts
     is_short: bool
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class _Result:
     natural_order: Expression | None = None
     is_merged: bool = False
     """Whether the rows are those of live and history tables, which the database may merge by index."""
+    parts: tuple[sa.Select[Any], sa.FromClause] | None = None
+    """What `Expressions.parts` says."""
 
 
 def compile_read(
@@ -82,12 +87,24 @@ def compile_read(
     result = _result(query, join, source, rights or {})
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
-    parts = expressions.row_parts(names, types, tuple(result.texts), form)
+    row = expressions.row_parts(names, types, tuple(result.texts), form)
+    statement, parts = _statement(query, result, row.columns, expressions), None
+    if result.parts is not None:
+        partial, combined = result.parts
+        whole = _statement(query, _found(combined, len(names), []), row.columns, expressions)
+        parts = Parts(query.joined.table, partial, whole)
+    return Read(statement, row.assemble, query.is_short, parts)
+
+
+def _statement(
+    query: r.Query, result: _Result, columns: Sequence[str], expressions: Expressions
+) -> sa.Select[Any]:
+    """The rows of a page in their order."""
     paging = Paging(query, result.values, expressions)
     ordering = paging.ordering()
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
-    outputs: list[Any] = [sql_text(part).label(f"p{at}") for at, part in enumerate(parts.columns)]
+    outputs: list[Any] = [sql_text(part).label(f"p{at}") for at, part in enumerate(columns)]
     keys = paging.keys if query.order else ordering
     if paging.is_backwards or result.is_merged:
         # SQLite merges only by columns of the result.
@@ -97,11 +114,11 @@ def compile_read(
     if query.limit is not None:
         statement = statement.limit(query.limit)
     if not paging.is_backwards:
-        return Read(statement, parts.assemble, query.is_short)
+        return statement
     page = statement.subquery("page")
     forward = paging.forward([page.c[f"k{at}"] for at in range(len(query.order))])
-    found = [page.c[f"p{at}"] for at in range(len(parts.columns))]
-    return Read(sa.select(*found).order_by(*forward), parts.assemble, query.is_short)
+    found = [page.c[f"p{at}"] for at in range(len(columns))]
+    return sa.select(*found).order_by(*forward)
 
 
 def compile_rids(expressions: Expressions, joined: r.Joined, source: SourceOf) -> sa.Select[tuple[str]]:
@@ -138,7 +155,7 @@ def _result(query: r.Query, join: Join, source: SourceOf, rights: RightsTexts) -
     return _found(rows, len(query.outputs), [] if single else [rows.c.number == 1])
 
 
-def _found(rows: sa.Subquery, count: int, conditions: Sequence[Expression]) -> _Result:
+def _found(rows: sa.FromClause, count: int, conditions: Sequence[Expression]) -> _Result:
     """Outputs that a subquery has made already."""
     return _Result(
         [rows.c[f"o{at}"] for at in range(count)], [f"found.o{at}" for at in range(count)], rows, conditions
@@ -159,12 +176,13 @@ def _grouped(query: r.Query, join: Join, rights: RightsTexts) -> _Result:
     keys = [_plain(join, output.expression) for output in query.outputs[: query.keys]]
     leaves = [_leaf(join, output.expression, rights) for output in query.outputs[query.keys :]]
     labelled = [value.label(f"o{at}") for at, value in enumerate(keys + leaves)]
-    rows = (
-        sa.select(*labelled).select_from(join.clause).where(*join.conditions, *_narrowed(query, join, keys))
-    )
+    narrowed, parts = _narrowed(query, join, keys), None
+    rows = sa.select(*labelled).select_from(join.clause).where(*join.conditions, *narrowed)
     if keys:
         rows = rows.group_by(*keys)
-    return _found(rows.subquery("found"), len(labelled), [])
+    if len(query.joined.tables) == 1 and join.is_live(0) and not narrowed:
+        parts = join.expressions.parts(query, join.clause, join.conditions)
+    return replace(_found(rows.subquery("found"), len(labelled), []), parts=parts)
 
 
 def _narrowed(query: r.Query, join: Join, keys: Sequence[Expression]) -> list[Expression]:
@@ -211,7 +229,10 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
     value, type_ = join.column(expression.instance, column), column.type
     match function:
         case "cnt":
-            return sa.func.count(value)
+            # Rows are counted without looking at them.
+            return (
+                sa.func.count() if join.joined.is_given(expression.instance, column) else sa.func.count(value)
+            )
         case "cnt_d":
             return x.distinct_count(type_, value)
         case "min" | "max":

@@ -10,8 +10,10 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -68,11 +70,12 @@ class Database:
         Parameters
         ----------
         first : str, optional
-            A query for one row, which is asked with the beginning.
+            A query for one row, which is asked with the beginning. Its answer must change with every commit that
+            `Connection.beside` shall notice.
         """
         with self._translated(), self._leased() as raw:
             row = self.dialect.begin(raw, write=False, first=first)
-            yield Connection(raw, self.dialect, row)
+            yield Connection(raw, self.dialect, row, partial(self._beside, first, row))
 
     @contextmanager
     def write(self, first: str | None = None, *, suspend_references: bool = False) -> Iterator[Connection]:
@@ -99,6 +102,16 @@ class Database:
                 raw.commit()
         finally:
             self._writing.release()
+
+    @contextmanager
+    def _beside(self, first: str | None, row: Sequence[Any] | None) -> Iterator[Connection | None]:
+        """A reading transaction in which `first` has the same answer."""
+        # A fork waits for the transaction that asks, which cannot wait for the fork.
+        if first is None or self._forking:
+            yield None
+            return
+        with self.read(first) as other:
+            yield other if other.first == row else None
 
     def close(self) -> None:
         """Close the idle connections; ones in use close when they are given back."""

@@ -6,7 +6,8 @@ computes, its `tables` make and fill the tables of a catalog.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -77,14 +78,27 @@ class Connection:
         The database.
     first : sequence, optional
         The row that was asked for when the transaction began.
+    beside : callable, optional
+        For `beside`.
     """
 
-    __slots__ = ("dialect", "first", "raw")
+    __slots__ = ("_beside", "dialect", "first", "raw")
 
-    def __init__(self, raw: sa.Connection, dialect: Dialect, first: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self,
+        raw: sa.Connection,
+        dialect: Dialect,
+        first: Sequence[Any] | None = None,
+        beside: Callable[[], AbstractContextManager[Connection | None]] = nullcontext,
+    ) -> None:
         self.raw = raw
         self.dialect = dialect
         self.first = first
+        self._beside = beside
+
+    def beside(self) -> AbstractContextManager[Connection | None]:
+        """Another reading transaction, which sees the same rows as this one; None where there is none to be had."""
+        return self._beside()
 
     def run(
         self, statement: str, parameters: tuple[Any, ...] | Sequence[tuple[Any, ...]] = ()
@@ -116,6 +130,25 @@ class RowParts:
 def first_column(rows: Sequence[Sequence[Any]]) -> list[str]:
     """The texts of rows that were selected as texts."""
     return [row[0] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How a read may be made of parts of its table.
+
+    Parameters
+    ----------
+    table : Table
+        What is read.
+    rows : sa.Select
+        Partial results, from the rows of some positions.
+    statement : sa.Select
+        Makes the result of all of them.
+    """
+
+    table: Table
+    rows: sa.Select[Any]
+    statement: sa.Select[Any]
 
 
 class Dialect(Protocol):
@@ -252,8 +285,16 @@ class Expressions(Hashable, Protocol):
         Texts that are of no value, but of whole rows, are sorted as texts.
         """
 
+    def parts(
+        self, query: r.Query, rows: sa.FromClause, conditions: Sequence[Expression]
+    ) -> tuple[sa.Select[Any], sa.FromClause] | None:
+        """Partial aggregates over one live table, and the outputs ``o0``, ``o1`` … made of them all.
+
+        None where reading a table in parts brings nothing.
+        """
+
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
     ) -> sa.CursorResult[Any]:
         """Run a read; a result that is not taken `whole` comes in pieces, at the cost of more exchanges."""
 

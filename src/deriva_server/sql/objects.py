@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -88,6 +88,16 @@ class Name:
     def is_namespace(self) -> bool:
         """Whether it is a namespace, not an object."""
         return self.kind == NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class NewName:
+    """A path that is to be taken; `parent` is the id of the namespace that holds it."""
+
+    path: str
+    parent: int | None
+    kind: str
+    acls: Acls
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +241,12 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
     """The names at some paths, deleted ones included."""
-    places, keys = ", ".join("?" for _ in paths), tuple(_stored(path)[0] for path in paths)
-    rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", keys)
-    return {row.path: _name(row) for row in rows}
+    found: dict[str, Name] = {}
+    for batch in _batches(list(paths)):
+        places, keys = ", ".join("?" for _ in batch), tuple(_stored(path)[0] for path in batch)
+        rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", keys)
+        found.update((row.path, _name(row)) for row in rows)
+    return found
 
 
 def name_by_id(connection: Connection, id_: int) -> Name:
@@ -243,8 +256,14 @@ def name_by_id(connection: Connection, id_: int) -> Name:
 
 def add_name(connection: Connection, path: str, parent: int | None, kind: str, acls: Acls) -> Name:
     """Take a free path."""
-    id_ = connection.run(_ADD_NAME, (*_stored(path), parent, kind, _dump(acls))).scalar_one()
-    return Name(id_, path, kind, False, acls)
+    return add_names(connection, [NewName(path, parent, kind, acls)])[path]
+
+
+def add_names(connection: Connection, names: Sequence[NewName]) -> dict[str, Name]:
+    """Take some free paths at once."""
+    values = [(*_stored(new.path), new.parent, new.kind, _dump(new.acls)) for new in names]
+    ids = {row.path: row.id for row in _insert(connection, _ADD_NAMES, values, f"id, {_PATH}")}
+    return {new.path: Name(ids[new.path], new.path, new.kind, False, new.acls) for new in names}
 
 
 def children(connection: Connection, parent: int) -> list[str]:
@@ -302,9 +321,20 @@ def add_version(
     connection: Connection, name: int, version: str, blob: tuple[str, int], metadata: Metadata, acls: Acls
 ) -> Version:
     """Add a version; `blob` is the key of its bytes and their number."""
-    values = (name, version, *blob, *_metadata_values(metadata), _dump(acls))
-    id_ = connection.run(_ADD_VERSION, values).scalar_one()
-    return Version(id_, name, version, blob[0], blob[1], metadata, acls)
+    return add_versions(connection, [Version(0, name, version, *blob, metadata, acls)])[0]
+
+
+def add_versions(connection: Connection, versions: Sequence[Version]) -> list[Version]:
+    """Add some versions at once, in their order; gives them with the ids that they have got."""
+    values = [
+        (new.name, new.version, new.blob, new.length, *_metadata_values(new.metadata), _dump(new.acls))
+        for new in versions
+    ]
+    ids = {
+        (row.name, row.version): row.id
+        for row in _insert(connection, _ADD_VERSIONS, values, "id, name, version")
+    }
+    return [replace(new, id=ids[new.name, new.version]) for new in versions]
 
 
 def set_version_metadata(connection: Connection, id_: int, metadata: Metadata) -> None:
@@ -375,9 +405,7 @@ _VERSION_COLUMNS = f"id, name, version, blob, length, {_METADATA_COLUMNS}, acls,
 _JOB_COLUMNS = f"id, name, chunk_length, length, {_METADATA_COLUMNS}, acls, began"
 
 _NAME_BY_ID = f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE id = ?"
-_ADD_NAME = (
-    "INSERT INTO hatrac_name (path, long_path, parent, kind, acls) VALUES (?, ?, ?, ?, ?) RETURNING id"
-)
+_ADD_NAMES = "INSERT INTO hatrac_name (path, long_path, parent, kind, acls)"
 _CHILDREN = f"SELECT {_PATH} FROM hatrac_name WHERE parent = ? AND deleted = 0 ORDER BY 1"
 _BELOW = (
     "WITH RECURSIVE below (id) AS (SELECT id FROM hatrac_name WHERE id = ? UNION ALL"
@@ -396,10 +424,7 @@ _VERSION_BY_ID = f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE id = ?"
 _VERSIONS_OF = _many(
     f"SELECT {_VERSION_COLUMNS} FROM hatrac_version WHERE name IN :names AND deleted = 0 ORDER BY id", "names"
 )
-_ADD_VERSION = (
-    f"INSERT INTO hatrac_version (name, version, blob, length, {_METADATA_COLUMNS}, acls)"
-    f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
-)
+_ADD_VERSIONS = f"INSERT INTO hatrac_version (name, version, blob, length, {_METADATA_COLUMNS}, acls)"
 _SET_METADATA = (
     "UPDATE hatrac_version SET content_type = ?, content_disposition = ?, md5 = ?, sha256 = ? WHERE id = ?"
 )
@@ -419,6 +444,17 @@ def _batches(values: list[Any]) -> Iterator[list[Any]]:
     """Databases limit how many parameters a statement may have."""
     for start in range(0, len(values), _BATCH):
         yield values[start : start + _BATCH]
+
+
+def _insert(
+    connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]], wanted: str
+) -> Iterator[Any]:
+    """Insert rows, and give columns of each; they are numbered in their order."""
+    for batch in _batches(list(rows)):
+        row = f"({', '.join('?' for _ in batch[0])})"
+        places = ", ".join(row for _ in batch)
+        values = tuple(value for values in batch for value in values)
+        yield from connection.run(f"{statement} VALUES {places} RETURNING {wanted}", values)
 
 
 def _dump(acls: Acls) -> str:

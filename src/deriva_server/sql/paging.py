@@ -107,8 +107,4 @@ def _never_null(query: r.Query, output: int) -> bool:
     expression = query.outputs[output].expression
     if isinstance(expression, r.Aggregated):
         return expression.function.startswith("cnt")
-    return (
-        isinstance(expression, r.Value)
-        and not expression.column.nullok
-        and not query.joined.may_be_missing(expression.instance)
-    )
+    return isinstance(expression, r.Value) and query.joined.is_given(expression.instance, expression.column)

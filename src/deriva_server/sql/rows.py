@@ -12,7 +12,7 @@ from deriva_server.model.elements import Column, Model, Table
 from deriva_server.model.shown import RowTexts
 from deriva_server.model.values import Stored
 from deriva_server.plan.relation import Format
-from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, RowParts, first_column, quote
+from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, Parts, RowParts, first_column, quote
 from deriva_server.sql.history import Source
 
 _PIECE = 1000
@@ -26,7 +26,12 @@ def null_conflict(table: Table, column: str) -> Conflict:
 
 
 def texts(
-    connection: Connection, statement: sa.Select[Any], assemble: RowTexts, *, whole: bool = False
+    connection: Connection,
+    statement: sa.Select[Any],
+    assemble: RowTexts,
+    *,
+    whole: bool = False,
+    parts: Parts | None = None,
 ) -> Iterator[list[str]]:
     """Run a statement and make its rows texts; yields them in pieces.
 
@@ -36,11 +41,13 @@ def texts(
         Makes texts of rows.
     whole : bool
         The result is short, so it may be fetched at once.
+    parts : Parts, optional
+        How the same may be made of parts of a table.
     """
     x = connection.dialect.expressions
     connection.limit_time(STATEMENT_SECONDS)
     try:
-        with x.execute(connection, statement, whole=whole) as result:
+        with x.execute(connection, statement, whole=whole, parts=parts) as result:
             while piece := result.fetchmany(_PIECE):
                 yield assemble(piece)
                 connection.limit_time(STATEMENT_SECONDS)

@@ -27,7 +27,7 @@ import pytest
 
 from deriva_server.blobs.backend import Backend, Source, Staged
 from deriva_server.blobs.bodies import pieces
-from deriva_server.errors import BadRequest, NotFound
+from deriva_server.errors import BadRequest, NotFound, ServiceError
 from deriva_server.http.message import FilePart
 from deriva_server.testing.memory import Memory
 
@@ -185,6 +185,25 @@ class BackendSuite:
         staged: list[Staged] = [backend.stage(source(os.urandom(10))) for _ in range(20)]
         backend.adopt(staged)
         assert len(list(backend.keys())) == 20
+
+    @pytest.mark.parametrize("count", [0, 1, 3, 40])
+    def test_stage_many(self, backend: Backend, count: int) -> None:
+        """One call takes many in; what ends early, or is given up, does not harm the others."""
+        contents = [content(1 + number * 1000, number) for number in range(count)]
+        sources = list(map(source, contents))
+        sources[1:1] = [Source(io.BytesIO(b"short"), 9)]
+        outcomes = backend.stage_many(sources)
+        failure = outcomes.pop(min(1, count))
+        assert isinstance(failure, BadRequest)
+        staged = [item for item in outcomes if not isinstance(item, ServiceError)]
+        keys = [hashlib.sha256(data).hexdigest() for data in contents]
+        assert [item.digests.sha256 for item in staged] == keys and list(backend.keys()) == []
+        for item in staged[2:]:
+            item.discard()
+        backend.adopt(staged[:2])
+        assert sorted(backend.keys()) == sorted(keys[:2])
+        assert [whole(backend.read(key, 0, 1)) for key in keys[:1]] == [data[:1] for data in contents[:1]]
+        assert list(backend.unadopted(0)) == []
 
     def test_large(self, backend: Backend) -> None:
         """A content of many parts, and any stretch of it."""

@@ -11,6 +11,7 @@ import pytest
 
 from deriva_server import backup
 from deriva_server.backup import back_up
+from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source
 from deriva_server.deployment import Deployment
 from deriva_server.embed import LocalServer
@@ -32,7 +33,7 @@ def send(server, method, target, body=None):
 
 def put(server, path, data):
     return server.objects.contents.put(
-        ME, path, Source(io.BytesIO(data), len(data)), Metadata(), parents=True
+        ME, Put(path, Source(io.BytesIO(data), len(data)), Metadata(), parents=True)
     )
 
 

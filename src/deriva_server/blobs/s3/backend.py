@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.backend import Source, Staged, stage_each
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.s3.addresses import Address
 from deriva_server.blobs.s3.bucket import Bucket
@@ -59,6 +59,10 @@ class S3Backend:
 
     def _staged(self, content: Bytes) -> StagedContent:
         return StagedContent(self._bucket, self._key(content.digests.sha256), content)
+
+    def stage_many(self, sources: Sequence[Source]) -> list[Staged | ServiceError]:
+        """Take several in."""
+        return stage_each(self.stage, sources)
 
     def adopt(self, staged: Sequence[Staged]) -> None:
         """Make all visible, several at a time."""

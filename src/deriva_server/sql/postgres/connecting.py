@@ -40,6 +40,12 @@ _known: dict[tuple[bytes, str], str] = {}
 """Codes of refusals by address and words, so that the server is not asked again for each of many."""
 
 
+def patience(url: sa.URL) -> dict[str, int]:
+    """How long one attempt to connect may take, where neither the address nor the environment says so."""
+    is_given = "connect_timeout" in url.query or "PGCONNECT_TIMEOUT" in os.environ
+    return {} if is_given else {"connect_timeout": _ATTEMPT_SECONDS}
+
+
 def connect(engine: sa.Engine) -> sa.Connection:
     """A new connection; waits a while for a server that has no room or is starting.
 
@@ -63,8 +69,12 @@ def connect(engine: sa.Engine) -> sa.Connection:
 
 def _failure(engine: sa.Engine, error: sa.exc.OperationalError) -> tuple[ServiceError, bool]:
     """What a refusal means, and whether it may pass in a moment."""
+    from psycopg.errors import ConnectionTimeout
     from psycopg.pq import PGconn, Ping
 
+    if isinstance(error.orig, ConnectionTimeout):
+        # Whoever does not answer need not be asked why.
+        return Busy(f"The database server cannot be reached: no answer in time. {_UNREACHABLE}"), False
     given = _parameters(engine)
     code = _code(given, error)
     reason = _reason(error)
@@ -87,7 +97,7 @@ def _parameters(engine: sa.Engine) -> bytes:
     words, named = engine.dialect.create_connect_args(engine.url)
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     given = {name: value for name, value in named.items() if name in known}
-    return make_conninfo(*words, **{"connect_timeout": _ATTEMPT_SECONDS, **given}).encode()
+    return make_conninfo(*words, **{**patience(engine.url), **given}).encode()
 
 
 def _code(given: bytes, error: sa.exc.OperationalError) -> str | None:

@@ -28,7 +28,7 @@ from deriva_server.errors import (
 from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, STATEMENT_SECONDS, Connection, Expressions, Tables
 from deriva_server.sql.postgres.addresses import shown_address
-from deriva_server.sql.postgres.connecting import connect
+from deriva_server.sql.postgres.connecting import connect, patience
 from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
 from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS
@@ -121,7 +121,11 @@ class PostgresDialect:
                 poolclass=sa.NullPool,
                 isolation_level="AUTOCOMMIT",
                 use_native_hstore=False,
-                connect_args={"options": f"{given} {options}", "prepare_threshold": None},
+                connect_args={
+                    "options": f"{given} {options}",
+                    "prepare_threshold": None,
+                    **patience(self.url),
+                },
             )
         except ImportError as error:
             raise DeploymentError(

@@ -15,8 +15,8 @@ from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, RowParts, first_column, history_name
-from deriva_server.sql.postgres.floats import float_average, float_sum
+from deriva_server.sql.dialect import Connection, Expression, Parts, RowParts, first_column, history_name
+from deriva_server.sql.postgres.floats import float_average, float_sum, single_average, single_sum
 from deriva_server.sql.postgres.naming import history_column, schema_storage
 from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
 from deriva_server.sql.postgres.values import column_type, list_text, text_value
@@ -25,7 +25,12 @@ _PIECE = 1000
 _FLIPPED = {"=": "=", "lt": ">", "leq": ">=", "gt": "<", "geq": "<="}
 _NUMBERS = frozenset(("int2", "int4", "int8", "float4", "float8", "numeric"))
 _TEXTUAL = frozenset(("uuid", "json", "jsonb"))
-_FLOATS = frozenset(("float4", "float8"))
+_FLOAT_AGGREGATES = {
+    ("float8", "sum"): float_sum,
+    ("float8", "avg"): float_average,
+    ("float4", "sum"): single_sum,
+    ("float4", "avg"): single_average,
+}
 _TIMES = frozenset(("date", "timestamp", "timestamptz"))
 
 
@@ -163,10 +168,8 @@ class PostgresExpressions:
 
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
         """By functions of the database, but floats end in infinity."""
-        if type_.scalar not in _FLOATS:
-            return sa.Function(function, value)
-        is_short, value = type_.scalar == "float4", _cast(value, "float8")
-        return float_sum(value, is_short=is_short) if function == "sum" else float_average(value)
+        known = _FLOAT_AGGREGATES.get((type_.scalar, function))
+        return sa.Function(function, value) if known is None else known(value)
 
     def distinct_count(self, type_: Type, value: Expression) -> Expression:
         """JSON kept as text has no equality."""
@@ -185,8 +188,14 @@ class PostgresExpressions:
         separator = sa.literal_column("','").op("ORDER BY")(shown)
         return _bracketed(sa.func.string_agg(shown.distinct(), separator))
 
+    def parts(
+        self, query: r.Query, rows: sa.FromClause, conditions: Sequence[Expression]
+    ) -> tuple[sa.Select[Any], sa.FromClause] | None:
+        """The server itself reads a table in parts."""
+        return None
+
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
     ) -> sa.CursorResult[Any]:
         """A long result is fetched through a cursor, which the server keeps."""
         if not whole:

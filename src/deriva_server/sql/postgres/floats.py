@@ -9,23 +9,21 @@ import sys
 
 import sqlalchemy as sa
 
+from deriva_server.model.values import LARGEST_SINGLE
 from deriva_server.sql.dialect import Expression
 
 _DOWN, _UP = 2.0**-64, 2.0**64
 _LARGEST = sys.float_info.max * _DOWN
 _HUGE = 1e290
-_LARGEST_SHORT = 3.4028235e38
+_NO_SINGLE = 2.0**-150
+"""Half of the least number of single precision: PostgreSQL takes it for a failure that this would become zero."""
 _SMALLEST = 5e-324
 """A quotient that is less than half of it would be zero, which PostgreSQL takes for a failure."""
 
 
-def float_sum(value: Expression, *, is_short: bool) -> Expression:
-    """The sum of float8 values; of those that are short, as the shortest text of a float4 says it where one can."""
-    total = _total(value)
-    if not is_short:
-        return total
-    short = sa.cast(sa.cast(sa.cast(total, sa.REAL), sa.Text), sa.Double)
-    return sa.case((sa.func.abs(total) <= _number(_LARGEST_SHORT), short), else_=total)
+def float_sum(value: Expression) -> Expression:
+    """The sum of float8 values."""
+    return _total(value)
 
 
 def float_average(value: Expression) -> Expression:
@@ -35,6 +33,27 @@ def float_average(value: Expression) -> Expression:
     mean = total.op("/")(count)
     vanishes = sa.func.abs(total) * _number(2) <= _number(_SMALLEST) * count
     return sa.case((sa.func.abs(total) < _number(1), sa.case((vanishes, _number(0)), else_=mean)), else_=mean)
+
+
+def single_sum(value: Expression) -> Expression:
+    """The sum of float4 values, in float4 again where it has such a number; float8 has room for any sum of them."""
+    total = sa.func.sum(_as_shown(value))
+    size = sa.func.abs(total)
+    return sa.case(
+        (size <= _number(_NO_SINGLE), _number(0)),
+        (size <= _number(LARGEST_SINGLE), _as_shown(sa.cast(total, sa.REAL))),
+        else_=total,
+    )
+
+
+def single_average(value: Expression) -> Expression:
+    """The average of float4 values."""
+    return sa.func.avg(_as_shown(value))
+
+
+def _as_shown(value: Expression) -> Expression:
+    """A float4 as the float8 that its shortest text says, which is what people see."""
+    return sa.cast(sa.cast(value, sa.Text), sa.Double)
 
 
 def _total(value: Expression) -> Expression:

@@ -14,9 +14,11 @@ from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
-from deriva_server.sql.dialect import Connection, Expression, RowParts, history_name, quote
+from deriva_server.sql.dialect import Connection, Expression, Parts, RowParts, history_name, quote
+from deriva_server.sql.sqlite import aggregates
 from deriva_server.sql.sqlite.functions import failure, prepare
 from deriva_server.sql.sqlite.naming import column_type
+from deriva_server.sql.sqlite.parts import collect, plan
 from deriva_server.sql.sqlite.texts import json_text, plain_text, row_object, row_parts
 
 _LIKE_SIGNS = re.compile("[%_!]")
@@ -156,15 +158,14 @@ class SqliteExpressions:
     def extreme(self, function: str, type_: Type, value: Expression) -> Expression:
         """By functions of ours where the order is not that of the stored forms."""
         key = self.order_value(type_, value)
-        return sa.Function(function, value) if key is value else sa.Function(f"deriva_{function}", value, key)
+        if key is value:
+            return aggregates.extreme(function, value).of_rows()
+        return sa.Function(f"deriva_{function}", value, key)
 
     def numeric(self, function: str, type_: Type, value: Expression) -> Expression:
-        """By functions of ours, but for floats and the average of integers."""
-        if function == "avg" and type_.scalar in r.INTEGERS:
-            return sa.func.avg(value)
-        if type_.scalar in ("float4", "float8"):
-            return _float_aggregate(function, value)
-        return sa.Function(f"deriva_{function}", value)
+        """By a function of ours for decimals only."""
+        known = aggregates.numeric(function, type_, value)
+        return sa.Function(f"deriva_{function}", value) if known is None else known.of_rows()
 
     def distinct_count(self, type_: Type, value: Expression) -> Expression:
         """Equal values are stored alike."""
@@ -180,11 +181,42 @@ class SqliteExpressions:
         order = shown if type_ is None or value is None else self.order_value(type_, value)
         return sa.Function("deriva_array_d", shown, order)
 
+    def parts(
+        self, query: r.Query, rows: sa.FromClause, conditions: Sequence[Expression]
+    ) -> tuple[sa.Select[Any], sa.FromClause] | None:
+        """Where every aggregate can be made of parts."""
+        made = [
+            self._aggregate(query.joined, rows, output.expression) for output in query.outputs[query.keys :]
+        ]
+        known = [aggregate for aggregate in made if aggregate is not None]
+        return plan(query, rows, conditions, known) if len(known) == len(made) else None
+
+    def _aggregate(
+        self, joined: r.Joined, rows: sa.FromClause, expression: r.Expression
+    ) -> aggregates.Aggregate | None:
+        if not isinstance(expression, r.Aggregated):
+            return None
+        column, function = expression.column, expression.function
+        value = None if column is None else rows.c[column.storage]
+        if function == "cnt":
+            given = column is None or joined.is_given(expression.instance, column)
+            return aggregates.counted(None if given else value)
+        if column is None or value is None:
+            return None
+        if function in ("sum", "avg"):
+            return aggregates.numeric(function, column.type, value)
+        if function == "any":
+            return aggregates.extreme("min", value)
+        is_plain = function in ("min", "max") and self.order_value(column.type, value) is value
+        return aggregates.extreme(function, value) if is_plain else None
+
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool
+        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
     ) -> sa.CursorResult[Any]:
         """Rows are made while they are fetched in either case."""
         prepare(connection)
+        if parts is not None and collect(connection, statement, parts):
+            statement = parts.statement
         return connection.raw.execute(statement)
 
     def failure(self, connection: Connection) -> ServiceError | None:
@@ -198,11 +230,3 @@ def _as_live(type_: Type, name: str) -> Expression:
     if affinity == "REAL":
         return sa.literal_column(f"+{quote(name)}")
     return sa.literal_column(f"CAST({quote(name)} AS {affinity})") if affinity else sa.column(name)
-
-
-def _float_aggregate(function: str, value: Expression) -> Expression:
-    """The database's own sum or average; not-a-number, which it cannot add, sorts after every number."""
-    total: Expression = sa.Function(function, value)
-    greatest = sa.func.max(value)
-    is_nan = sa.or_(greatest == "NaN", sa.and_(greatest.is_not(None), total.is_(None)))
-    return sa.case((is_nan, "NaN"), else_=total)

@@ -17,7 +17,7 @@ from typing import Any
 from deriva_server.errors import Conflict, ServiceError, TimeLimit
 from deriva_server.model import times
 from deriva_server.model.shown import array_text, number, number_text
-from deriva_server.model.values import Stored, exact_number
+from deriva_server.model.values import LARGEST_SINGLE, Stored, exact_number, single
 from deriva_server.plan.patterns import matcher
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.sqlite.convert import FUNCTION, convert
@@ -74,6 +74,16 @@ def match(pattern: str, ignore_case: int, text: str | None) -> bool | None:
 def number_or_null(value: Stored) -> str:
     """JSON text of a number, ``null`` without one."""
     return "null" if value is None else number(value)
+
+
+def whole(high: int | None, low: int) -> Stored:
+    """The number with these bits above and below the lowest 32, which either may exceed."""
+    return None if high is None else exact_number(Decimal((high << 32) + low))
+
+
+def single_or_more(number: Stored) -> Stored:
+    """A number of single precision where there is one, else the number itself."""
+    return single(number) if isinstance(number, float) and abs(number) <= LARGEST_SINGLE else number
 
 
 def _text_of(write: Callable[..., str]) -> Callable[..., str | None]:
@@ -247,6 +257,8 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("deriva_match", 3, match),
     ("deriva_number", 1, number_or_null),
     ("deriva_number_text", 1, _text_of(number_text)),
+    ("deriva_whole", 2, whole),
+    ("deriva_single", 1, single_or_more),
     ("deriva_array_text", 2, _text_of(array_text)),
     ("deriva_bin", 5, bin_of),
     ("deriva_interval", 1, interval_length),

@@ -6,6 +6,7 @@ from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import connect
 from deriva_ml.ermrest.objects import Download, Upload, object_url
+from deriva_ml.ermrest.together import put_many
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_server.embed import LocalServer
 
@@ -121,7 +122,7 @@ def test_many(connection, tmp_path, fresh):
         path.write_text(str(number))
         uploads.append(Upload(path, object_url(space, path.name), md5_of(path)))
     done = []
-    urls = objects.put_many(connection, uploads, workers=4, progress=lambda upload, url: done.append(url))
+    urls = put_many(connection, uploads, workers=4, progress=lambda upload, url: done.append(url))
     assert urls == [upload.url for upload in uploads] and sorted(done) == sorted(urls)
     downloads = [Download(url, tmp_path / "back" / url.rpartition("/")[2]) for url in urls]
     fetched = objects.fetch_many(connection, downloads, workers=4)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from deriva_server.blobs.access import Right, demand, may
+from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source, Staged
 from deriva_server.blobs.memory import MemoryBackend
 from deriva_server.blobs.store import ObjectStore
@@ -26,7 +27,7 @@ ADMIN = Client("root", attributes=("admin",))
 
 def put(store: ObjectStore, path: str, data: bytes = b"abc", client: Client = ADMIN) -> str:
     source = Source(io.BytesIO(data), len(data))
-    return store.contents.put(client, path, source, Metadata(), parents=True).location
+    return store.contents.put(client, Put(path, source, Metadata(), parents=True)).location
 
 
 def test_one_bad_writer_does_not_harm_the_others(store: ObjectStore) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.collect import DAY, Garbage, collect, find_garbage
 from deriva_server.blobs.store import ObjectStore
@@ -34,7 +35,7 @@ def source(data: bytes) -> Source:
 
 
 def put(store: ObjectStore, path: str, data: bytes) -> str:
-    return store.contents.put(ADMIN, path, source(data), Metadata(), parents=True).location
+    return store.contents.put(ADMIN, Put(path, source(data), Metadata(), parents=True)).location
 
 
 def key(data: bytes) -> str:

@@ -74,6 +74,24 @@ def test_a_reader_sees_one_moment(database):
     assert total(database) == 1
 
 
+COUNT = "SELECT count(*) FROM t"
+
+
+def test_a_transaction_beside_another_sees_the_same_moment(database):
+    with database.read(COUNT) as connection:
+        with connection.beside() as other:
+            assert other.first == connection.first == (0,)
+            assert other.raw is not connection.raw
+        add(database, 1)
+        with connection.beside() as other:
+            assert other is None
+    with database.read() as connection, connection.beside() as other:
+        assert other is None
+    with database.write(COUNT) as connection, connection.beside() as other:
+        # It would not see what this one wrote.
+        assert other is None
+
+
 def test_threads_wait_for_each_other(database):
     def work(thread):
         for i in range(20):

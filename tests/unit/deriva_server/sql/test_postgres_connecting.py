@@ -1,9 +1,11 @@
 """What a PostgreSQL server that refuses a connection says, and what of it may pass."""
 
+import socket
 import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from deriva_server.errors import Busy, StorageUnusable
 from deriva_server.sql.connect import Database
@@ -92,6 +94,25 @@ def test_what_waiting_does_not_change(postgres, monkeypatch, changes, words, lis
 def test_a_server_that_is_not_there_may_come(postgres, changes):
     with pytest.raises(Busy, match="cannot be reached"):
         ask(postgres, **changes)
+
+
+def test_a_server_that_never_answers_is_not_waited_for(postgres, monkeypatch):
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    # The shortest time that the driver knows.
+    monkeypatch.setattr(connecting, "_ATTEMPT_SECONDS", 2)
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Busy, match="no answer in time"):
+        ask(postgres, host="127.0.0.1", port=silent.getsockname()[1], query={})
+    assert time.monotonic() - began < 4
+
+
+def test_another_time_to_wait_for_an_answer_can_be_named(monkeypatch):
+    url = make_url("postgresql://host/name")
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    assert connecting.patience(url) == {"connect_timeout": 10}
+    assert connecting.patience(make_url(f"{url}?connect_timeout=60")) == {}
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "60")
+    assert connecting.patience(url) == {}
 
 
 def test_a_full_server_is_waited_for(postgres):
