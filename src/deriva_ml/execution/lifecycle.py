@@ -82,9 +82,9 @@ def transition(
     state = required_state(session, execution_rid)
     validate_transition(current=state.status, target=target)
     changes: dict[str, Any] = {"status": target, "sync_pending": True, **fields}
-    changes["error"] = error if target in _WITH_ERROR else None
+    changes["error"] = _plain(error) if error is not None and target in _WITH_ERROR else None
     if message is not None:
-        changes["status_detail"] = message
+        changes["status_detail"] = _plain(message)
     if not session.workspace.executions.update(execution_rid, expected=state.status, **changes):
         raise InvalidTransitionError(
             f"Execution {execution_rid} was moved from {state.status} by another process meanwhile; "
@@ -121,9 +121,9 @@ def update_status(
     else:
         changes: dict[str, Any] = {"sync_pending": True}
         if message is not None:
-            changes["status_detail"] = message
+            changes["status_detail"] = _plain(message)
         if target in _WITH_ERROR:
-            changes["error"] = error or message
+            changes["error"] = _plain(error or message)
         session.workspace.executions.update(execution_rid, **changes)
         push(session, execution_rid)
 
@@ -167,8 +167,12 @@ def reason_of(error: BaseException) -> str:
     """
     # An exception of the program may fail to make its text; its end is recorded all the same.
     text = str(TracebackException.from_exception(error, limit=0, compact=True))
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return _plain(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _plain(text: Any) -> str:
+    """Text that every database takes: what it says of a run must not be what ends it, or hides its status for good."""
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def begin_upload(session: Session, execution_rid: str) -> None:

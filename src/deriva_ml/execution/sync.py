@@ -6,7 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLStateInconsistency
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLExecutionError,
+    DerivaMLNotFoundError,
+    DerivaMLStateInconsistency,
+)
 from deriva_ml.names import ConnectionMode, ExecutionStatus, MLTable
 from deriva_ml.workspace.executions import ExecutionState
 
@@ -53,6 +58,22 @@ def required_state(session: Session, execution_rid: str) -> ExecutionState:
             "open the catalog with the working directory that the execution was created with."
         )
     return state
+
+
+def require_open(session: Session, execution_rid: str, doing: str) -> None:
+    """Check that what is to be done for an execution can still be committed.
+
+    Raises
+    ------
+    DerivaMLExecutionError
+        If it is aborted.
+    """
+    state = required_state(session, execution_rid)
+    if state.status is ExecutionStatus.Aborted:
+        raise DerivaMLExecutionError(
+            f"Cannot {doing}: execution {execution_rid} is aborted ({state.error}), so nothing of it can be committed any "
+            "more. Create another execution with ml.create_execution()."
+        )
 
 
 def push(session: Session, execution_rid: str) -> bool:
