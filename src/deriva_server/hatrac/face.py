@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.hatrac.details import DetailHandler
+from deriva_server.hatrac.metrics import MetricsHandler
 from deriva_server.hatrac.names import NameHandler
 from deriva_server.hatrac.target import parse_target
 from deriva_server.hatrac.transfers import TransferHandler
@@ -27,6 +28,7 @@ class HatracFace:
             "acl": details.acl,
             "metadata": details.metadata,
             "upload": transfers.handle,
+            "metrics": MetricsHandler(store).handle,
         }
 
     def handle(self, request: Request) -> Response:
