@@ -37,6 +37,7 @@ from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.lineage import lookup as lineage
 from deriva_ml.logs import configure_logging
+from deriva_ml.metrics import find as metrics
 from deriva_ml.model.graph import CatalogModel, Schema, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode
 from deriva_ml.records import FeatureReference
@@ -451,6 +452,7 @@ class DerivaML:
     list_asset_executions = _forward(queries.list_asset_executions)
     list_execution_assets = _forward(queries.list_execution_assets)
     list_workflow_executions = _forward(queries.list_workflow_executions)
+    find_metrics = _forward(metrics.find_metrics)
     list_executions = _forward(execution_snapshot.list_executions)
     find_incomplete_executions = _forward(execution_snapshot.find_incomplete_executions)
     gc_executions = _forward(execution_snapshot.gc_executions)

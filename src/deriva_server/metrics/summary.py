@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -39,16 +39,11 @@ class Summary:
     problems: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
-        """As a JSON document; `of_document` reads it back."""
+        """As a JSON document."""
         return {"names": self.names, "last": self.last, "min": self.lowest, "max": self.highest} | {
             "records": self.records,
             "problems": self.problems,
         }
-
-    @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> Summary:
-        """Read what `document` made."""
-        return cls(*(document[name] for name in ("names", "last", "min", "max", "records", "problems")))
 
 
 def summarised(records: Iterable[Record], notes: Notes) -> Summary:

@@ -1,0 +1,256 @@
+"""What this machine knows of the metrics of one catalog: which files there are, and what their contents come to.
+
+A cache: everything in it can be read again. Contents are kept by their MD5, so that nothing is read twice; which
+files there are is kept with the moment it was read at.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from deriva_ml.workspace.database import Database
+
+MIGRATION = """
+CREATE TABLE moment (scope TEXT PRIMARY KEY, snaptime TEXT NOT NULL, state TEXT NOT NULL);
+CREATE TABLE file (
+    scope TEXT NOT NULL, asset_rid TEXT NOT NULL, execution_rid TEXT NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,
+    md5 TEXT NOT NULL, length INTEGER, content TEXT NOT NULL, made TEXT NOT NULL,
+    PRIMARY KEY (scope, asset_rid, execution_rid)
+);
+CREATE INDEX file_by_content ON file (scope, content);
+CREATE INDEX file_by_execution ON file (scope, execution_rid);
+CREATE INDEX file_by_time ON file (scope, made, asset_rid);
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, records INTEGER NOT NULL, problems TEXT, curves BLOB
+);
+CREATE TABLE metric (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE value (
+    content INTEGER NOT NULL, metric INTEGER NOT NULL, last, min, max, PRIMARY KEY (content, metric)
+) WITHOUT ROWID;
+CREATE INDEX value_by_last ON value (metric, last);
+CREATE INDEX value_by_min ON value (metric, min);
+CREATE INDEX value_by_max ON value (metric, max)
+"""
+
+_FILE_COLUMNS = ("asset_rid", "execution_rid", "name", "url", "md5", "length", "content", "made")
+_SELECTED = (
+    "f.scope = :scope AND (:executions IS NULL OR f.execution_rid IN (SELECT value FROM json_each(:executions)))"
+    " AND (:name IS NULL OR f.name GLOB :name)"
+)
+_SHOWN = (
+    "f.asset_rid, f.execution_rid, f.name, f.url, f.md5, f.length, f.content AS key,"
+    " c.id AS content, c.records, c.problems"
+)
+_ORDER = "f.made, f.asset_rid, f.execution_rid"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Files of metrics to look at.
+
+    Parameters
+    ----------
+    scope : str
+        Snapshot of the catalog; empty for the live one.
+    executions : collection of str, optional
+        Only files that these made.
+    name : str, optional
+        Pattern that their names must match, with ``*`` and ``?``.
+    """
+
+    scope: str = ""
+    executions: Collection[str] | None = None
+    name: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """For the statements."""
+        chosen = None if self.executions is None else json.dumps(sorted(self.executions))
+        return {"scope": self.scope, "executions": chosen, "name": self.name}
+
+
+@dataclass(frozen=True)
+class MetricsFile:
+    """One file of metrics, with what is known of its content; `content` is None before it was read."""
+
+    asset_rid: str
+    execution_rid: str
+    name: str
+    url: str
+    md5: str
+    length: int | None
+    key: str
+    content: int | None
+    records: int | None
+    problems: str | None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Which content it is, and where its bytes are."""
+        return self.key, self.url
+
+
+class MetricsStore:
+    """Metrics of one catalog.
+
+    Parameters
+    ----------
+    database : Database
+        The SQLite file; it may be removed at any time.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._database.close()
+
+    # Which files there are ------------------------------------------------------------------------------------------
+
+    def moment(self, scope: str) -> tuple[str, list[Any]]:
+        """Snapshot at which the files were last listed, and what else tells whether others came; empty before."""
+        row = self._database.fetch_one("SELECT snaptime, state FROM moment WHERE scope = ?", (scope,))
+        return (row["snaptime"], json.loads(row["state"])) if row is not None else ("", [])
+
+    def count(self, scope: str) -> int:
+        """How many files are known."""
+        row = self._database.fetch_one("SELECT count(*) AS n FROM file WHERE scope = ?", (scope,))
+        return int(row["n"]) if row is not None else 0
+
+    def put_files(
+        self,
+        scope: str,
+        files: Iterable[Mapping[str, Any]],
+        moment: tuple[str, list[Any]],
+        *,
+        all_of_them: bool,
+    ) -> None:
+        """Keep files, in place of all others if these are all there are, together with the moment."""
+        places = ", ".join("?" for _ in ("scope", *_FILE_COLUMNS))
+        rows = [(scope, *(file[name] for name in _FILE_COLUMNS)) for file in files]
+        with self._database.transaction() as connection:
+            if all_of_them:
+                connection.execute("DELETE FROM file WHERE scope = ?", (scope,))
+            connection.executemany(
+                f"INSERT OR REPLACE INTO file (scope, {', '.join(_FILE_COLUMNS)}) VALUES ({places})", rows
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO moment VALUES (?, ?, ?)", (scope, moment[0], json.dumps(moment[1]))
+            )
+
+    def files(self, selection: Selection) -> list[MetricsFile]:
+        """The selected files, in the order in which they were made."""
+        return self._files(
+            f"LEFT JOIN content c ON c.key = f.content WHERE {_SELECTED} ORDER BY {_ORDER}", selection
+        )
+
+    def unread(self, selection: Selection, *, curves: bool) -> list[MetricsFile]:
+        """The selected files whose contents are not known yet, one for each content and place."""
+        lacking = "c.id IS NULL OR c.curves IS NULL" if curves else "c.id IS NULL"
+        found = self._files(
+            f"LEFT JOIN content c ON c.key = f.content WHERE {_SELECTED} AND ({lacking})", selection
+        )
+        return list({file.place: file for file in found}.values())
+
+    def ranked(
+        self, selection: Selection, metric: str, column: str, *, descending: bool, limit: int | None
+    ) -> list[MetricsFile]:
+        """The selected files that have a number for a metric, in its order; `column` is last, min or max."""
+        # Every number is less than every text here. The order of the tables is that in which the index is walked.
+        way = "DESC" if descending else "ASC"
+        return self._files(
+            f"WHERE {_SELECTED} ORDER BY v.{column} {way}, {_ORDER} LIMIT :limit",
+            selection,
+            source=(
+                "metric m CROSS JOIN value v ON v.metric = m.id"
+                f" AND m.name = :metric AND v.{column} < ''"
+                " CROSS JOIN content c ON c.id = v.content CROSS JOIN file f ON f.scope = :scope AND f.content = c.key"
+            ),
+            metric=metric,
+            limit=-1 if limit is None else limit,
+        )
+
+    def _files(
+        self, rest: str, selection: Selection, *, source: str = "file f", **more: Any
+    ) -> list[MetricsFile]:
+        found = self._database.fetch(f"SELECT {_SHOWN} FROM {source} {rest}", selection.parameters | more)
+        return [MetricsFile(*row) for row in found]
+
+    # What they come to ----------------------------------------------------------------------------------------------
+
+    def add(self, read: Mapping[str, Any]) -> None:
+        """Keep what contents come to, by their keys; values are `deriva_ml.ermrest.metrics.Parsed`."""
+        with self._database.transaction() as connection:
+            metrics = _metric_ids(connection, [name for parsed in read.values() for name in parsed.names])
+            for key, parsed in read.items():
+                problems = json.dumps(parsed.problems) if parsed.problems else None
+                curves = None if parsed.values is None else _packed(parsed.names, parsed.values)
+                id_ = connection.execute(
+                    "INSERT INTO content (key, records, problems, curves) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
+                    " DO UPDATE SET curves = coalesce(excluded.curves, curves) RETURNING id",
+                    (key, parsed.records, problems, curves),
+                ).fetchone()[0]
+                connection.executemany(
+                    "INSERT OR IGNORE INTO value VALUES (?, ?, ?, ?, ?)",
+                    [
+                        (id_, metrics[name], *values)
+                        for name, *values in zip(
+                            parsed.names, parsed.last, parsed.lowest, parsed.highest, strict=True
+                        )
+                    ],
+                )
+
+    def names(self, selection: Selection) -> list[str]:
+        """Metrics of the selected files."""
+        found = self._database.fetch(
+            "SELECT name FROM metric WHERE id IN (SELECT v.metric FROM file f JOIN content c ON c.key = f.content"
+            f" JOIN value v ON v.content = c.id WHERE {_SELECTED}) ORDER BY id",
+            selection.parameters,
+        )
+        return [row["name"] for row in found]
+
+    def values(self, contents: Collection[int], column: str) -> list[tuple[int, str, Any]]:
+        """Content, metric and value of some contents."""
+        found = self._database.fetch(
+            f"SELECT v.content, v.metric, v.{column} FROM value v WHERE v.content IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(contents)),),
+        )
+        names = self._metrics()
+        return [(content, names[metric], value) for content, metric, value in found]
+
+    def order(self, names: Collection[str]) -> list[str]:
+        """Metrics in the order in which they came up first."""
+        return [name for name in self._metrics().values() if name in names]
+
+    def _metrics(self) -> dict[int, str]:
+        return dict(map(tuple, self._database.fetch("SELECT id, name FROM metric ORDER BY id")))
+
+    def curves(self, contents: Collection[int]) -> dict[int, dict[str, list[Any]]]:
+        """All values of some contents, by metric."""
+        found = self._database.fetch(
+            "SELECT id, curves FROM content WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(contents)),),
+        )
+        return {id_: json.loads(zlib.decompress(packed)) for id_, packed in found}
+
+
+def _packed(names: Sequence[str], values: Sequence[Any]) -> bytes:
+    return zlib.compress(json.dumps(dict(zip(names, values, strict=True))).encode(), 1)
+
+
+def _metric_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    wanted = json.dumps(list(dict.fromkeys(names)))
+    connection.execute(
+        "INSERT OR IGNORE INTO metric (name) SELECT value FROM json_each(?)",
+        (wanted,),
+    )
+    found = connection.execute(
+        "SELECT name, id FROM metric WHERE name IN (SELECT value FROM json_each(?))", (wanted,)
+    )
+    return dict(map(tuple, found))
