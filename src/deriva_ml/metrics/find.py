@@ -30,8 +30,6 @@ _COLUMNS = ("RID", "Workflow", "Status", "Description")
 _FEW = 1000
 """Executions that are asked for by their RIDs; more are found faster among all."""
 
-Rows = dict[str, dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class _Wish:
@@ -116,17 +114,11 @@ def find_metrics(
     wish = _checked(_Wish(values, names, sort, descending, limit))
     session.require_online("find metrics")
     where = conditions(session, workflow, workflow_type, status, (dataset, "any"))
-    chosen = _chosen(session, executions, where)
-    selection = Selection(
-        session.connection.snapshot or "", None if chosen is None else chosen.keys(), file_name
-    )
+    selection = Selection(session.connection.snapshot or "", _chosen(session, executions, where), file_name)
     store, problems = _read(session, selection, curves=values == "all")
     shown = _ordered(store, selection, wish)
-    found = chosen if chosen is not None else _executions(session, {file.execution_rid for file in shown})
-    facts = {file.execution_rid: found.get(file.execution_rid, {}) for file in shown}
-    columns = table_of(
-        store, shown, _with_workflows(session, facts), wish.column, all_records=values == "all"
-    )
+    facts = _executions(session, {file.execution_rid for file in shown})
+    columns = table_of(store, shown, facts, wish.column, all_records=values == "all")
     frame = frame_of_columns(_wanted(columns, store, selection, wish.metrics))
     frame.attrs["problems"] = _problems(shown, problems)
     return frame
@@ -144,14 +136,14 @@ def _checked(wish: _Wish) -> _Wish:
 # Which executions ----------------------------------------------------------------------------------------------------
 
 
-def _chosen(session: Session, executions: Any, where: Mapping[str, Collection[Any]]) -> Rows | None:
-    """Rows of the executions that were asked for, None for all of them."""
+def _chosen(session: Session, executions: Any, where: Mapping[str, Collection[Any]]) -> set[str] | None:
+    """RIDs of the executions that were asked for, None for all of them."""
     if executions is None:
         if not where:
             return None
-        return _rows(session, where) if all(where.values()) else {}
+        return set(_rows(session, where, ["RID"])) if all(where.values()) else set()
     wanted = _rids(executions)
-    found = _rows(session, {"RID": wanted}) if wanted else {}
+    found = _rows(session, {"RID": wanted}, _COLUMNS)
     missing = [rid for rid in wanted if rid not in found]
     if missing:
         some = ", ".join(map(repr, missing[:5])) + (
@@ -162,9 +154,7 @@ def _chosen(session: Session, executions: Any, where: Mapping[str, Collection[An
         )
     accepted = {column: set(values) for column, values in where.items()}
     return {
-        rid: row
-        for rid, row in found.items()
-        if all(row[column] in values for column, values in accepted.items())
+        rid for rid, row in found.items() if all(row[column] in values for column, values in accepted.items())
     }
 
 
@@ -174,26 +164,22 @@ def _rids(executions: Any) -> list[str]:
     return list(dict.fromkeys(str(getattr(each, "execution_rid", each)) for each in given))
 
 
-def _rows(session: Session, where: Mapping[str, Collection[Any]] | None) -> Rows:
+def _rows(
+    session: Session, where: Mapping[str, Collection[Any]] | None, columns: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     table = session.ml_table(MLTable.execution)
-    return {row["RID"]: row for row in rows.read(session.connection, table, where=where, columns=_COLUMNS)}
+    return {row["RID"]: row for row in rows.read(session.connection, table, where=where, columns=columns)}
 
 
-def _executions(session: Session, rids: Collection[str]) -> Rows:
-    if not rids:
-        return {}
-    return _rows(session, {"RID": rids} if len(rids) <= _FEW else None)
-
-
-def _with_workflows(session: Session, executions: Rows) -> Rows:
-    """The rows with the names of the workflows in place of their RIDs."""
-    rids = {row["Workflow"] for row in executions.values() if row.get("Workflow")}
-    if not rids:
-        return executions
+def _executions(session: Session, rids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What is shown of executions, by their RIDs; workflows by name."""
+    found = _rows(session, {"RID": rids} if len(rids) <= _FEW else None, _COLUMNS)
+    facts = {rid: found.get(rid, {}) for rid in rids}
+    workflows = {row["Workflow"] for row in facts.values() if row.get("Workflow")}
     table = session.ml_table(MLTable.workflow)
-    found = rows.read(session.connection, table, where={"RID": rids}, columns=["RID", "Name"])
-    names = {row["RID"]: row["Name"] for row in found}
-    return {rid: {**row, "Workflow": names.get(row.get("Workflow"))} for rid, row in executions.items()}
+    named = rows.read(session.connection, table, where={"RID": workflows}, columns=["RID", "Name"])
+    names = {row["RID"]: row["Name"] for row in named}
+    return {rid: {**row, "Workflow": names.get(row.get("Workflow"))} for rid, row in facts.items()}
 
 
 # Which files, and which of their values ------------------------------------------------------------------------------

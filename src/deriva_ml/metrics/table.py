@@ -65,12 +65,12 @@ def _values(store: MetricsStore, files: Sequence[MetricsFile], column: str) -> d
         if file.content is not None:
             rows.setdefault(file.content, []).append(row)
     found: dict[str, list[Any]] = {}
-    for content, name, value in store.values(rows, column):
-        values = found.get(name)
-        if values is None:
-            values = found[name] = [None] * len(files)
-        for row in rows[content]:
-            values[row] = value
+    for names, values in store.values(rows, column):
+        for name, of_contents in zip(names, zip(*values.values(), strict=True), strict=True):
+            cells = found.setdefault(name, [None] * len(files))
+            for content, value in zip(values, of_contents, strict=True):
+                for row in rows[content]:
+                    cells[row] = value
     return {name: found[name] for name in store.order(found)}
 
 

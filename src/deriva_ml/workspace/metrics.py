@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
+from deriva_ml.ermrest.metrics import Parsed
 from deriva_ml.workspace.database import Database
 
 MIGRATION = """
@@ -26,7 +27,8 @@ CREATE INDEX file_by_content ON file (scope, content);
 CREATE INDEX file_by_execution ON file (scope, execution_rid);
 CREATE INDEX file_by_time ON file (scope, made, asset_rid);
 CREATE TABLE content (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, records INTEGER NOT NULL, problems TEXT, curves BLOB
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, records INTEGER NOT NULL, problems TEXT, names TEXT NOT NULL,
+    last TEXT NOT NULL, min TEXT NOT NULL, max TEXT NOT NULL, curves BLOB
 );
 CREATE TABLE metric (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE value (
@@ -184,52 +186,56 @@ class MetricsStore:
 
     # What they come to ----------------------------------------------------------------------------------------------
 
-    def add(self, read: Mapping[str, Any]) -> None:
-        """Keep what contents come to, by their keys; values are `deriva_ml.ermrest.metrics.Parsed`."""
+    def add(self, read: Mapping[str, Parsed]) -> None:
+        """Keep what contents come to, by their keys."""
         with self._database.transaction() as connection:
             metrics = _metric_ids(connection, [name for parsed in read.values() for name in parsed.names])
-            for key, parsed in read.items():
-                problems = json.dumps(parsed.problems) if parsed.problems else None
-                curves = None if parsed.values is None else _packed(parsed.names, parsed.values)
-                id_ = connection.execute(
-                    "INSERT INTO content (key, records, problems, curves) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
-                    " DO UPDATE SET curves = coalesce(excluded.curves, curves) RETURNING id",
-                    (key, parsed.records, problems, curves),
-                ).fetchone()[0]
-                connection.executemany(
-                    "INSERT OR IGNORE INTO value VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (id_, metrics[name], *values)
-                        for name, *values in zip(
-                            parsed.names, parsed.last, parsed.lowest, parsed.highest, strict=True
-                        )
-                    ],
-                )
+            known = _known(connection, read)
+            connection.executemany(
+                "UPDATE content SET curves = ? WHERE id = ?",
+                [(_packed(read[key]), id_) for key, id_ in known.items() if read[key].values is not None],
+            )
+            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM content").fetchone()[0]
+            new = {first + place: (key, read[key]) for place, key in enumerate(read.keys() - known.keys())}
+            connection.executemany(
+                "INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(id_, *_content(key, parsed)) for id_, (key, parsed) in new.items()],
+            )
+            connection.executemany(
+                "INSERT INTO value VALUES (?, ?, ?, ?, ?)",
+                [
+                    (id_, metrics[name], *values)
+                    for id_, (_, parsed) in new.items()
+                    for name, *values in zip(
+                        parsed.names, parsed.last, parsed.lowest, parsed.highest, strict=True
+                    )
+                ],
+            )
 
     def names(self, selection: Selection) -> list[str]:
-        """Metrics of the selected files."""
+        """Metrics of the selected files, in the order in which they came up first."""
         found = self._database.fetch(
-            "SELECT name FROM metric WHERE id IN (SELECT v.metric FROM file f JOIN content c ON c.key = f.content"
-            f" JOIN value v ON v.content = c.id WHERE {_SELECTED}) ORDER BY id",
+            f"SELECT DISTINCT c.names FROM file f JOIN content c ON c.key = f.content WHERE {_SELECTED}",
             selection.parameters,
         )
-        return [row["name"] for row in found]
-
-    def values(self, contents: Collection[int], column: str) -> list[tuple[int, str, Any]]:
-        """Content, metric and value of some contents."""
-        found = self._database.fetch(
-            f"SELECT v.content, v.metric, v.{column} FROM value v WHERE v.content IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(contents)),),
-        )
-        names = self._metrics()
-        return [(content, names[metric], value) for content, metric, value in found]
+        return self.order({name for row in found for name in json.loads(row["names"])})
 
     def order(self, names: Collection[str]) -> list[str]:
         """Metrics in the order in which they came up first."""
-        return [name for name in self._metrics().values() if name in names]
+        found = self._database.fetch("SELECT name FROM metric ORDER BY id")
+        return [row["name"] for row in found if row["name"] in names]
 
-    def _metrics(self) -> dict[int, str]:
-        return dict(map(tuple, self._database.fetch("SELECT id, name FROM metric ORDER BY id")))
+    def values(self, contents: Collection[int], column: str) -> list[tuple[list[str], dict[int, list[Any]]]]:
+        """Values of some contents; those with the same metrics come together, as these metrics and a list for each."""
+        found = self._database.fetch(
+            f"SELECT names, json_group_array(id), group_concat({column}) FROM content"
+            " WHERE id IN (SELECT value FROM json_each(?)) GROUP BY names",
+            (json.dumps(list(contents)),),
+        )
+        return [
+            (json.loads(names), dict(zip(json.loads(ids), json.loads(f"[{lists}]"), strict=True)))
+            for names, ids, lists in found
+        ]
 
     def curves(self, contents: Collection[int]) -> dict[int, dict[str, list[Any]]]:
         """All values of some contents, by metric."""
@@ -240,8 +246,24 @@ class MetricsStore:
         return {id_: json.loads(zlib.decompress(packed)) for id_, packed in found}
 
 
-def _packed(names: Sequence[str], values: Sequence[Any]) -> bytes:
-    return zlib.compress(json.dumps(dict(zip(names, values, strict=True))).encode(), 1)
+def _content(key: str, parsed: Parsed) -> tuple[Any, ...]:
+    problems = json.dumps(parsed.problems) if parsed.problems else None
+    values = (json.dumps(column) for column in (parsed.names, parsed.last, parsed.lowest, parsed.highest))
+    return (key, parsed.records, problems, *values, _packed(parsed))
+
+
+def _packed(parsed: Parsed) -> bytes | None:
+    if parsed.values is None:
+        return None
+    return zlib.compress(json.dumps(dict(zip(parsed.names, parsed.values, strict=True))).encode(), 1)
+
+
+def _known(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
+    found = connection.execute(
+        "SELECT key, id FROM content WHERE key IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(keys)),),
+    )
+    return dict(map(tuple, found))
 
 
 def _metric_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:

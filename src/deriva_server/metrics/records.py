@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from deriva_server.metrics import table
@@ -38,7 +37,7 @@ def kind_of(name: str) -> str:
     >>> kind_of("eval.CSV"), kind_of("metrics.jsonl")
     ('csv', '')
     """
-    ending = PurePosixPath(name).suffix.lower().lstrip(".")
+    ending = name.rpartition(".")[2].lower()
     return ending if ending in KINDS else ""
 
 
