@@ -48,6 +48,15 @@ _SHOWN = (
     "f.asset_rid, f.execution_rid, f.name, f.url, f.md5, f.length, f.content AS key,"
     " c.id AS content, c.records, c.problems"
 )
+_FEW = 1000
+_FROM_VALUES = (
+    "metric m CROSS JOIN value v ON v.metric = m.id CROSS JOIN content c ON c.id = v.content"
+    " CROSS JOIN file f ON f.content = c.key"
+)
+_FROM_FILES = (
+    "metric m CROSS JOIN file f CROSS JOIN content c ON c.key = f.content"
+    " CROSS JOIN value v ON v.content = c.id AND v.metric = m.id"
+)
 _ORDER = "f.made, f.asset_rid, f.execution_rid"
 
 
@@ -164,16 +173,15 @@ class MetricsStore:
         self, selection: Selection, metric: str, column: str, *, descending: bool, limit: int | None
     ) -> list[MetricsFile]:
         """The selected files that have a number for a metric, in its order; `column` is last, min or max."""
-        # Every number is less than every text here. The order of the tables is that in which the index is walked.
         way = "DESC" if descending else "ASC"
+        # Of many files the index of values is walked in its order, few are sorted; either way from left to right.
+        few = selection.executions is not None and len(selection.executions) <= _FEW
         return self._files(
-            f"WHERE {_SELECTED} ORDER BY v.{column} {way}, {_ORDER} LIMIT :limit",
+            # Every number is less than every text here.
+            f"WHERE m.name = :metric AND v.{column} < '' AND {_SELECTED}"
+            f" ORDER BY v.{column} {way}, {_ORDER} LIMIT :limit",
             selection,
-            source=(
-                "metric m CROSS JOIN value v ON v.metric = m.id"
-                f" AND m.name = :metric AND v.{column} < ''"
-                " CROSS JOIN content c ON c.id = v.content CROSS JOIN file f ON f.scope = :scope AND f.content = c.key"
-            ),
+            source=_FROM_FILES if few else _FROM_VALUES,
             metric=metric,
             limit=-1 if limit is None else limit,
         )
