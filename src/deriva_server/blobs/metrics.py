@@ -21,7 +21,7 @@ from deriva_server.identity import Client
 from deriva_server.metrics.summary import collect, dump, summarise
 from deriva_server.sql import metrics
 from deriva_server.sql.dialect import Connection
-from deriva_server.sql.metrics import Key
+from deriva_server.sql.metrics import IndexSize, Key
 from deriva_server.sql.objects import Version
 
 SECONDS = 10.0
@@ -126,10 +126,14 @@ class MetricsIndex:
         except NotFound as error:
             return error
 
+    def size(self) -> IndexSize:
+        """How much the index holds."""
+        with self.directory.read() as connection:
+            return metrics.index_size(connection)
+
     def rebuild(self, told: Told) -> int:
         """Read again the files of all entries; those whose content is gone are forgotten. How many there are then."""
-        with self.directory.read() as connection:
-            expected = metrics.index_size(connection).entries
+        expected = self.size().entries
         done = kept = 0
         after: Key = ("", "")
         while page := self._page(after):

@@ -39,8 +39,7 @@ def ask(store: ObjectStore, *paths: str, client: Client = OWNER, **options: Any)
 
 
 def entries(store: ObjectStore) -> int:
-    with store.directory.read() as connection:
-        return statements.index_size(connection).entries
+    return store.metrics.size().entries
 
 
 def test_a_file_is_read_once_whatever_its_names(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
