@@ -213,7 +213,7 @@ def _check_known(wanted: str, names: Sequence[str]) -> None:
     """Refuse a metric that no file has."""
     if any(fnmatchcase(name, wanted) for name in names):
         return
-    near = get_close_matches(wanted, names) or sorted(names)[:10]
+    near = get_close_matches(wanted, names) or names[:10]
     known = f"; there are: {', '.join(near)}" if near else ", nor any other that can be read"
     raise DerivaMLNotFoundError(f"None of the selected files has a metric {wanted!r}{known}.")
 

@@ -64,14 +64,16 @@ def _values(store: MetricsStore, files: Sequence[MetricsFile], column: str) -> d
     for row, file in enumerate(files):
         if file.content is not None:
             rows.setdefault(file.content, []).append(row)
+    groups = store.values(rows, column)
+    groups.sort(key=lambda group: min(rows[content][0] for content in group[1]))
     found: dict[str, list[Any]] = {}
-    for names, values in store.values(rows, column):
+    for names, values in groups:
         for name, of_contents in zip(names, zip(*values.values(), strict=True), strict=True):
             cells = found.setdefault(name, [None] * len(files))
             for content, value in zip(values, of_contents, strict=True):
                 for row in rows[content]:
                     cells[row] = value
-    return {name: found[name] for name in store.order(found)}
+    return found
 
 
 def _curves(store: MetricsStore, files: Sequence[MetricsFile]) -> dict[str, list[Any]]:
@@ -89,7 +91,7 @@ def _curves(store: MetricsStore, files: Sequence[MetricsFile]) -> dict[str, list
         done += file.records or 0
     for column in found.values():
         column += [None] * (done - len(column))
-    return {name: found[name] for name in store.order(found)}
+    return found
 
 
 def _named(metrics: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -165,7 +165,8 @@ class MetricsStore:
         """The selected files whose contents are not known yet, one for each content and place."""
         lacking = "c.id IS NULL OR c.curves IS NULL" if curves else "c.id IS NULL"
         found = self._files(
-            f"LEFT JOIN content c ON c.key = f.content WHERE {_SELECTED} AND ({lacking})", selection
+            f"LEFT JOIN content c ON c.key = f.content WHERE {_SELECTED} AND ({lacking}) ORDER BY {_ORDER}",
+            selection,
         )
         return list({file.place: file for file in found}.values())
 
@@ -223,15 +224,11 @@ class MetricsStore:
     def names(self, selection: Selection) -> list[str]:
         """Metrics of the selected files, in the order in which they came up first."""
         found = self._database.fetch(
-            f"SELECT DISTINCT c.names FROM file f JOIN content c ON c.key = f.content WHERE {_SELECTED}",
+            f"SELECT c.names FROM file f JOIN content c ON c.key = f.content WHERE {_SELECTED}"
+            " GROUP BY c.names ORDER BY min(f.made)",
             selection.parameters,
         )
-        return self.order({name for row in found for name in json.loads(row["names"])})
-
-    def order(self, names: Collection[str]) -> list[str]:
-        """Metrics in the order in which they came up first."""
-        found = self._database.fetch("SELECT name FROM metric ORDER BY id")
-        return [row["name"] for row in found if row["name"] in names]
+        return list(dict.fromkeys(name for row in found for name in json.loads(row["names"])))
 
     def values(self, contents: Collection[int], column: str) -> list[tuple[list[str], dict[int, list[Any]]]]:
         """Values of some contents; those with the same metrics come together, as these metrics and a list for each."""
