@@ -175,11 +175,13 @@ def _executions(session: Session, rids: Collection[str]) -> dict[str, dict[str, 
     """What is shown of executions, by their RIDs; workflows by name."""
     found = _rows(session, {"RID": rids} if len(rids) <= _FEW else None, _COLUMNS)
     facts = {rid: found.get(rid, {}) for rid in rids}
-    workflows = {row["Workflow"] for row in facts.values() if row.get("Workflow")}
+    workflows = {row.get("Workflow") for row in facts.values()} - {None}
     table = session.ml_table(MLTable.workflow)
     named = rows.read(session.connection, table, where={"RID": workflows}, columns=["RID", "Name"])
     names = {row["RID"]: row["Name"] for row in named}
-    return {rid: {**row, "Workflow": names.get(row.get("Workflow"))} for rid, row in facts.items()}
+    for row in facts.values():
+        row["Workflow"] = names.get(row.get("Workflow"))
+    return facts
 
 
 # Which files, and which of their values ------------------------------------------------------------------------------
@@ -242,6 +244,8 @@ def _problems(shown: Iterable[MetricsFile], unreadable: Problems) -> list[dict[s
     """What to tell of the files that are shown."""
     found = []
     for file in shown:
+        if file.problems is None and file.content is not None:
+            continue
         known = json.loads(file.problems) if file.problems else []
         if file.content is None:
             known = [unreadable.get(file.place, "it cannot be read")]

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from deriva_ml.ermrest.metrics import Parsed
 from deriva_ml.workspace.database import Database
@@ -85,8 +85,7 @@ class Selection:
         return {"scope": self.scope, "executions": chosen, "name": self.name}
 
 
-@dataclass(frozen=True)
-class MetricsFile:
+class MetricsFile(NamedTuple):
     """One file of metrics, with what is known of its content; `content` is None before it was read."""
 
     asset_rid: str
@@ -191,7 +190,7 @@ class MetricsStore:
         self, rest: str, selection: Selection, *, source: str = "file f", **more: Any
     ) -> list[MetricsFile]:
         found = self._database.fetch(f"SELECT {_SHOWN} FROM {source} {rest}", selection.parameters | more)
-        return [MetricsFile(*row) for row in found]
+        return [MetricsFile._make(row) for row in found]
 
     # What they come to ----------------------------------------------------------------------------------------------
 
