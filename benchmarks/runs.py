@@ -52,18 +52,16 @@ def timed(name: str, work: Callable[[], Any]) -> Line:
 
 
 def prepared(folder: Path) -> DerivaML:
-    """A catalog with images, a vocabulary, and a feature of each kind."""
-    from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML
+    """A catalog with images, and subjects with a feature."""
+    from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, TableDefinition
     from deriva_ml.schema import create_ml_catalog
 
     created = create_ml_catalog(str(folder / "catalog"), "bench")
     ml = DerivaML(str(folder / "catalog"), created.catalog_id, working_dir=folder / "work")
     ml.create_schema("bench")
-    ml.create_vocabulary("Label", "Labels")
-    ml.add_term("Label", "A", "A")
     ml.create_asset("Image", column_defs=[ColumnDefinition(name="Position", type=BuiltinTypes.int4)])
-    ml.create_feature("Image", "Label", terms=["Label"])
-    ml.create_feature("Image", "Score", metadata=[ColumnDefinition(name="Score", type=BuiltinTypes.float8)])
+    ml.create_table(TableDefinition("Subject", [ColumnDefinition(name="Name", type=BuiltinTypes.text)]))
+    ml.create_feature("Subject", "Score", metadata=[ColumnDefinition(name="Score", type=BuiltinTypes.float8)])
     return ml
 
 
@@ -115,9 +113,10 @@ def features(ml: DerivaML, count: int) -> Iterator[Line]:
     """Stage and commit feature rows."""
     from deriva_ml import ExecutionConfiguration
 
-    images = [asset.asset_rid for asset in ml.list_assets("Image")][:1000]
-    record = ml.feature_record_class("Image", "Score")
-    rows = [record(Image=images[number % len(images)], Score=number / 7) for number in range(count)]
+    subjects = ml.pathBuilder().schemas["bench"].tables["Subject"]
+    rids = [row["RID"] for row in subjects.insert({"Name": f"s{number}"} for number in range(count))]
+    record = ml.feature_record_class("Subject", "Score")
+    rows = [record(Subject=rid, Score=number / 7) for number, rid in enumerate(rids)]
     workflow = ml.create_workflow("Bench", "Ingest")
     with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Rows")) as exe:
         yield timed(f"stage {count:,} feature rows", lambda: exe.add_features(rows))
@@ -151,6 +150,7 @@ def large_file(ml: DerivaML, folder: Path) -> Iterator[Line]:
 
 def measure(folder: Path, *, quick: bool = False) -> Iterator[Line]:
     """All lines."""
+    folder.mkdir()
     ml = prepared(folder)
     yield from empty(ml)
     yield from small_files(ml, folder, 1000)

@@ -105,8 +105,8 @@ def _raw(body: Any) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
-def _serve(folder: Path, address: str | None, pipe: Connection) -> None:
-    with opened(folder, address) as server, server.serve() as running:
+def _serve(folder: Path, address: str | None, port: int, pipe: Connection) -> None:
+    with opened(folder, address) as server, server.serve(port=port) as running:
         pipe.send(running.url)
         # Ends with the process that asked for it, whatever became of that.
         pipe.poll(None)
@@ -126,10 +126,10 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, address: str | None, *, wait: bool = True) -> Iterator[Serving]:
+def serving(folder: Path, address: str | None, *, port: int = 0, wait: bool = True) -> Iterator[Serving]:
     """Serve the deployment in `folder` over HTTP from another process; its address is known after the wait."""
     ours, theirs = processes.Pipe()
-    process = processes.Process(target=_serve, args=(folder, address, theirs), daemon=True)
+    process = processes.Process(target=_serve, args=(folder, address, port, theirs), daemon=True)
     process.start()
     theirs.close()
     try:

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from deriva_ml.errors import DerivaMLException
+
 
 class SchemaPath:
     """deriva-py's path of a schema, which older code calls and newer code reads attributes of."""
@@ -72,7 +74,14 @@ _FORMER: dict[str, tuple[str, Callable[[Any], Any]]] = {
 _GONE = {
     "add_features": "values are written by a run: exe.add_features(records) in an execution",
 }
-"""Former name to what to do instead, where nothing can stand in for it."""
+"""Former method to what to do instead, where nothing can stand in for it."""
+
+
+def _gone(name: str) -> Callable[..., Any]:
+    def method(*arguments: Any, **options: Any) -> Any:
+        raise DerivaMLException(f"ml.{name} does not exist any more; {_GONE[name]}.")
+
+    return method
 
 
 def attribute(ml: Any, name: str) -> Any:
@@ -86,7 +95,7 @@ def attribute(ml: Any, name: str) -> Any:
     if name in _PRESENT:
         return _PRESENT[name](ml)
     if name in _GONE:
-        raise AttributeError(f"ml.{name} does not exist any more; {_GONE[name]}.")
+        return _gone(name)
     if name not in _FORMER:
         raise AttributeError(f"{type(ml).__name__!r} object has no attribute {name!r}")
     present, give = _FORMER[name]

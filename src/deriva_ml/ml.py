@@ -30,6 +30,7 @@ from deriva_ml.execution import (
     pending_summary,
     queries,
     unknown,
+    validate,
 )
 from deriva_ml.feature import feature as features
 from deriva_ml.feature import values
@@ -453,6 +454,9 @@ class DerivaML:
     list_execution_assets = _forward(queries.list_execution_assets)
     list_workflow_executions = _forward(queries.list_workflow_executions)
     find_metrics = _forward(metrics.find_metrics)
+    multirun_status_summary = _forward(queries.multirun_status_summary)
+    validate_dataset_specs = _forward(validate.validate_dataset_specs)
+    validate_execution_configuration = _forward(validate.validate_execution_configuration)
     list_executions = _forward(execution_snapshot.list_executions)
     find_incomplete_executions = _forward(execution_snapshot.find_incomplete_executions)
     gc_executions = _forward(execution_snapshot.gc_executions)

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 import requests
-from tests.machines.conftest import outcome, recover, renamed, run
+from tests.machines.runs import outcome
 
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.session import Session
 
 
 @contextmanager
@@ -39,25 +38,25 @@ def flaky(seed, share):
 
 
 def endured(lab, folder, label, seed, share):
-    session = Session.open(*lab, working_dir=folder / "work")
+    session = lab.session(folder)
     with flaky(seed, share):
         attempts = 0
-        for function in [run, *[recover] * 60]:
+        for function in [lab.run, *[lab.recover] * 60]:
             attempts += 1
             try:
                 function(session, label)
                 break
             except DerivaMLException:
                 continue
-    recover(session, label)
-    return _without_messages(renamed(outcome(session, label), label)), attempts
+    lab.recover(session, label)
+    return _without_messages(outcome(session, label)), attempts
 
 
 @pytest.fixture(scope="module")
 def expected(lab, tmp_path_factory):
-    session = Session.open(*lab, working_dir=tmp_path_factory.mktemp("calm"))
-    run(session, "calm0000")
-    return _without_messages(renamed(outcome(session, "calm0000"), "calm0000"))
+    session = lab.session(tmp_path_factory.mktemp("calm"))
+    lab.run(session, "calm0000")
+    return _without_messages(outcome(session, "calm0000"))
 
 
 def _without_messages(found):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal
-from deriva_ml.bag.load import matching_rows
 from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows, write_document, write_json_rows
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLDataError, DerivaMLUploadError, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLDataError, DerivaMLUploadError
 from deriva_ml.execution.outputs import ASSET_MARK
+from deriva_ml.execution.pending import PendingFile, check_outputs, find_pending
 from deriva_ml.names import AssetRole, ExecAssetType
 from deriva_ml.parallel import run_all
 from deriva_ml.records import UploadCallback, UploadProgress
@@ -27,31 +27,11 @@ from deriva_ml.workspace.features import StagedRecord
 from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table
     from deriva_ml.session import Session
 
 TableName = tuple[str, str]
 
 _NOTE = "metadata/deriva-ml-commit.json"
-
-
-@dataclass(frozen=True)
-class _File:
-    """One output file, as it is now."""
-
-    key: str
-    entry: AssetEntry
-    path: Path
-    length: int
-    mtime_ns: int
-
-    @property
-    def name(self) -> str:
-        return self.key.partition("/")[2]
-
-    @property
-    def table(self) -> TableName:
-        return self.entry.schema, self.entry.asset_table
 
 
 @dataclass(frozen=True)
@@ -104,11 +84,11 @@ def assemble(
         If required metadata is missing, or refers to nothing; names all.
     """
     folder = paths.upload_dir(session.workspace.root, execution_rid)
-    files = _present(session, execution_rid, pending)
+    files, unreadable = find_pending(session, execution_rid, pending)
     former = _Former.of(folder)
-    if former.signature == _signature(files, records):
+    if not unreadable and former.signature == _signature(files, records):
         return Bundle(folder, {file.key: file.entry.rid or "" for file in files}, records, resumed=True)
-    check_metadata(session, files)
+    check_outputs(session, execution_rid, pending, unreadable)
     resumed = former.signature is not None or any(file.entry.rid for file in files)
     rids = _leased(session, manifest, files)
     digests = _digests(files, progress)
@@ -128,7 +108,7 @@ def assemble(
     return Bundle(folder, rids, records, resumed)
 
 
-def _place(file: _File, rids: Mapping[str, str]) -> str:
+def _place(file: PendingFile, rids: Mapping[str, str]) -> str:
     return layout.asset_file(file.entry.asset_table, rids[file.key], file.name)
 
 
@@ -171,8 +151,7 @@ class _Former:
         bare = [(name, row) for name, rows in tables.items() for row in rows if "RID" not in row]
         fresh = []
         for name, row in bare:
-            known = self.rids.get((name, _content(row)))
-            if known:
+            if self.rids and (known := self.rids.get((name, _content(row)))):
                 row["RID"] = known.pop()
             else:
                 fresh.append(row)
@@ -187,7 +166,7 @@ def _content(row: Row) -> str:
 
 
 def _signature(
-    files: Sequence[_File], records: Sequence[StagedRecord], rids: Mapping[str, str] | None = None
+    files: Sequence[PendingFile], records: Sequence[StagedRecord], rids: Mapping[str, str] | None = None
 ) -> str:
     """What the bag is made of; equal for equal files, metadata, RIDs and feature rows."""
     digest = hashlib.sha256()
@@ -201,76 +180,10 @@ def _signature(
     return digest.hexdigest()
 
 
-# Checks ------------------------------------------------------------------------------------------------------------
-
-
-def _present(session: Session, execution_rid: str, pending: Mapping[str, AssetEntry]) -> list[_File]:
-    files, problems = [], []
-    for key, entry in pending.items():
-        name = key.partition("/")[2]
-        path = paths.staged_file(session.workspace.root, execution_rid, entry.asset_table, name)
-        try:
-            status = path.stat()
-            if not path.is_file():
-                raise IsADirectoryError(21, "it is no file")
-        except OSError as error:
-            origin = f", linked from {entry.source}" if entry.source else ""
-            problems.append(f"{key} ({path}{origin}): {error.strerror}")
-            continue
-        files.append(_File(key, entry, path, status.st_size, status.st_mtime_ns))
-    if problems:
-        raise DerivaMLUploadError(
-            f"{len(problems)} registered outputs of execution {execution_rid} cannot be read, so nothing was uploaded:\n  "
-            + "\n  ".join(problems)
-            + "\nWrite these files, or forget them with discard_asset_file(), and call commit_output_assets() again."
-        )
-    return files
-
-
-def check_metadata(session: Session, files: Sequence[_File]) -> None:
-    """Every required value must be there, and every reference must have its row; all problems are named at once."""
-    problems: list[str] = []
-    for name in dict.fromkeys(file.table for file in files):
-        table = session.table(name)
-        members = [file for file in files if file.table == name]
-        metadata = session.model.asset_metadata(table)
-        required = [
-            column.name
-            for column in table.columns
-            if column.name in metadata and not column.nullok and column.default is None
-        ]
-        for file in members:
-            missing = [column for column in required if file.entry.metadata.get(column) is None]
-            problems += [f"{file.key}: column {column} needs a value" for column in missing]
-        problems += _dangling(session, table, metadata, members)
-    if problems:
-        raise DerivaMLValidationError(
-            f"Metadata of {len(problems)} outputs is not as the catalog needs it, so nothing was uploaded:\n  "
-            + "\n  ".join(problems)
-            + "\nSet it with path.metadata = {...} and call commit_output_assets() again."
-        )
-
-
-def _dangling(session: Session, table: Table, metadata: set[str], files: Sequence[_File]) -> Iterator[str]:
-    for key in table.foreign_keys:
-        column = next(iter(key.foreign_key_columns)).name
-        wanted = {
-            file.entry.metadata[column] for file in files if file.entry.metadata.get(column) is not None
-        }
-        if column not in metadata or len(key.foreign_key_columns) != 1 or not wanted:
-            continue
-        referred = next(iter(key.referenced_columns)).name
-        rows = matching_rows(session.connection, key.pk_table, referred, wanted, (referred,))
-        unknown = wanted - {row[referred] for row in rows}
-        for file in files:
-            if file.entry.metadata.get(column) in unknown:
-                yield f"{file.key}: column {column} names {file.entry.metadata[column]!r}, no row of {key.pk_table.name}"
-
-
 # Rows --------------------------------------------------------------------------------------------------------------
 
 
-def _leased(session: Session, manifest: AssetManifest, files: Sequence[_File]) -> dict[str, str]:
+def _leased(session: Session, manifest: AssetManifest, files: Sequence[PendingFile]) -> dict[str, str]:
     """A RID for every file, kept in the manifest before it is used."""
     without = [file.key for file in files if not file.entry.rid]
     fresh = dict(zip(without, lease(session.connection, len(without)), strict=True))
@@ -279,10 +192,10 @@ def _leased(session: Session, manifest: AssetManifest, files: Sequence[_File]) -
     return {file.key: file.entry.rid or fresh[file.key] for file in files}
 
 
-def _digests(files: Sequence[_File], progress: UploadCallback | None) -> list[str]:
+def _digests(files: Sequence[PendingFile], progress: UploadCallback | None) -> list[str]:
     lock, done, total = threading.Lock(), 0, len(files)
 
-    def tell(file: _File, _: str) -> None:
+    def tell(file: PendingFile, _: str) -> None:
         nonlocal done
         if progress is None:
             return
@@ -300,7 +213,7 @@ def _digests(files: Sequence[_File], progress: UploadCallback | None) -> list[st
                 )
             )
 
-    def digest(file: _File) -> str:
+    def digest(file: PendingFile) -> str:
         try:
             return md5_of(file.path)
         except OSError as error:
@@ -314,7 +227,7 @@ def _digests(files: Sequence[_File], progress: UploadCallback | None) -> list[st
 def _asset_rows(
     session: Session,
     execution_rid: str,
-    files: Sequence[_File],
+    files: Sequence[PendingFile],
     rids: Mapping[str, str],
     digests: Sequence[str],
 ) -> dict[TableName, list[Row]]:
@@ -337,7 +250,7 @@ def _asset_rows(
     return tables
 
 
-def _asset_row(file: _File, rid: str, md5: str) -> Row:
+def _asset_row(file: PendingFile, rid: str, md5: str) -> Row:
     return {
         "RID": rid,
         "URL": objects.object_url(file.entry.asset_table, f"{md5}.{file.name}"),

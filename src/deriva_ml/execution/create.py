@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import settings
 from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution import inputs, metadata
 from deriva_ml.execution.commit import remove_folder
@@ -132,23 +133,25 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
         return _rehearse(session, configuration, declared)
     session.require_writable("create an execution")
     workflow_rid = workflows.add(session, workflow)
-    table = session.ml_table(MLTable.execution)
+    # Known here before it is known to the catalog, so that no crash leaves a row that nobody can take up again.
+    rid = lease(session.connection, 1)[0]
+    session.workspace.executions.add(
+        rid,
+        config_json=metadata.configuration_text(configuration),
+        working_dir_rel=paths.execution_dir_rel(rid),
+        workflow_rid=workflow_rid,
+        description=configuration.description,
+        mode=session.mode,
+    )
     new = {
+        "RID": rid,
         "Description": configuration.description,
         "Workflow": workflow_rid,
         "Status": str(ExecutionStatus.Created),
     }
-    row = rows.insert(session.connection, table, [new])[0]
-    rid = str(row["RID"])
     try:
-        session.workspace.executions.add(
-            rid,
-            config_json=metadata.configuration_text(configuration),
-            working_dir_rel=paths.execution_dir_rel(rid),
-            workflow_rid=workflow_rid,
-            description=configuration.description,
-            mode=session.mode,
-        )
+        table = session.ml_table(MLTable.execution)
+        row = rows.insert(session.connection, table, [new], with_rids=True)[0]
         return _prepare(session, Created(rid, configuration, row), declared)
     except BaseException:
         # A half prepared execution is of no use to anybody, whatever stopped it, Ctrl-C included.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset import asset as assets
@@ -215,6 +216,49 @@ def list_execution_assets(session: Session, execution_rid: str, asset_role: str 
     """Files that an execution read or made; see `deriva_ml.execution.execution_record.list_assets`."""
     lookup_execution(session, execution_rid)
     return execution_record.list_assets(session, execution_rid, asset_role)
+
+
+@dataclass(frozen=True)
+class MultirunStatusSummary:
+    """How far the executions of a workflow are.
+
+    Parameters
+    ----------
+    workflow_rid : str
+    counts : dict
+        Number of executions by status.
+    """
+
+    workflow_rid: str
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Number of executions."""
+        return sum(self.counts.values())
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+        return f"Workflow {self.workflow_rid}: {self.total} executions" + (f" ({counts})" if counts else "")
+
+
+def multirun_status_summary(session: Session, workflow_rid: str) -> MultirunStatusSummary:
+    """How many executions of a workflow, for example the jobs of a sweep, have which status.
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If the RID is not that of a workflow.
+    """
+    found = resolve_rid(session.connection, session.model, workflow_rid)
+    if found.table is not session.ml_table(MLTable.workflow):
+        raise DerivaMLTableTypeError("Workflow", workflow_rid)
+    of_workflow = rows.conditions(session.connection, {"Workflow": [found.rid]})
+    path = f"/attributegroup/{rows.path_of(session.ml_table(MLTable.execution))}{of_workflow[0]}/Status;n:=cnt(RID)"
+    counts = {row["Status"]: row["n"] for row in rows.query(session.connection, path)}
+    order = [str(status) for status in ExecutionStatus]
+    known = {status: counts.pop(status) for status in order if status in counts}
+    return MultirunStatusSummary(workflow_rid, known | counts)
 
 
 def list_workflow_executions(session: Session, workflow: WorkflowSpec | str) -> list[str]:

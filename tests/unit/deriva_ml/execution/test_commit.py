@@ -259,19 +259,22 @@ def test_a_missing_file_is_named_and_nothing_is_sent(execute, row_of, rows_of, c
         exe.discard_asset_file("Image/there.png")
 
 
-def test_missing_and_dangling_metadata_is_named(execute, session):
+def test_everything_that_is_wrong_is_named_at_once(execute, session):
     [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
     with execute() as exe:
         first = exe.asset_file_path("Scan", "one.dcm")
         first.write_bytes(b"one")
         second = exe.asset_file_path("Scan", "two.dcm", Day="2026-01-15", Subject="1-ZZZZ")
         second.write_bytes(b"two")
+        third = exe.asset_file_path("Image", "never.png")
     with pytest.raises(DerivaMLValidationError) as caught:
         exe.commit_output_assets()
     text = str(caught.value)
     assert "Scan/one.dcm: column Day needs a value" in text
     assert "Scan/one.dcm: column Subject needs a value" in text
     assert "Scan/two.dcm: column Subject names '1-ZZZZ'" in text
+    assert f"Image/never.png ({third}): No such file" in text
+    exe.discard_asset_file(third)
     first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     assert exe.commit_output_assets().total_uploaded == 2
