@@ -110,6 +110,8 @@ def measure(folder: Path, *, quick: bool = False) -> Iterator[Line]:
     yield median(
         f"{_HITS} of {count:,} executions by workflow", lambda: ml.find_executions(workflow=workflow)
     )
+    # Loading pandas is no part of it.
+    ml.find_metrics([])
     yield timed(f"metrics of {count:,} files, none read yet", ml.find_metrics)
     other = DerivaML(ml.host_name, ml.catalog_id, working_dir=folder / "other")
     yield timed(f"metrics of {count:,} files, from the index", other.find_metrics)

@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deriva_ml.ermrest.metrics import Parsed
 from deriva_ml.workspace.database import Database
+
+if TYPE_CHECKING:
+    from deriva_ml.ermrest.metrics import Parsed
 
 MIGRATION = """
 CREATE TABLE moment (scope TEXT PRIMARY KEY, snaptime TEXT NOT NULL, state TEXT NOT NULL);

@@ -83,5 +83,7 @@ def _rounded(value: int) -> float:
 
 def clean_text(text: str) -> str:
     """A text that every database keeps: no halves of surrogate pairs, no zeros, not endless."""
+    if text.isascii() and len(text) <= _LONGEST_TEXT and "\0" not in text:
+        return text
     cut = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
     return cut.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
