@@ -10,6 +10,7 @@ import pytest
 from tests.unit.deriva_server.blobs.conftest import Opening
 
 from deriva_server.blobs import metrics as index
+from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.collect import collect, find_garbage
 from deriva_server.blobs.metrics import Found
@@ -27,7 +28,7 @@ LINES = b'{"epoch": 0, "loss": 2.5}\n{"epoch": 1, "loss": NaN}\n{"epoch": 2, "lo
 
 def put(store: ObjectStore, path: str, content: bytes = LINES) -> str:
     source = Source(io.BytesIO(content), len(content))
-    return store.contents.put(OWNER, path, source, Metadata(), parents=True).version.version
+    return store.contents.put(OWNER, Put(path, source, Metadata(), parents=True)).version.version
 
 
 def ask(store: ObjectStore, *paths: str, client: Client = OWNER, **options: Any) -> list[Any]:
