@@ -170,9 +170,8 @@ def target(condition, keys, aggregates, descending, limit, form):
     return f"{path}@sort({sort})?accept={quote(form)}{page}"
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=rows_of(VALUES), queries=st.lists(paths, min_size=4, max_size=8))
-def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+def agree(table, monkeypatch, rows, queries):
+    """Parts give the same bytes as one statement."""
     table.fill(rows)
     for query in queries:
         path = target(*query)
@@ -181,6 +180,22 @@ def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, qu
             expected = table.read(path)
         assert expected[0] == 200, expected
         assert table.read(path) == expected, path
+
+
+examples = given(rows=rows_of(VALUES), queries=st.lists(paths, min_size=4, max_size=8))
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples
+def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+    agree(table, monkeypatch, rows, queries)
+
+
+@pytest.mark.soak
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples
+def test_many_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+    agree(table, monkeypatch, rows, queries)
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
