@@ -20,7 +20,7 @@ from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
 from deriva_server.identity import ADMIN
 from deriva_server.sql.connect import Database
-from deriva_server.sql.objects import prepare_directory
+from deriva_server.sql.directory import prepare_directory
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
 """Rights on the root of a new store: holders of the role `admin` own everything."""
