@@ -10,6 +10,7 @@ from deriva_server.blobs.content import Contents
 from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.files import DATA, FilesBackend
 from deriva_server.blobs.keeping import Keeping
+from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.resources import Resources
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.s3.backend import S3Backend
@@ -19,7 +20,7 @@ from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
 from deriva_server.identity import ADMIN
 from deriva_server.sql.connect import Database
-from deriva_server.sql.objects import prepare_directory
+from deriva_server.sql.directory import prepare_directory
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
 """Rights on the root of a new store: holders of the role `admin` own everything."""
@@ -43,6 +44,7 @@ class ObjectStore:
         self.contents = Contents(self.directory)
         self.resources = Resources(self.directory)
         self.transfers = Transfers(self.directory)
+        self.metrics = MetricsIndex(self.directory)
 
     def close(self) -> None:
         """Close the connections."""

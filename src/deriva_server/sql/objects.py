@@ -14,63 +14,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.errors import DeploymentError
-from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
-
-FORMAT = 3
-"""Format number of the directory; a newer one is refused."""
 
 Acls = Mapping[str, Sequence[str]]
 
 NAMESPACE, OBJECT = "namespace", "object"
 
-_NEWEST = "CREATE INDEX IF NOT EXISTS hatrac_version_newest ON hatrac_version (name, id)"
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS hatrac_format (format INTEGER NOT NULL)",
-    """CREATE TABLE IF NOT EXISTS hatrac_name (
-        id {ascending} PRIMARY KEY,
-        parent {number} REFERENCES hatrac_name (id),
-        path TEXT NOT NULL UNIQUE,
-        kind TEXT NOT NULL,
-        deleted INTEGER NOT NULL DEFAULT 0,
-        acls TEXT NOT NULL,
-        long_path TEXT
-    )""",
-    "CREATE INDEX IF NOT EXISTS hatrac_name_parent ON hatrac_name (parent)",
-    """CREATE TABLE IF NOT EXISTS hatrac_version (
-        id {ascending} PRIMARY KEY,
-        name {number} NOT NULL REFERENCES hatrac_name (id),
-        version TEXT NOT NULL,
-        blob TEXT NOT NULL,
-        length {number} NOT NULL,
-        content_type TEXT,
-        content_disposition TEXT,
-        md5 TEXT,
-        sha256 TEXT,
-        acls TEXT NOT NULL,
-        deleted INTEGER NOT NULL DEFAULT 0,
-        moved {number} REFERENCES hatrac_version (id),
-        UNIQUE (name, version)
-    )""",
-    "CREATE INDEX IF NOT EXISTS hatrac_version_blob ON hatrac_version (blob)",
-    _NEWEST,
-    """CREATE TABLE IF NOT EXISTS hatrac_job (
-        id TEXT PRIMARY KEY,
-        name {number} NOT NULL REFERENCES hatrac_name (id),
-        chunk_length {number} NOT NULL,
-        length {number} NOT NULL,
-        content_type TEXT,
-        content_disposition TEXT,
-        md5 TEXT,
-        sha256 TEXT,
-        acls TEXT NOT NULL,
-        began {number} NOT NULL DEFAULT 0
-    )""",
-    "CREATE INDEX IF NOT EXISTS hatrac_job_name ON hatrac_job (name)",
-)
 _BATCH = 500
-_LONGEST = 2000
+LONGEST_INDEXED = 2000
 """Characters of a path that stands in the index itself: PostgreSQL takes a third of a page."""
 
 
@@ -161,66 +112,11 @@ class Job:
         return min(self.chunk_length, self.length - index * self.chunk_length)
 
 
-def prepare_directory(database: Database, root_acls: Acls) -> None:
-    """Make what a directory has, with its root namespace, where it is missing.
-
-    Parameters
-    ----------
-    database : Database
-        Where the directory is, or shall be.
-    root_acls : mapping
-        Rights on the root namespace if it has to be made.
-
-    Raises
-    ------
-    DeploymentError
-        If it was made by a newer release.
-    """
-    with database.read() as connection:
-        known = bool(connection.dialect.list_tables(connection, "hatrac_format"))
-    if not known:
-        with database.write() as connection:
-            _create(connection, root_acls)
-    with database.read() as connection:
-        found = connection.run("SELECT format FROM hatrac_format").scalar_one()
-    if found > FORMAT:
-        raise DeploymentError(
-            f"{database.dialect.place} has format {found}, this release knows formats up to {FORMAT}. "
-            "Use the release that last opened it, or a newer one: `pip install --upgrade deriva-ml`."
-        )
-    if found < FORMAT:
-        with database.write() as connection:
-            _upgrade(connection)
-
-
-def _upgrade(connection: Connection) -> None:
-    found = connection.run("SELECT format FROM hatrac_format").scalar_one()
-    if found < 2:
-        connection.run("ALTER TABLE hatrac_job ADD COLUMN began INTEGER NOT NULL DEFAULT 0")
-    if found < 3:
-        connection.run("ALTER TABLE hatrac_name ADD COLUMN long_path TEXT")
-        long = connection.run("SELECT id, path FROM hatrac_name WHERE length(path) > ?", (_LONGEST,)).all()
-        for id_, path in long:
-            connection.run(
-                "UPDATE hatrac_name SET path = ?, long_path = ? WHERE id = ?", (*_stored(path), id_)
-            )
-        connection.run(_NEWEST)
-    connection.run("UPDATE hatrac_format SET format = ?", (FORMAT,))
-
-
-def _stored(path: str) -> tuple[str, str | None]:
+def stored(path: str) -> tuple[str, str | None]:
     """A path as it stands in the index, and whole where that is another text."""
-    if len(path) <= _LONGEST:
+    if len(path) <= LONGEST_INDEXED:
         return path, None
     return f"sha256:{hashlib.sha256(path.encode()).hexdigest()}", path
-
-
-def _create(connection: Connection, root_acls: Acls) -> None:
-    for statement in _TABLES:
-        connection.run(statement.format_map(connection.dialect.types))
-    if connection.run("SELECT count(*) FROM hatrac_format").scalar() == 0:
-        connection.run("INSERT INTO hatrac_format VALUES (?)", (FORMAT,))
-        add_name(connection, "/", None, NAMESPACE, root_acls)
 
 
 @contextmanager
@@ -243,7 +139,7 @@ def names_at(connection: Connection, paths: Sequence[str]) -> dict[str, Name]:
     """The names at some paths, deleted ones included."""
     found: dict[str, Name] = {}
     for batch in _batches(list(paths)):
-        places, keys = ", ".join("?" for _ in batch), tuple(_stored(path)[0] for path in batch)
+        places, keys = ", ".join("?" for _ in batch), tuple(stored(path)[0] for path in batch)
         rows = connection.run(f"SELECT {_NAME_COLUMNS} FROM hatrac_name WHERE path IN ({places})", keys)
         found.update((row.path, _name(row)) for row in rows)
     return found
@@ -261,7 +157,7 @@ def add_name(connection: Connection, path: str, parent: int | None, kind: str, a
 
 def add_names(connection: Connection, names: Sequence[NewName]) -> dict[str, Name]:
     """Take some free paths at once."""
-    values = [(*_stored(new.path), new.parent, new.kind, _dump(new.acls)) for new in names]
+    values = [(*stored(new.path), new.parent, new.kind, _dump(new.acls)) for new in names]
     ids = {row.path: row.id for row in _insert(connection, _ADD_NAMES, values, f"id, {_PATH}")}
     return {new.path: Name(ids[new.path], new.path, new.kind, False, new.acls) for new in names}
 

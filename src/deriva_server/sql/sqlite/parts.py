@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
@@ -142,6 +141,7 @@ class _Work:
         self._todo = deque(enumerate(ranges))
         self._found: list[Sequence[Sequence[Any]]] = [()] * len(ranges)
         self._end: float = connection.raw.info.get(DEADLINE, math.inf)
+        self._error: Exception | None = None
 
     def shared(self) -> list[tuple[Any, ...]] | None:
         """Partial results in the order of the ranges, None when they are too many."""
@@ -161,23 +161,27 @@ class _Work:
         return sum(map(len, self._found)) > self._most
 
     def _do_with(self, other: Connection) -> None:
-        # A pool for this one task, because threads do not live on in a forked process.
-        with ThreadPoolExecutor(1, "deriva-parts") as pool:
-            helper = pool.submit(self._help, other)
-            try:
-                self._do(self._connection)
-            finally:
-                # The pool waits until the other connection is at rest, also when this one failed.
-                self._todo.clear()
-            helper.result()
+        # No executor: its module holds a lock for the time of a fork, which waits until this read is over.
+        helper = threading.Thread(target=self._help, args=(other,), name="deriva-parts", daemon=True)
+        helper.start()
+        try:
+            self._do(self._connection)
+        finally:
+            # The other connection must be at rest before it is given back, also when this one failed.
+            self._todo.clear()
+            helper.join()
+        if self._error is not None:
+            raise self._error
 
     def _help(self, connection: Connection) -> None:
-        prepare(connection)
-        connection.limit_time(self._end - time.monotonic())
         try:
+            prepare(connection)
+            connection.limit_time(self._end - time.monotonic())
             self._do(connection)
         except sa.exc.OperationalError as error:
-            raise failure(connection) or error from error
+            self._error = failure(connection) or error
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this one
+            self._error = error
 
     def _do(self, connection: Connection) -> None:
         # From either end, so that each connection finds in its cache what it read the last time.

@@ -11,6 +11,7 @@ import requests
 from deriva_ml import vocabulary
 from deriva_ml.asset import define
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.embedded import LocalTransport
 from deriva_ml.execution.execution import create_execution
 from deriva_ml.feature import feature as features
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
@@ -133,17 +134,21 @@ def counted():
 
     @contextmanager
     def watch():
-        seen, original = Requests(), requests.Session.send
+        seen, original, original_put = Requests(), requests.Session.send, LocalTransport.put_objects
 
         def send(self, request, **options):
             seen.sent.append((request.method, request.url))
             return original(self, request, **options)
 
-        requests.Session.send = send
+        def put_objects(self, puts):
+            seen.sent += [("PUT", target) for target, *_ in puts]
+            return original_put(self, puts)
+
+        requests.Session.send, LocalTransport.put_objects = send, put_objects
         try:
             yield seen
         finally:
-            requests.Session.send = original
+            requests.Session.send, LocalTransport.put_objects = original, original_put
 
     return watch
 
