@@ -1,4 +1,4 @@
-"""A way to a server that has accidents: it refuses, answers that it is busy, or cuts connections in the middle."""
+"""A way to a server that has accidents: it refuses, answers with an error, or cuts connections in the middle."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from collections import deque
 from types import TracebackType
 from urllib.parse import urlsplit
 
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s"
-)
-_SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+ERRORS = {
+    "busy": ("503 Service Unavailable", "SlowDown", "Please reduce your request rate."),
+    "full": (
+        "507 Insufficient Storage",
+        "XMinioStorageFull",
+        "Storage backend has reached its minimum free drive",
+    ),
+    "quota": ("403 Forbidden", "QuotaExceeded", "None"),
+    "bucket-quota": ("400 Bad Request", "XMinioAdminBucketQuotaExceeded", "Bucket quota exceeded"),
+}
+"""Answers of S3 services, by the name of the accident."""
 
 Accident = tuple[str, int]
-"""What happens to a connection: ``busy``, ``refuse``, ``cut-request`` or ``cut-answer`` after some bytes."""
+"""What happens to a connection: one of `ERRORS`, ``refuse``, ``cut-request`` or ``cut-answer`` after some bytes."""
 
 
 class Proxy:
@@ -80,9 +86,9 @@ class Proxy:
             self.happened.append(what)
         try:
             with client, contextlib.suppress(OSError):
-                if what == "busy":
+                if what in ERRORS and (what == "busy" or _is_write(client)):
                     _read_request(client)
-                    client.sendall(BUSY % (len(_SLOW_DOWN), _SLOW_DOWN))
+                    client.sendall(_error(*ERRORS[what]))
                 elif what != "refuse":
                     self._pass(
                         client,
@@ -110,6 +116,17 @@ def _pump(source: socket.socket, target: socket.socket, most: int | None) -> Non
     for each in (source, target):
         with contextlib.suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)
+
+
+def _is_write(client: socket.socket) -> bool:
+    """A full store is still read."""
+    return client.recv(3, socket.MSG_PEEK) not in (b"GET", b"HEA", b"DEL")
+
+
+def _error(status: str, code: str, message: str) -> bytes:
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    lines = [f"HTTP/1.1 {status}", "Content-Type: application/xml", "Connection: close"]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
 
 
 def _read_request(client: socket.socket) -> None:

@@ -14,6 +14,7 @@ from deriva_server.app import Application
 from deriva_server.authn.local import local_client
 from deriva_server.authn.session import AuthnFace
 from deriva_server.blobs.files import TMP
+from deriva_server.blobs.following import Following, follow
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.store import ObjectStore, claimed, open_backend
 from deriva_server.blobs.taken import Taken, take_in
@@ -23,7 +24,9 @@ from deriva_server.deployment import Deployment, is_deployment
 from deriva_server.ermrest.face import ErmrestFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
+from deriva_server.hatrac.target import is_name
 from deriva_server.http.message import Request, Response
+from deriva_server.http.received import Receiving
 from deriva_server.sql.databases import kept_address, open_databases, shown_address
 from deriva_server.wsgi import RunningServer, start
 
@@ -186,8 +189,17 @@ class LocalServer:
             port,
             threads=self.config.threads,
             max_body=self.config.max_body_bytes,
-            spool=self.deployment.objects_folder / TMP,
+            receiving=self._receiving(),
         )
+
+    def _receiving(self) -> Receiving:
+        """Long bodies wait on the disk of the store; those of objects are hashed meanwhile, where it is in a folder."""
+        folder = self.deployment.objects_folder / TMP
+
+        def follow_object(method: str, target: str, descriptor: int) -> Following | None:
+            return follow(descriptor) if method == "PUT" and is_name(target) else None
+
+        return Receiving(folder, follow_object) if self.bucket is None else Receiving(folder)
 
     def close(self) -> None:
         """Close what is open; a later `open` begins anew."""

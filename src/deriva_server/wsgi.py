@@ -10,9 +10,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +26,7 @@ from werkzeug.wsgi import get_input_stream
 
 from deriva_server.errors import BadRequest, DeploymentError, Forbidden, NotFound, ServiceError, TooLarge
 from deriva_server.http.message import FilePart, Request, Response
-from deriva_server.http.received import receiving
+from deriva_server.http.received import ANYWHERE, ReceivedFile, Receiving
 
 _log = logging.getLogger(__name__)
 
@@ -302,21 +302,33 @@ class _Task(waitress.task.WSGITask):
             super().set_close_on_finish()
 
 
+class _File(waitress.buffers.FileBasedBuffer):
+    """A long body, which the object store can take in without copying it."""
+
+    def append(self, piece: bytes) -> None:
+        if isinstance(self.file, ReceivedFile):
+            self.file.append(piece)
+            self.remain += len(piece)
+        else:
+            super().append(piece)
+
+
 class _Body(waitress.buffers.OverflowableBuffer):
-    """A body that overflows into a file which the object store can take in without copying it."""
+    """A body that overflows into such a file."""
 
     buf: Any
 
-    def __init__(self, overflow: int, spool: Path | None) -> None:
+    def __init__(self, overflow: int, begin: Callable[[], BinaryIO]) -> None:
         super().__init__(overflow)
-        self._spool = spool
+        self._begin = begin
 
     def _set_large_buffer(self) -> None:
         before = self.buf
-        self.buf = waitress.buffers.FileBasedBuffer(receiving(self._spool), before)
-        if before is not None:
-            before.close()
+        self.buf = _File(self._begin())
         self.overflowed = True
+        if before is not None:
+            self.buf.append(before.get())
+            before.close()
 
 
 class _Parser(waitress.parser.HTTPRequestParser):
@@ -324,16 +336,26 @@ class _Parser(waitress.parser.HTTPRequestParser):
         super().parse_header(header_plus)
         receiver: Any = self.body_rcv
         if receiver is not None:
-            receiver.buf = _Body(self.adj.inbuf_overflow, self.adj.spool)
+            begin = partial(self.adj.receiving.begin, self.command, self.request_uri)
+            receiver.buf = _Body(self.adj.inbuf_overflow, begin)
 
 
 class _Channel(waitress.channel.HTTPChannel):
     task_class = _Task
     parser_class = _Parser
+    request: Any
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        with self.requests_lock:
+            # What arrived of a body whose rest will not come.
+            arriving, self.request = self.request, None
+        if arriving is not None:
+            arriving.close()
 
 
 def start(
-    handle: Handler, host: str, port: int, *, threads: int, max_body: int, spool: Path | None = None
+    handle: Handler, host: str, port: int, *, threads: int, max_body: int, receiving: Receiving = ANYWHERE
 ) -> RunningServer:
     """Answer HTTP on an address, in threads.
 
@@ -349,8 +371,8 @@ def start(
         Requests answered at the same time.
     max_body : int
         Largest body in bytes.
-    spool : Path, optional
-        Folder where long bodies wait; of the object store, if it is to take them in without copying.
+    receiving : Receiving
+        What becomes of long bodies while they arrive.
 
     Raises
     ------
@@ -381,7 +403,7 @@ def start(
         listening.close()
         raise
     server.channel_class = _Channel
-    server.adj.spool = spool
+    server.adj.receiving = receiving
     return RunningServer(server, host)
 
 

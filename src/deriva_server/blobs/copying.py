@@ -111,7 +111,7 @@ def _pumped(source: Source, target: int, start: int) -> Iterator[bytes]:
     while done < source.length and (piece := source.stream.read(min(source.length - done, _PIECE))):
         write_all(target, piece, start + done)
         done += len(piece)
-        _begin_writing(target, start, done)
+        begin_writing(target, start, done)
         yield piece
     if done < source.length:
         raise BadRequest(f"expected {source.length} bytes, received {done}")
@@ -126,7 +126,7 @@ def _copied(file: int, start: int, length: int, target: int, offset: int) -> Ite
         if not in_kernel:
             write_all(target, _read_whole(file, want, start + done), offset + done)
         done += want
-        _begin_writing(target, offset, done)
+        begin_writing(target, offset, done)
         yield offset + done - want, want
 
 
@@ -178,7 +178,7 @@ def _read_whole(file: int, length: int, offset: int) -> bytes:
     return piece
 
 
-def _begin_writing(target: int, start: int, done: int) -> None:
+def begin_writing(target: int, start: int, done: int) -> None:
     """Let the disk begin while later bytes are still copied, so that the final sync finds little to do."""
     if done % _STRETCH == 0 and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(target, start + done - _STRETCH, _STRETCH, os.POSIX_FADV_DONTNEED)

@@ -25,6 +25,7 @@ from deriva_server.blobs.backend import Backend, Source, Staged, give_up, stage_
 from deriva_server.blobs.bodies import readable
 from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.folders import UploadFolders
+from deriva_server.blobs.following import Following
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.staging import StagedFile, translated
 from deriva_server.blobs.syncing import Changes, changes
@@ -85,7 +86,7 @@ class FilesBackend:
         path, descriptor = received or self._temporary()
         try:
             if received:
-                digests = copying.digests_of(descriptor, source.length)
+                digests = _digests(source, descriptor)
             else:
                 digests = copying.take(source, descriptor)
             writing.written(path, descriptor)
@@ -240,6 +241,14 @@ class FilesBackend:
 
     def _file(self, key: str) -> Path:
         return self.data / key[:2] / key
+
+
+def _digests(source: Source, descriptor: int) -> Digests:
+    """Digests of a file that is nothing but the source; they may have been computed while it arrived."""
+    follower = getattr(source.stream, "follower", None)
+    if isinstance(follower, Following):
+        return follower.finish(source.length)
+    return copying.digests_of(descriptor, source.length)
 
 
 def _size(path: Path) -> int | None:

@@ -81,6 +81,11 @@ def parse_target(raw: str) -> Target:
     return Target(path, version if colon else None, sub, arguments, _wants_parents(query))
 
 
+def is_name(raw: str) -> bool:
+    """Whether the raw target of a request may address a name or version itself, nothing below it."""
+    return raw.startswith(f"{PREFIX}/") and ";" not in raw.partition("?")[0]
+
+
 def parse_path(text: str) -> str:
     """A path without repeated or trailing slashes.
 

@@ -6,6 +6,7 @@ import json
 import pytest
 import requests
 from tests.buckets import BUCKET, free_ports
+from tests.deployments import Http
 from tests.proxy import Proxy
 from tests.unit.deriva_server.test_backup import ME, put, read
 
@@ -48,6 +49,47 @@ def whole(server, path):
     content = server.objects.contents.find(ME, path, None)
     body = server.objects.contents.read(content, 0, content.version.length)
     return body if isinstance(body, bytes) else b"".join(body)
+
+
+@pytest.mark.parametrize(
+    "why", ["full", *[pytest.param(why, marks=pytest.mark.soak) for why in ("quota", "bucket-quota")]]
+)
+def test_a_bucket_that_is_full(s3, prefix, tmp_path, why):
+    """Told with 507 for contents of any size; nothing is lost, and the next request works."""
+    with (
+        Proxy(s3.endpoint) as proxy,
+        LocalServer.open(
+            tmp_path / "lab", create=True, objects=s3.address(prefix, endpoint=proxy.url)
+        ) as server,
+        server.serve() as running,
+    ):
+        caller = Http(running.url)
+        assert caller.send("PUT", "/hatrac/a", b"before").status == 201
+        job = caller.send(
+            "POST",
+            "/hatrac/up;upload",
+            {"chunk-length": 6, "content-length": 12},
+            Content_Type="application/json",
+        ).body.decode()
+        assert caller.send("PUT", f"{job.strip()}/0", b"chunk.").status == 204
+        wanted = [
+            ("PUT", "/hatrac/a", b"after"),
+            ("PUT", "/hatrac/new", LARGE),
+            ("PUT", f"{job.strip()}/1", b"chunk!"),
+        ]
+        for method, target, body in wanted:
+            proxy.expect(*[(why, 0)] * 40)
+            answer = caller.send(method, target, body)
+            assert answer.status == 507 and b"s3://" in answer.body, (target, answer)
+            proxy.expect()
+        assert caller.send("GET", "/hatrac/a").body == b"before"
+        assert caller.send("GET", "/hatrac/new").status == 404
+        for method, target, body in wanted:
+            assert caller.send(method, target, body).status in (201, 204)
+        assert caller.send("POST", job.strip()).status == 201
+        contents = {name: caller.send("GET", f"/hatrac/{name}").body for name in ("a", "new", "up")}
+        assert contents == {"a": b"after", "new": LARGE, "up": b"chunk.chunk!"}
+    assert s3.unfinished(prefix) == []
 
 
 def test_bytes_are_there_and_nowhere_else(lab, s3, prefix, address):

@@ -53,6 +53,7 @@ _BY_CODE: dict[str, type[ServiceError]] = {
     "QuotaExceeded": StorageFull,
     "InsufficientStorage": StorageFull,
     "XMinioStorageFull": StorageFull,
+    "XMinioAdminBucketQuotaExceeded": StorageFull,
 }
 _PROMISED = {
     "head_object": "ContentLength",

@@ -1,7 +1,12 @@
 """Long bodies wait where the object store can take them in as they are."""
 
+import hashlib
 import os
+import socket
 import sys
+import threading
+import time
+from base64 import b64encode
 
 import pytest
 from tests.deployments import Http
@@ -10,7 +15,7 @@ from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.files import FilesBackend
 from deriva_server.embed import LocalServer
-from deriva_server.http.received import ReceivedFile, receiving
+from deriva_server.http.received import ReceivedFile, Receiving
 
 DATA = os.urandom(5 << 20)
 
@@ -20,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def received(folder, data):
-    file = receiving(folder)
+    file = Receiving(folder).begin("PUT", "/")
     assert isinstance(file, ReceivedFile)
     file.write(data)
     file.seek(0)
@@ -42,6 +47,45 @@ def test_a_long_body_is_not_copied(tmp_path, monkeypatch):
         monkeypatch.undo()
         assert caller.send("PUT", "/hatrac/c", b"short").status == 201
         assert caller.send("GET", "/hatrac/c").body == b"short"
+
+
+def test_an_object_is_hashed_while_it_arrives(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("it is read again")
+
+    monkeypatch.setattr(copying, "digests_of", refuse)
+    with LocalServer.open(tmp_path / "lab", create=True) as server, server.serve() as running:
+        caller = Http(running.url)
+        for number in range(12):
+            assert caller.send("PUT", f"/hatrac/{number % 3}", DATA + b"%d" % number).status == 201
+        assert caller.send("GET", "/hatrac/2").body == DATA + b"11"
+        head = caller.send("HEAD", "/hatrac/2").headers
+        assert head["Content-MD5"] == b64encode(hashlib.md5(DATA + b"11").digest()).decode()
+        wish = {"chunk-length": len(DATA), "content-length": len(DATA)}
+        job = caller.send("POST", "/hatrac/3;upload?parents=true", wish, Content_Type="application/json")
+        assert caller.send("PUT", f"{job.body.decode().strip()}/0", DATA).status == 204
+
+
+def test_a_body_that_breaks_off(tmp_path):
+    with LocalServer.open(tmp_path / "lab", create=True) as server, server.serve() as running:
+        with socket.create_connection((running.host, running.port)) as sending:
+            head = f"PUT /hatrac/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {2 * len(DATA)}\r\n\r\n"
+            sending.sendall(head.encode() + DATA)
+            until(lambda: following() == 2)
+        until(lambda: following() == 0)
+        assert Http(running.url).send("GET", "/hatrac/a").status == 404
+
+
+def following():
+    """Threads that hash what arrives."""
+    return sum(thread.name == "follower" for thread in threading.enumerate())
+
+
+def until(reached):
+    deadline = time.monotonic() + 20
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_it_is_known_to_be_wanted_until_it_is_adopted(tmp_path):
@@ -68,7 +112,7 @@ def test_a_part_of_a_body_is_copied(tmp_path):
 
 def test_another_disk_or_no_folder(tmp_path):
     for folder in (None, tmp_path / "missing"):
-        with receiving(folder) as file:
+        with Receiving(folder).begin("PUT", "/") as file:
             assert not isinstance(file, ReceivedFile)
     with received(tmp_path, b"abc") as file:
         assert not file.name_it(tmp_path / "missing" / "name")
