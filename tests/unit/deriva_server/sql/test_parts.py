@@ -81,8 +81,12 @@ def table(tmp_path_factory):
         document = {
             "schema_name": "S",
             "table_name": "T",
-            "column_definitions": [*system, *COLUMN.values(), {"name": "key", "type": {"typename": "int4"}}],
-            "keys": [{"unique_columns": ["RID"]}, {"unique_columns": ["key"]}],
+            "column_definitions": [
+                *system,
+                *COLUMN.values(),
+                *({"name": name, "type": {"typename": "int4"}} for name in ("key", "tenth")),
+            ],
+            "keys": [{"unique_columns": key} for key in (["RID"], ["key"], ["tenth", "key"])],
         }
         assert caller.send("POST", f"{base}/schema/S/table", document).status == 201
         yield Table(caller, base)
@@ -130,7 +134,9 @@ def collected(monkeypatch):
 
 
 def numbered(count):
-    return [{"kind": TEXTS[at % 3], "n": at, "v": at * 0.37, "key": at} for at in range(count)]
+    return [
+        {"kind": TEXTS[at % 3], "n": at, "v": at * 0.37, "key": at, "tenth": at // 10} for at in range(count)
+    ]
 
 
 def rows_of(values):
@@ -238,9 +244,13 @@ def test_one_processor_reads_in_one_thread(table, collected, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "attempts"),
     [
-        # Rows are counted without being read, and in the order of an index without being sorted.
+        # Rows are counted without being read, and an index is read where it holds all that is asked for.
         ("/aggregate/S:T/c:=cnt(*)", []),
-        ("/attributegroup/S:T/key;c:=cnt(*)", [False]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*)", [False]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)", [True]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)?limit=3", []),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)@sort(tenth)?limit=3", [True]),
+        ("/attributegroup/S:T/key;m:=max(n)", []),
         ("/attributegroup/S:T/key=any(1,2,3)/kind;c:=cnt(*)", [False]),
         ("/attributegroup/S:T/kind;c:=array(n)", []),
         ("/attributegroup/S:T/kind;c:=sum(m)", []),
