@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deriva_server.blobs.backend import Backend
+from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.files import FilesBackend
+from deriva_server.blobs.keeping import recorded
 from deriva_server.blobs.store import open_backend
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
@@ -31,7 +33,7 @@ from deriva_server.errors import DeploymentError, NotFound, ServiceError
 from deriva_server.locks import lock
 from deriva_server.mounts import network_file_system
 from deriva_server.sql import backup as statements
-from deriva_server.sql import objects, registry
+from deriva_server.sql import keeps, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
@@ -205,7 +207,7 @@ class _Copying:
         """Fill the target folder, and the databases that belong to it."""
         (self.target / "objects").mkdir()
         try:
-            with self.bytes.kept():
+            with self.bytes.kept(), self._recorded():
                 before = self._objects_of_now()
                 catalogs = self._catalogs()
                 self._directory(before)
@@ -216,6 +218,17 @@ class _Copying:
             self.copies.finish(deployment.id)
         damaged = tuple(sorted(self.damaged))
         return Backup(deployment, catalogs or 0, len(self.copied), damaged, self.copies.address)
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Let the other machines that use the same directory know that bytes have to stay."""
+        with self._live_directory() as database, contextlib.ExitStack() as kept:
+            if database is not None:
+                with database.read() as connection:
+                    known = keeps.are_known(connection)
+                if known:
+                    kept.enter_context(recorded(database))
+            yield
 
     def _objects_of_now(self) -> Living:
         """Copy the bytes of all present objects, and tell which these are."""
@@ -263,6 +276,8 @@ class _Copying:
             with database.write() as connection:
                 statements.revive_objects(connection, before)
                 statements.forget_uploads(connection)
+                if keeps.are_known(connection):
+                    keeps.forget_all(connection)
                 living = statements.living_objects(connection)
             self.damaged |= self._bytes(living.blobs - self.copied)
         FilesBackend(self.target / "objects").sync()
@@ -276,9 +291,10 @@ class _Copying:
                 deleted = {
                     key for key in statements.deleted_blobs(connection) if bytes_.size(key) is not None
                 }
-            if deleted:
-                with database.write() as connection:
-                    bytes_.remove(objects.unused_blobs(connection, deleted))
+                known = keeps.are_known(connection)
+            # Where nobody can tell that he still copies they are left to be collected as garbage.
+            if deleted and known:
+                Directory(database, bytes_).remove_unused(sorted(deleted))
 
     @contextlib.contextmanager
     def _live_directory(self) -> Iterator[Database | None]:

@@ -20,7 +20,7 @@ from requests.structures import CaseInsensitiveDict
 
 from deriva_ml import settings
 from deriva_ml.checksums import md5_and_sha256
-from deriva_ml.ermrest.bindings import BROKEN_OFF, pause
+from deriva_ml.ermrest.bindings import BROKEN_OFF, pause, session_config
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
 from deriva_ml.errors import (
@@ -40,6 +40,8 @@ ASK_FIRST = 1024 * 1024
 """From this size on the store is asked whether it has the content before the bytes are sent."""
 
 Progress = Callable[[int], object]
+_SLOWEST = 20e6
+"""Bytes in a second that a service reads and hashes at least, when an upload in pieces is finished."""
 _UNLESS_THERE = "If-None-Match"
 _PIECE = 1 << 20
 _CLONE = 0x40049409  # FICLONE of Linux
@@ -284,6 +286,12 @@ def _send_file(
     return answer
 
 
+def _patience(connection: Connection, size: int) -> tuple[float, float]:
+    """Seconds to wait for a connection, and for an answer before which all bytes may be read again."""
+    connecting, reading = session_config(timeout=connection.site.timeout)["timeout"]
+    return connecting, reading + size / _SLOWEST
+
+
 def _check_upload(answer: requests.Response, upload: Upload) -> None:
     if answer.status_code == 400 and "md5" in answer.text.lower():
         raise DerivaMLChecksumError(
@@ -311,7 +319,7 @@ def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Pro
                 answer.request.body = None
                 if progress is not None:
                     progress(len(data))
-        answer = _send(connection, "POST", job)
+        answer = _send(connection, "POST", job, timeout=_patience(connection, size))
         if answer.status_code == 409:
             raise DerivaMLChecksumError(
                 f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}."

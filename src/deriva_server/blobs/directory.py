@@ -20,7 +20,7 @@ from deriva_server.blobs.access import Acls, Right, demand, owned_by
 from deriva_server.blobs.backend import Backend, Staged, give_up
 from deriva_server.errors import Busy, Conflict, NotFound
 from deriva_server.identity import Client
-from deriva_server.sql import objects
+from deriva_server.sql import keeps, objects
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.metrics import forget_summaries
@@ -133,7 +133,7 @@ class Directory:
                     task.error = error
 
     def remove_unused(self, blobs: Sequence[str]) -> set[str]:
-        """Remove the bytes that no living version refers to any more; gives their keys.
+        """Remove the bytes that no living version refers to any more, unless they are kept; gives their keys.
 
         In a transaction apart: what another writer deletes in the same one may yet be undone.
         """
@@ -141,8 +141,9 @@ class Directory:
             return set()
         with self.database.write() as connection:
             unused = objects.unused_blobs(connection, blobs)
-            self.backend.remove(unused)
-            forget_summaries(connection, unused)
+            if not keeps.are_kept(connection):
+                self.backend.remove(unused)
+                forget_summaries(connection, unused)
         return unused
 
     def tidy(self, blobs: Sequence[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from deriva_server.errors import DeploymentError
+from deriva_server.sql import keeps
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import LONGEST_INDEXED, NAMESPACE, Acls, add_name, stored
 
-FORMAT = 3
+FORMAT = 4
 """Format number of the directory; a newer one is refused."""
 
 _NEWEST = "CREATE INDEX IF NOT EXISTS hatrac_version_newest ON hatrac_version (name, id)"
@@ -53,6 +54,7 @@ _TABLES = (
         began {number} NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX IF NOT EXISTS hatrac_job_name ON hatrac_job (name)",
+    keeps.TABLE,
 )
 
 
@@ -102,6 +104,8 @@ def _upgrade(connection: Connection) -> None:
                 "UPDATE hatrac_name SET path = ?, long_path = ? WHERE id = ?", (*stored(path), id_)
             )
         connection.run(_NEWEST)
+    if found < 4:
+        connection.run(keeps.TABLE.format_map(connection.dialect.types))
     connection.run("UPDATE hatrac_format SET format = ?", (FORMAT,))
 
 

@@ -18,6 +18,7 @@ from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError, NotFound
 from deriva_server.http.message import Headers, Request
 from deriva_server.identity import ADMIN, Client
+from deriva_server.sql import keeps
 from deriva_server.sql.objects import Metadata
 
 ME = Client("kim", attributes=("kim", ADMIN))
@@ -246,6 +247,17 @@ def test_objects_that_come_and_go_meanwhile(lab, tmp_path):
 
 def stored(server):
     return list(server.objects.backend.keys())
+
+
+def test_other_machines_know_of_a_backup_while_it_runs(lab, tmp_path):
+    def recorded(server):
+        with server.objects.directory.read() as connection:
+            return keeps.are_kept(connection)
+
+    seen = []
+    back_up(lab.folder, tmp_path / "copy", told=once("catalog 1", lambda: seen.append(recorded(lab))))
+    with LocalServer.open(tmp_path / "copy") as copy:
+        assert seen == [True] and not recorded(lab) and not recorded(copy)
 
 
 def test_bytes_that_a_killed_backup_kept_are_removed_by_the_next(lab, tmp_path):

@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -7,7 +8,13 @@ from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import connect
 from deriva_ml.ermrest.objects import Download, Upload, object_url
 from deriva_ml.ermrest.together import put_many
-from deriva_ml.errors import DerivaMLChecksumError, DerivaMLNotFoundError, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLChecksumError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+    DerivaMLValidationError,
+)
+from deriva_server.blobs.files import FilesBackend
 from deriva_server.embed import LocalServer
 
 
@@ -65,6 +72,23 @@ def test_chunks(connection, tmp_path, fresh, monkeypatch):
     objects.put(connection, path, url, md5=md5_of(path), progress=told.append)
     assert sum(told) == 1_234_567
     assert objects.fetch(connection, url, tmp_path / "x", md5=md5_of(path)).stat().st_size == 1_234_567
+
+
+def test_finishing_may_take_as_long_as_the_file_is(http, ml_catalog, tmp_path, fresh, monkeypatch):
+    assemble = FilesBackend.assemble
+
+    def slow(self, upload, length):
+        time.sleep(1.2)
+        return assemble(self, upload, length)
+
+    monkeypatch.setattr(FilesBackend, "assemble", slow)
+    connection = connect(http, ml_catalog.catalog_id, timeout=(2, 0.8), chunk_size=100)
+    path, url = make(tmp_path, fresh, os.urandom(250))
+    with pytest.raises(DerivaMLConnectionError, match="did not answer in time"):
+        objects.put(connection, path, url, md5=md5_of(path))
+    monkeypatch.setattr(objects, "_SLOWEST", 100)
+    objects.put(connection, path, url, md5=md5_of(path))
+    assert objects.fetch(connection, url, tmp_path / "x", md5=md5_of(path)).stat().st_size == 250
 
 
 def test_changed_file_is_refused(connection, tmp_path, fresh):

@@ -12,13 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from deriva_server.blobs import keeping
 from deriva_server.blobs.access import Right, demand, may
 from deriva_server.blobs.adding import Put
 from deriva_server.blobs.backend import Source, Staged
+from deriva_server.blobs.collect import collect, find_garbage
+from deriva_server.blobs.keeping import recorded
 from deriva_server.blobs.memory import MemoryBackend
 from deriva_server.blobs.store import ObjectStore
-from deriva_server.errors import Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
+from deriva_server.errors import Busy, Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
 from deriva_server.identity import ANONYMOUS, Client
+from deriva_server.sql import keeps
+from deriva_server.sql.connect import Database
 from deriva_server.sql.objects import Metadata
 
 KIM = Client("kim")
@@ -179,6 +184,52 @@ def test_group_of_writers_is_fast(store: ObjectStore) -> None:
     assert commits < 150
 
 
+def test_bytes_stay_while_another_machine_copies_them(opened, monkeypatch) -> None:
+    store, elsewhere = opened(MemoryBackend()), opened(MemoryBackend())
+    put(store, "/a", b"first"), put(store, "/b", b"other")
+    with recorded(elsewhere.directory.database):
+        with recorded(elsewhere.directory.database):
+            store.contents.delete_name(ADMIN, "/a")
+        assert len(list(store.backend.keys())) == 2
+        garbage = find_garbage(store.directory, None, lambda *_: None)
+        assert collect(store.directory, garbage, lambda *_: None).kept == len(garbage.orphans) == 1
+    collect(store.directory, garbage, lambda *_: None)
+    assert len(list(store.backend.keys())) == 1
+    with store.directory.database.write() as connection:
+        keeps.keep(connection, "killed long ago", -1)
+        assert not keeps.are_kept(connection)
+    store.contents.delete_name(ADMIN, "/b")
+    assert list(store.backend.keys()) == []
+
+
+def test_a_record_is_kept_up(store, monkeypatch) -> None:
+    monkeypatch.setattr(keeping, "_RENEWED", 0.01)
+    monkeypatch.setattr(keeping, "_LASTS", 2.0)
+    database = store.directory.database
+    with recorded(database):
+        first = _until(database)
+        time.sleep(1.1)
+        assert _until(database) > first
+    assert _until(database) is None
+
+
+def test_a_record_that_is_lost_is_told(store, monkeypatch) -> None:
+    def fails(*_: object) -> None:
+        failed.set()
+        raise Busy("the database is gone")
+
+    monkeypatch.setattr(keeping, "_RENEWED", 0.01)
+    failed = threading.Event()
+    with pytest.raises(Busy, match="gone"), recorded(store.directory.database):
+        monkeypatch.setattr(keeps, "keep", fails)
+        failed.wait(10)
+
+
+def _until(database: Database) -> int | None:
+    with database.read() as connection:
+        return connection.run("SELECT max(until) FROM hatrac_keep").scalar()
+
+
 def test_an_older_directory_is_brought_up_to_date(opened) -> None:
     store, long = opened(None), f"/{'n' * 900}/{'m' * 1_500}/{'l' * 30}"
     place = put(store, f"{long}/o")
@@ -191,6 +242,7 @@ def test_an_older_directory_is_brought_up_to_date(opened) -> None:
             "ALTER TABLE hatrac_name DROP COLUMN long_path",
             "ALTER TABLE hatrac_job DROP COLUMN began",
             "DROP INDEX hatrac_version_newest",
+            "DROP TABLE hatrac_keep",
             "UPDATE hatrac_format SET format = 1",
         ):
             connection.run(change)
