@@ -25,7 +25,8 @@ def recorded(folder: Path, count: int) -> DerivaML:
     """A catalog in which many executions wrote a file of metrics, made row by row."""
     from deriva_ml import DerivaML
     from deriva_ml.ermrest import rows
-    from deriva_ml.ermrest.objects import Upload, put_many
+    from deriva_ml.ermrest.objects import Upload
+    from deriva_ml.ermrest.together import put_many
     from deriva_ml.schema import create_ml_catalog
 
     created = create_ml_catalog(str(folder / "catalog"), "bench")

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from requests.structures import CaseInsensitiveDict
 
 from deriva_ml import settings
 from deriva_ml.checksums import md5_and_sha256
+from deriva_ml.copies import clone
 from deriva_ml.ermrest.bindings import BROKEN_OFF, pause, session_config
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
@@ -31,11 +31,6 @@ from deriva_ml.errors import (
 )
 from deriva_ml.parallel import run_all
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 ASK_FIRST = 1024 * 1024
 """From this size on the store is asked whether it has the content before the bytes are sent."""
 
@@ -44,7 +39,6 @@ _SLOWEST = 20e6
 """Bytes in a second that a service reads and hashes at least, when an upload in pieces is finished."""
 _UNLESS_THERE = "If-None-Match"
 _PIECE = 1 << 20
-_CLONE = 0x40049409  # FICLONE of Linux
 
 
 class Taken(Protocol):
@@ -489,15 +483,3 @@ def fetch_many(
         return fetch(connection, download.url, download.target, md5=download.md5, length=download.length)
 
     return run_all(one, downloads, workers or settings.upload_workers() or None, progress)
-
-
-# Copies on this disk -----------------------------------------------------------------------------------------------
-
-
-def clone(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can, else inside the kernel."""
-    if fcntl is not None:
-        with source.open("rb") as reading, target.open("wb") as writing, contextlib.suppress(OSError):
-            fcntl.ioctl(writing.fileno(), _CLONE, reading.fileno())
-            return
-    shutil.copyfile(source, target)
