@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import metrics
 import objects
 import runs
 import service
@@ -77,7 +78,12 @@ def client(times: int, *, quick: bool) -> None:
     print(f"{'work':<40}{'seconds':>9}  requests")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        lines = (start_up(times), catalog(work / "catalog"), runs.measure(work / "runs", quick=quick))
+        lines = (
+            start_up(times),
+            catalog(work / "catalog"),
+            runs.measure(work / "runs", quick=quick),
+            metrics.measure(work / "metrics", quick=quick),
+        )
         for name, seconds, note in chain.from_iterable(lines):
             print(f"{name:<40}{seconds:>9.3f}  {note}", flush=True)
 

@@ -38,6 +38,7 @@ from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.lineage import lookup as lineage
 from deriva_ml.logs import configure_logging
+from deriva_ml.metrics import find as metrics
 from deriva_ml.model.graph import CatalogModel, Schema, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode
 from deriva_ml.records import FeatureReference
@@ -452,6 +453,7 @@ class DerivaML:
     list_asset_executions = _forward(queries.list_asset_executions)
     list_execution_assets = _forward(queries.list_execution_assets)
     list_workflow_executions = _forward(queries.list_workflow_executions)
+    find_metrics = _forward(metrics.find_metrics)
     multirun_status_summary = _forward(queries.multirun_status_summary)
     validate_dataset_specs = _forward(validate.validate_dataset_specs)
     validate_execution_configuration = _forward(validate.validate_execution_configuration)

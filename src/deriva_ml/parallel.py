@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -69,6 +70,20 @@ def run_all(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return [results[place] for place in range(len(results))]
+
+
+def within(seconds: float, work: Callable[[], object]) -> bool:
+    """Do something that may hang in a thread of its own, which is left alone when it takes too long.
+
+    Returns
+    -------
+    bool
+        Whether it was done in time.
+    """
+    thread = threading.Thread(target=work, name="deriva-ml", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 def _report(progress: Callable[[Item, Result], object] | None, item: Item, result: Result) -> Result:

@@ -27,9 +27,34 @@ def number(name: str, default: float) -> float:
         return default
 
 
+def _bytes(name: str, default: int) -> int:
+    return int(min(max(0.0, number(name, default)), 1 << 40))
+
+
 def allow_dirty() -> bool:
     """``DERIVA_ML_ALLOW_DIRTY``: uncommitted changes are accepted without a warning."""
     return flag("DERIVA_ML_ALLOW_DIRTY")
+
+
+def ignored_changes() -> tuple[str, ...]:
+    """Prefixes of paths in a repository whose changes do not count: usual ones, and ``DERIVA_ML_DIRTY_CHECK_IGNORE``."""
+    more = (text("DERIVA_ML_DIRTY_CHECK_IGNORE") or "").split(":")
+    return ("findings/", "outputs/", ".scratch/", *filter(None, more))
+
+
+def patch_bytes() -> int:
+    """``DERIVA_ML_PATCH_BYTES``: how much of uncommitted changes is kept with an execution; 0 keeps none."""
+    return _bytes("DERIVA_ML_PATCH_BYTES", 10 << 20)
+
+
+def patch_file_bytes() -> int:
+    """``DERIVA_ML_PATCH_FILE_BYTES``: up to which size an untracked text file is kept with an execution."""
+    return _bytes("DERIVA_ML_PATCH_FILE_BYTES", 1 << 20)
+
+
+def patch_deny() -> list[str]:
+    """``DERIVA_ML_PATCH_DENY``: patterns of more names, separated by spaces, of files that are never kept."""
+    return (text("DERIVA_ML_PATCH_DENY") or "").split()
 
 
 def strict_workflow() -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
@@ -16,6 +17,7 @@ from deriva_server.blobs.files import TMP
 from deriva_server.blobs.following import Following, follow
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.store import ObjectStore, claimed, open_backend
+from deriva_server.blobs.taken import Taken, take_in
 from deriva_server.catalogs.registry import Registry
 from deriva_server.config import FILE, ServerConfig, keep_setting, known_setting
 from deriva_server.deployment import Deployment, is_deployment
@@ -153,6 +155,18 @@ class LocalServer:
             Not too many: what their puts need is held together.
         """
         return self.application.handle_many(self._hatrac, requests)
+
+    def take_in(
+        self, stream: BinaryIO, length: int, progress: Callable[[int], object] | None = None
+    ) -> Taken:
+        """Take the bytes of an object in before its name is known; see `blobs.taken.take_in`.
+
+        Returns
+        -------
+        Taken
+            To be the body of one request that puts it, or to be discarded.
+        """
+        return take_in(self.objects.backend, stream, length, progress)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
         """Answer HTTP in threads of this process until closed.

@@ -86,3 +86,19 @@ def test_wrong_inputs(lab, tmp_path):
             [sys.executable, "-m", "deriva_ml.cli.main", "--help"], capture_output=True, text=True
         ).stdout
     )
+
+
+def test_the_index_of_metrics_is_made_again(lab):
+    assert "0 files of metrics" in said("metrics", lab)
+    with LocalServer.open(lab) as server:
+        caller = Direct(server)
+        caller.send("PUT", "/hatrac/x/m.jsonl", b'{"loss": 1}')
+        wish = {"objects": ["/hatrac/x/m.jsonl"]}
+        answer = caller.send("POST", "/hatrac;metrics", wish, Content_Type="application/json")
+        with server.objects.directory.database.write() as connection:
+            connection.run("UPDATE hatrac_metrics SET summary = '{}'")
+    assert "1 file of metrics, 2 bytes" in said("metrics", lab)
+    assert "1 file of metrics" in said("metrics", lab, "--rebuild")
+    with LocalServer.open(lab) as server:
+        again = Direct(server).send("POST", "/hatrac;metrics", wish, Content_Type="application/json")
+    assert again.body == answer.body

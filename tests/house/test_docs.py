@@ -43,7 +43,13 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     program = tmp_path / "page.py"
     program.write_text("\n".join(runnable))
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environment = os.environ | {"HOME": str(tmp_path), "DERIVA_ML_ALLOW_DIRTY": "true", "PATH": commands}
+    own = {
+        "HOME": str(tmp_path),
+        "DERIVA_ML_ALLOW_DIRTY": "true",
+        "DERIVA_ML_PATCH_BYTES": "",
+        "PATH": commands,
+    }
+    environment = os.environ | own
     done = subprocess.run(
         [sys.executable, program.name],
         cwd=tmp_path,
@@ -66,6 +72,16 @@ def test_every_setting_has_its_row() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.M)
     assert rows == [(each.name, PREFIX + each.name.upper()) for each in dataclasses.fields(ServerConfig)]
+
+
+def test_every_variable_is_on_its_page() -> None:
+    page = (ROOT / "docs/reference/variables.md").read_text()
+    read = {
+        name
+        for path in (ROOT / "src/deriva_ml").rglob("*.py")
+        for name in re.findall(r'"(DERIVA_ML_\w+)"', path.read_text())
+    }
+    assert read - set(re.findall(r"DERIVA_ML_\w+", page)) == {"DERIVA_ML_CONFIG"}  # a name of Python
 
 
 def test_pages_stay_short() -> None:

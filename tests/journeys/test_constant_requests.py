@@ -42,6 +42,7 @@ def read_by_all(ml: DerivaML, number: int, dataset: str, images: list[str], subj
             exe.asset_file_path("Table", f"{index}.csv").write_text(f"row {index}")
             hydra = exe.asset_file_path("Execution_Metadata", f"hydra-{index}-config.yaml", "Hydra_Config")
             hydra.write_text(f"model_config: {{index: {index}}}")
+            exe.metrics_file().write_text(f'{{"loss": {index}}}\n')
             exe.add_features([label(Image=rid, Label="A") for rid in images])
             exe.create_dataset(["Complete"], description=f"Part {index}").add_dataset_members(
                 {"Subject": subjects, "Image": images}
@@ -105,6 +106,16 @@ Question = Callable[[Lab], Any]
 
 QUESTIONS: dict[str, Question] = {
     "find_executions": lambda lab: lab.ml.find_executions(),
+    "find_executions by status": lambda lab: lab.ml.find_executions(status="Uploaded"),
+    "find_metrics": lambda lab: lab.ml.find_metrics(),
+    "find_metrics of some": lambda lab: lab.ml.find_metrics(lab.ml.find_executions(), status="Uploaded"),
+    "find_metrics by a metric": lambda lab: lab.ml.find_metrics(sort="loss", values="all", limit=10),
+    "lookup_execution": lambda lab: lab.ml.lookup_execution(lab.analysis).workflow,
+    "list_execution_parents": lambda lab: list(
+        lab.ml.lookup_execution(lab.ml.find_executions()[0].execution_rid).list_execution_parents(
+            recurse=True
+        )
+    ),
     "find_executions with workflows": lambda lab: [each.workflow for each in lab.ml.find_executions()],
     "find_executions by type": lambda lab: lab.ml.find_executions(workflow_type="Analysis"),
     "find_executions of a dataset": lambda lab: lab.ml.find_executions(dataset=lab.dataset),

@@ -1,4 +1,4 @@
-"""Runs over HTTP whose server is killed and started again; and a sweep of runs at once in one deployment."""
+"""Runs over HTTP whose server is killed and started again."""
 
 import itertools
 import random
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from tests.deployments import serving
-from tests.machines.runs import Lab, ended, in_child, outcome, started
+from tests.machines.runs import in_child, outcome
 
 from deriva_ml.errors import DerivaMLException
 
@@ -111,25 +111,3 @@ def test_the_server_is_killed_many_times(lab, expected, tmp_path):
         assert _without_messages(got) == found, pauses
         killed += kills
     print(f"servers were killed {killed} times")
-
-
-def _sweep(tmp_path, count):
-    lab = Lab.made(tmp_path, images=6, targets=4)
-    folder, labels = tmp_path / "shared", [f"sweep{number:03}" for number in range(count)]
-    children = [started(lambda label=label: lab.run(lab.session(folder), label)) for label in labels]
-    assert [ended(pid) for pid in children] == [0] * count
-    outcomes = [outcome(lab.session(folder), label) for label in labels]
-    for found in outcomes:
-        del found["manifest"]
-        assert found["executions"] == [["Uploaded", "half way"]]
-        assert found == outcomes[0]
-
-
-def test_a_sweep(tmp_path):
-    """All jobs of a sweep share catalog, working directory and registry."""
-    _sweep(tmp_path, 6)
-
-
-@pytest.mark.soak
-def test_a_large_sweep(tmp_path):
-    _sweep(tmp_path, 24)

@@ -13,7 +13,9 @@ from deriva_ml.workflow.workflow import Workflow
 
 def job(lab, folder, number, shared):
     try:
-        session = Session.open(*lab, working_dir=folder / ("shared" if shared else str(number)))
+        session = Session.open(
+            lab.host, lab.catalog_id, working_dir=folder / ("shared" if shared else str(number))
+        )
         workflow = Workflow(
             name="sweep",
             workflow_type="Testing",
@@ -38,7 +40,7 @@ def sweep(lab, folder, count, shared):
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * count
-    session = Session.open(*lab, working_dir=folder / "look")
+    session = Session.open(lab.host, lab.catalog_id, working_dir=folder / "look")
     [workflow] = rows.read(session.connection, session.table("Workflow"), where={"Checksum": [folder.name]})
     found = list(
         rows.read(session.connection, session.table("Execution"), where={"Workflow": [workflow["RID"]]})

@@ -14,7 +14,7 @@ from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.ermrest.objects import Upload
+from deriva_ml.ermrest.objects import Taken, Upload
 from deriva_ml.ermrest.together import batches, put_batch
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
@@ -75,6 +75,8 @@ class BagCatalogLoader:
         Called with `UploadProgress` for pieces of files and for tables, from any thread, one call at a time.
     workers : int, optional
         Files stored at a time.
+    held : mapping, optional
+        Bytes that the store has taken in already, by place in the bag.
 
     Examples
     --------
@@ -90,8 +92,10 @@ class BagCatalogLoader:
         resumed: bool = False,
         progress: UploadCallback | None = None,
         workers: int | None = None,
+        held: Mapping[str, Taken] | None = None,
     ) -> None:
         self._connection = connection
+        self._held = held or {}
         self._model = model
         self._folder = folder
         self._resumed = resumed
@@ -134,7 +138,8 @@ class BagCatalogLoader:
                 place = layout.asset_file(name[1], row["RID"], row["Filename"])
                 path = self._local(place, places.get(place))
                 if path is not None:
-                    upload = Upload(path, row["URL"], row["MD5"], filename=row["Filename"])
+                    held = self._held.get(place)
+                    upload = Upload(path, row["URL"], row["MD5"], filename=row["Filename"], taken=held)
                     jobs.append(_Job(name[1], row["RID"], upload, row["Length"]))
         watch = _Watch(self._progress, jobs)
         # Once the service is away or refuses us it will do so for the rest as well.

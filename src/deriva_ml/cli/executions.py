@@ -37,12 +37,11 @@ def executions(arguments: argparse.Namespace) -> int:
 
 
 def _cells(snapshot: ExecutionSnapshot) -> list[str]:
-    waiting = snapshot.pending_rows + snapshot.failed_rows + snapshot.pending_files + snapshot.failed_files
     return [
         snapshot.rid,
         str(snapshot.status),
         _local(snapshot.last_activity),
-        str(waiting) if waiting else "",
+        str(snapshot.waiting) if snapshot.waiting else "",
         "; ".join(_about(snapshot)),
     ]
 

@@ -73,6 +73,12 @@ COMMANDS = (
         "verify_all",
     ),
     Command(
+        "objects metrics",
+        "tell how much the index of metrics holds, or make it again from the files",
+        "deriva_ml.cli.objects",
+        "metrics",
+    ),
+    Command(
         "objects",
         "tell how much the object store holds, and what of it is not needed",
         "deriva_ml.cli.objects",

@@ -14,6 +14,7 @@ from deriva_ml.cli.text import counted, examples, size, table
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLConnectionError
 from deriva_server.blobs.collect import DAY, Garbage, collect, find_garbage
 from deriva_server.blobs.directory import Directory
+from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.verify import verify
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError, ServiceError
@@ -107,6 +108,28 @@ def verify_all(arguments: argparse.Namespace) -> int:
         print(f"{len(found.damaged):,} of {read} are damaged. Restore them from a backup.")
         return 1
     print(f"{read} read, all as they were put.")
+    return 0
+
+
+def metrics_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``objects metrics``."""
+    examples(parser, "deriva-ml objects metrics ./lab", "deriva-ml objects metrics ./lab --rebuild")
+    _common(parser)
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="read all files of the index again; the deployment may be in use",
+    )
+
+
+def metrics(arguments: argparse.Namespace) -> int:
+    """Tell how much the index of metrics holds; it grows by itself when metrics are asked for."""
+    with _opened(arguments) as (directory, progress):
+        index = MetricsIndex(directory)
+        if arguments.rebuild:
+            index.rebuild(progress.tell)
+        found = index.size()
+    print(f"{counted(found.entries, 'file')} of metrics, {size(found.length)}")
     return 0
 
 

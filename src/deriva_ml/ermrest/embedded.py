@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.client import responses as reasons
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ from urllib3.exceptions import ProtocolError
 from werkzeug.datastructures import Headers
 
 from deriva_ml.errors import DerivaMLConnectionError
+from deriva_server.blobs.taken import Taken
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.http.message import FilePart, Request
@@ -111,6 +112,29 @@ class LocalTransport(BaseAdapter):
             response._content_consumed = True  # type: ignore[attr-defined]
             response.raw.close()
         return response
+
+    def take_in(
+        self, file: BinaryIO, length: int, progress: Callable[[int], object] | None = None
+    ) -> Taken | None:
+        """Take the bytes of an object in before its name is known; None when the store cannot.
+
+        Parameters
+        ----------
+        file : binary file
+        length : int
+        progress : callable, optional
+            Called with numbers of bytes that are done.
+
+        Returns
+        -------
+        Taken or None
+            To be the body of one of `put_objects`, or to be discarded.
+        """
+        try:
+            return self.server().take_in(file, length, progress)
+        except ServiceError:
+            # Putting the file says why.
+            return None
 
     def put_objects(self, puts: Sequence[tuple[str, Mapping[str, str], BinaryIO, int]]) -> list[int]:
         """Put objects together, each as a request of its own would.

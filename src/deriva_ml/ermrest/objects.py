@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
@@ -47,6 +47,21 @@ _PIECE = 1 << 20
 _CLONE = 0x40049409  # FICLONE of Linux
 
 
+class Taken(Protocol):
+    """Bytes that an embedded store has taken in before their name is known."""
+
+    @property
+    def md5(self) -> str:
+        """In hex."""
+
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+
+    def discard(self) -> None:
+        """Give them up; does nothing once they belong to an object."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """One file to put.
@@ -63,6 +78,8 @@ class Upload:
     filename : str, optional
         Name under which a browser saves it.
     content_type : str, optional
+    taken : Taken, optional
+        The bytes, where the store has them already.
     """
 
     path: Path
@@ -71,6 +88,7 @@ class Upload:
     sha256: str | None = None
     filename: str | None = None
     content_type: str | None = None
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +183,9 @@ def put_upload(
         ) from error
     chunk = connection.site.chunk_size
     with translated(f"Uploading {upload.path} to {upload.url}"):
-        if (ask_first or size >= ASK_FIRST) and _has(connection, upload):
+        if upload.taken is not None and _put_taken(connection, upload, upload.taken):
+            sent = True
+        elif (ask_first or size >= ASK_FIRST) and _has(connection, upload):
             sent = False
         elif size > chunk and not connection.is_embedded:
             sent = _put_chunks(connection, upload, size, progress)
@@ -184,6 +204,37 @@ def _has(connection: Connection, upload: Upload) -> bool:
             return False
         raise
     return bool(answer.headers.get("Content-MD5") == _base64(upload.md5))
+
+
+def take_in(connection: Connection, path: Path, progress: Progress | None = None) -> Taken | None:
+    """Let an embedded store take in a large file while its checksum is computed; None where that cannot be.
+
+    The file is read once then, though its name contains its checksum; see `Upload.taken`.
+
+    Parameters
+    ----------
+    connection : Connection
+    path : Path
+    progress : callable, optional
+        Called with numbers of bytes that are done.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    transport = connection.site.transport
+    if transport is None:
+        return None
+    with path.open("rb", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        return transport.take_in(file, length, progress) if length >= ASK_FIRST else None
+
+
+def _put_taken(connection: Connection, upload: Upload, taken: Taken) -> bool:
+    """Name bytes that the store has; False when the name is not free."""
+    transport: Any = connection.site.transport
+    return bool(transport.put_objects([(*new_object(connection, upload), taken, taken.length)]) == [201])
 
 
 def _put_whole(connection: Connection, upload: Upload) -> bool:

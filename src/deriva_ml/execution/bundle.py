@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows, write_document, write_json_rows
-from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLDataError, DerivaMLUploadError
+from deriva_ml.errors import DerivaMLDataError
+from deriva_ml.execution.hashing import Hashed, hash_files
 from deriva_ml.execution.outputs import ASSET_MARK
 from deriva_ml.execution.pending import PendingFile, check_outputs, find_pending
 from deriva_ml.names import AssetRole, ExecAssetType
-from deriva_ml.parallel import run_all
-from deriva_ml.records import UploadCallback, UploadProgress
+from deriva_ml.records import UploadCallback
 from deriva_ml.rows.reader import Row
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.features import StagedRecord
@@ -47,12 +46,15 @@ class Bundle:
         Feature rows in the bag.
     resumed : bool
         Whether a former commit may have sent some of it already.
+    held : dict
+        Bytes that the store has taken in already, by place in the bag.
     """
 
     folder: Path
     rids: dict[str, str]
     records: list[StagedRecord]
     resumed: bool
+    held: dict[str, objects.Taken] = field(default_factory=dict)
 
 
 def assemble(
@@ -61,6 +63,7 @@ def assemble(
     manifest: AssetManifest,
     pending: Mapping[str, AssetEntry],
     records: list[StagedRecord],
+    taken: ExitStack,
     progress: UploadCallback | None = None,
 ) -> Bundle:
     """Check what waits, and make the bag of it; the bag of an interrupted commit is used when nothing has changed.
@@ -74,6 +77,8 @@ def assemble(
     pending : mapping
         Files by key.
     records : list of StagedRecord
+    taken : ExitStack
+        At whose end the bytes are given up that the store has taken in for nothing.
     progress : callable, optional
 
     Raises
@@ -91,8 +96,8 @@ def assemble(
     check_outputs(session, execution_rid, pending, unreadable)
     resumed = former.signature is not None or any(file.entry.rid for file in files)
     rids = _leased(session, manifest, files)
-    digests = _digests(files, progress)
-    tables = _asset_rows(session, execution_rid, files, rids, digests)
+    hashed = hash_files(session.connection, files, taken, progress)
+    tables = _asset_rows(session, execution_rid, files, rids, hashed)
     for name, rows in _feature_rows(records, manifest, rids).items():
         tables.setdefault(name, []).extend(rows)
     former.give_rids(session, tables)
@@ -101,11 +106,16 @@ def assemble(
         write_json_rows(folder, schema, table, rows)
     write_document(folder, _NOTE, {"signature": _signature(files, records, rids)})
     fetch = [
-        FetchEntry(file.path.absolute().as_uri(), file.length, _place(file, rids), md5)
-        for file, md5 in zip(files, digests, strict=True)
+        FetchEntry(file.path.absolute().as_uri(), file.length, _place(file, rids), content.md5)
+        for file, content in zip(files, hashed, strict=True)
     ]
     seal.seal(folder, fetch=fetch, info={"External-Identifier": execution_rid})
-    return Bundle(folder, rids, records, resumed)
+    held = {
+        _place(file, rids): content.taken
+        for file, content in zip(files, hashed, strict=True)
+        if content.taken is not None
+    }
+    return Bundle(folder, rids, records, resumed, held)
 
 
 def _place(file: PendingFile, rids: Mapping[str, str]) -> str:
@@ -192,44 +202,12 @@ def _leased(session: Session, manifest: AssetManifest, files: Sequence[PendingFi
     return {file.key: file.entry.rid or fresh[file.key] for file in files}
 
 
-def _digests(files: Sequence[PendingFile], progress: UploadCallback | None) -> list[str]:
-    lock, done, total = threading.Lock(), 0, len(files)
-
-    def tell(file: PendingFile, _: str) -> None:
-        nonlocal done
-        if progress is None:
-            return
-        with lock:
-            done += 1
-            progress(
-                UploadProgress(
-                    file_path=str(file.path),
-                    file_name=file.name,
-                    bytes_completed=file.length,
-                    bytes_total=file.length,
-                    percent_complete=100.0 * done / total,
-                    phase="Staging",
-                    message=f"Staged {file.key} into bag ({done}/{total})",
-                )
-            )
-
-    def digest(file: PendingFile) -> str:
-        try:
-            return md5_of(file.path)
-        except OSError as error:
-            raise DerivaMLUploadError(
-                f"{file.key} ({file.path}) cannot be read: {error.strerror or error}."
-            ) from error
-
-    return run_all(digest, files, progress=tell)
-
-
 def _asset_rows(
     session: Session,
     execution_rid: str,
     files: Sequence[PendingFile],
     rids: Mapping[str, str],
-    digests: Sequence[str],
+    hashed: Sequence[Hashed],
 ) -> dict[TableName, list[Row]]:
     tables: dict[TableName, list[Row]] = {}
     for name in dict.fromkeys(file.table for file in files):
@@ -239,10 +217,10 @@ def _asset_rows(
         rows = tables.setdefault(name, [])
         role_rows = tables.setdefault((roles.schema.name, roles.name), [])
         type_rows = tables.setdefault((types.schema.name, types.name), [])
-        for file, md5 in zip(files, digests, strict=True):
+        for file, content in zip(files, hashed, strict=True):
             if file.table == name:
                 rid = rids[file.key]
-                rows.append(_asset_row(file, rid, md5))
+                rows.append(_asset_row(file, rid, content.md5))
                 role = str(AssetRole.output)
                 role_rows.append({role_asset: rid, role_execution: execution_rid, "Asset_Role": role})
                 tags = dict.fromkeys([*file.entry.asset_types, str(ExecAssetType.output_file)])

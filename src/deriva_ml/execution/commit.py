@@ -98,10 +98,7 @@ def _make_ready(session: Session, execution_rid: str) -> bool:
         )
     if status is ExecutionStatus.Uploaded and not has_pending(session, execution_rid):
         return False
-    if status is ExecutionStatus.Running:
-        lifecycle.stop(session, execution_rid)
-    if status is not ExecutionStatus.Pending_Upload:
-        lifecycle.transition(session, execution_rid, ExecutionStatus.Pending_Upload)
+    lifecycle.begin_upload(session, execution_rid)
     return True
 
 

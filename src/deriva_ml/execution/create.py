@@ -179,9 +179,7 @@ def _prepare(session: Session, created: Created, declared: Declared) -> Created:
         took = duration_text(timedelta(seconds=time.monotonic() - started))
         session.workspace.executions.update(rid, download_duration=took)
         push(session, rid)
-    workflow = created.configuration.workflow
-    root = workflows.git_root_of(workflow) if workflow is not None else None
-    metadata.capture(session, rid, Outputs(session, rid), created.configuration, root)
+    metadata.capture(session, rid, Outputs(session, rid), created.configuration)
     upload_pending(session, rid)
     session.workspace.executions.update(rid, prepared=True)
     return created

@@ -18,6 +18,7 @@ from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.outputs import OutputFile, output_files
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.run import Run
+from deriva_ml.execution.sync import require_open
 from deriva_ml.feature.record import FeatureRecord
 from deriva_ml.names import DatasetVersion, is_rid
 from deriva_ml.records import UploadCallback, UploadReport
@@ -254,9 +255,12 @@ class Execution(Run):
         ------
         DerivaMLInvalidTerm
             If a type is unknown.
+        DerivaMLExecutionError
+            If the execution is aborted.
         """
         if self._dry_run:
             raise DerivaMLException("A dry run writes nothing to the catalog, so it cannot make a dataset.")
+        require_open(self._session, self.execution_rid, "make a dataset")
         made = datasets_room.create(
             self._session,
             execution_rid=self.execution_rid,

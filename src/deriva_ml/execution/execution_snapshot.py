@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.errors import DerivaMLExecutionError
 from deriva_ml.execution import lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.states import INCOMPLETE
 from deriva_ml.names import ConnectionMode, ExecutionStatus
@@ -19,8 +22,10 @@ from deriva_ml.workspace.executions import ExecutionState, now
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ExecutionSnapshot:
     """What this machine knew of an execution when it was asked."""
 
@@ -47,6 +52,21 @@ class ExecutionSnapshot:
     def execution_rid(self) -> str:
         """RID."""
         return self.rid
+
+    @property
+    def waiting(self) -> int:
+        """How many files and feature rows wait for a commit."""
+        return self.pending_rows + self.failed_rows + self.pending_files + self.failed_files
+
+    def __repr__(self) -> str:
+        gone, error = self.owner_gone_since, f": {self.error}" if self.error else ""
+        facts = [
+            f"{self.status}{error}",
+            f"owner gone since {gone:%Y-%m-%d %H:%M:%S} UTC" if gone is not None else "",
+            f"{self.waiting} outputs wait" if self.waiting else "",
+            self.description or "",
+        ]
+        return f"<ExecutionSnapshot {self.rid} {', '.join(filter(None, facts))}>"
 
     def update_status(self, target: ExecutionStatus, *, ml: Any, error: str | None = None) -> None:
         """Move the execution to another status; see `deriva_ml.execution.lifecycle.update_status`."""
@@ -146,8 +166,12 @@ def gc_executions(
         waiting = state.status is not ExecutionStatus.Aborted and has_pending(session, state.rid)
         if recent or (status is None and waiting):
             continue
-        if delete_working_dir:
-            remove_folder(paths.execution_dir(session.workspace.root, state.rid))
-            remove_folder(paths.upload_dir(session.workspace.root, state.rid))
-        removed += session.workspace.executions.remove(state.rid)
+        try:
+            with locked(session, state.rid, "forget"):
+                if delete_working_dir:
+                    remove_folder(paths.execution_dir(session.workspace.root, state.rid))
+                    remove_folder(paths.upload_dir(session.workspace.root, state.rid))
+                removed += session.workspace.executions.remove(state.rid)
+        except DerivaMLExecutionError as error:
+            logger.warning("%s", error)
     return removed

@@ -11,6 +11,7 @@ from deriva_ml import vocabulary
 from deriva_ml.bag.load import matching_rows
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.execution.outputs import ASSET_MARK, Outputs
+from deriva_ml.execution.sync import require_open
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.names import ConnectionMode, is_rid
 from deriva_ml.rows.reader import Row
@@ -65,6 +66,7 @@ def stage(
     _refer_to_outputs(feature, outputs, rows)
     _check_references(session, feature, rows)
     if recorded:
+        require_open(session, execution_rid, f"add values of {feature.feature_name}")
         table = feature.feature_table
         session.workspace.features.stage(
             execution_rid,

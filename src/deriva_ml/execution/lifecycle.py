@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLException, InvalidTransitionError
+from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError, InvalidTransitionError
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.states import validate_transition
 from deriva_ml.execution.sync import push, reconcile, required_state
 from deriva_ml.names import ExecutionStatus
@@ -53,6 +55,7 @@ def transition(
     *,
     message: str | None = None,
     error: str | None = None,
+    send: bool = True,
     **fields: Any,
 ) -> None:
     """Move an execution to another status.
@@ -66,6 +69,8 @@ def transition(
         Shown as ``Status_Detail`` from now on; the former one stays where it is not given.
     error : str, optional
         Why it failed or was aborted.
+    send : bool
+        False to leave it to the caller to tell the catalog.
     fields
         Other columns of the local store that change with it.
 
@@ -77,15 +82,16 @@ def transition(
     state = required_state(session, execution_rid)
     validate_transition(current=state.status, target=target)
     changes: dict[str, Any] = {"status": target, "sync_pending": True, **fields}
-    changes["error"] = error if target in _WITH_ERROR else None
+    changes["error"] = _plain(error) if error is not None and target in _WITH_ERROR else None
     if message is not None:
-        changes["status_detail"] = message
+        changes["status_detail"] = _plain(message)
     if not session.workspace.executions.update(execution_rid, expected=state.status, **changes):
         raise InvalidTransitionError(
             f"Execution {execution_rid} was moved from {state.status} by another process meanwhile; "
             "look at its status and try again."
         )
-    push(session, execution_rid)
+    if send:
+        push(session, execution_rid)
 
 
 def update_status(
@@ -115,9 +121,9 @@ def update_status(
     else:
         changes: dict[str, Any] = {"sync_pending": True}
         if message is not None:
-            changes["status_detail"] = message
+            changes["status_detail"] = _plain(message)
         if target in _WITH_ERROR:
-            changes["error"] = error or message
+            changes["error"] = _plain(error or message)
         session.workspace.executions.update(execution_rid, **changes)
         push(session, execution_rid)
 
@@ -139,15 +145,62 @@ def start(session: Session, execution_rid: str) -> None:
     transition(session, execution_rid, ExecutionStatus.Running, start_time=now(), **this_process())
 
 
-def stop(session: Session, execution_rid: str) -> None:
+def stop(session: Session, execution_rid: str, *, send: bool = True) -> None:
     """Running to Stopped; the clock stops."""
-    transition(session, execution_rid, ExecutionStatus.Stopped, **_stopped_clock(session, execution_rid))
+    clock = _stopped_clock(session, execution_rid)
+    transition(session, execution_rid, ExecutionStatus.Stopped, send=send, **clock)
 
 
-def fail(session: Session, execution_rid: str, error: str) -> None:
+def fail(session: Session, execution_rid: str, error: str, *, send: bool = True) -> None:
     """Running to Failed, with the reason; the clock stops."""
     clock = _stopped_clock(session, execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Failed, error=error, **clock)
+    transition(session, execution_rid, ExecutionStatus.Failed, error=error, send=send, **clock)
+
+
+def reason_of(error: BaseException) -> str:
+    """An exception as the catalog keeps it: text that any database takes, also of an exception that has none.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("no such level"))
+    'ValueError: no such level'
+    """
+    # An exception of the program may fail to make its text; its end is recorded all the same.
+    text = str(TracebackException.from_exception(error, limit=0, compact=True))
+    return _plain(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _plain(text: Any) -> str:
+    """Text that every database takes: what it says of a run must not be what ends it, or hides its status for good."""
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def begin_upload(session: Session, execution_rid: str) -> None:
+    """To Pending_Upload, owned by this process; a run that goes on in this process or one above it is stopped first.
+
+    Raises
+    ------
+    DerivaMLExecutionError
+        If another process runs it.
+    InvalidTransitionError
+        If the move is not allowed.
+    """
+    state = required_state(session, execution_rid)
+    if state.status is ExecutionStatus.Running:
+        _require_free(state, "commit", "runs it")
+        stop(session, execution_rid)
+    if state.status is ExecutionStatus.Pending_Upload:
+        session.workspace.executions.update(execution_rid, **this_process())
+    else:
+        transition(session, execution_rid, ExecutionStatus.Pending_Upload, **this_process())
+
+
+def _require_free(state: ExecutionState, doing: str, does: str) -> None:
+    owner = state.owner
+    if owner is not None and owner.is_alive and not (owner.is_this or owner.is_parent):
+        raise DerivaMLExecutionError(
+            f"Cannot {doing} execution {state.rid}: {owner} {does}. Wait until that has ended, or end that process."
+        )
 
 
 def abort(session: Session, execution_rid: str, reason: str = "Execution Aborted") -> None:
@@ -169,13 +222,19 @@ def resume(session: Session, execution_rid: str) -> ExecutionState:
     ------
     DerivaMLException
         If this machine does not know the execution.
+    DerivaMLExecutionError
+        If another process commits, resumes or creates it.
     DerivaMLStateInconsistency
         If its states here and in the catalog contradict each other.
     """
-    if session.workspace.executions.get(execution_rid) is None:
+    state = session.workspace.executions.get(execution_rid)
+    if state is None:
         raise DerivaMLException(
             f"Execution {execution_rid!r} was not run with working directory {session.working_dir}, so there is nothing to "
             "resume. Open the catalog with the working directory it was run with; see ml.list_executions()."
         )
-    reconcile(session, execution_rid)
+    if not state.prepared:
+        _require_free(state, "resume", "creates it")
+    with locked(session, execution_rid, "resume"):
+        reconcile(session, execution_rid)
     return required_state(session, execution_rid)

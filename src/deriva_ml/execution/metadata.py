@@ -1,4 +1,4 @@
-"""Files that describe a run: configuration, environment, lock file, Hydra's files."""
+"""Files that describe a run: configuration, environment, lock file, uncommitted changes, Hydra's files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deriva_ml.errors import DerivaMLWorkflowError
 from deriva_ml.execution.outputs import OutputFile, Outputs
 from deriva_ml.names import ExecMetadataType, MLAsset
 from deriva_ml.specs import ExecutionConfiguration
 from deriva_ml.workflow import environment
+from deriva_ml.workflow.changes import PATCH_NAME, uncommitted
+from deriva_ml.workflow.workflow import git_root_of
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ _DESCRIPTIONS = {
     "hydra.yaml": "Hydra's own settings for this run.",
     "configuration.json": "Execution configuration: inputs, workflow and command line.",
     "uv.lock": "Exact versions of the packages of the project.",
+    PATCH_NAME: "Uncommitted changes of the code: with its commit and `git apply`, the files that ran.",
     "environment_snapshot_": "Python, packages, platform and environment variables (without secrets) of this run.",
 }
 
@@ -52,9 +56,10 @@ def capture(
     execution_rid: str,
     outputs: Outputs,
     configuration: ExecutionConfiguration,
-    git_root: Path | None,
 ) -> None:
     """Write and register the files that describe a run.
+
+    Uncommitted changes are those of the repository of the workflow, now.
 
     Parameters
     ----------
@@ -63,29 +68,31 @@ def capture(
     outputs : Outputs
     configuration : ExecutionConfiguration
         As resolved.
-    git_root : Path, optional
-        Repository of the code, in which a lock file is looked for.
     """
+    workflow = configuration.workflow
     snapshot = f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt"
     written = {
-        "configuration.json": (configuration_text(configuration), ExecMetadataType.deriva_config),
-        snapshot: (environment.snapshot_text(), ExecMetadataType.runtime_env),
+        "configuration.json": (configuration_text(configuration).encode(), ExecMetadataType.deriva_config),
+        snapshot: (environment.snapshot_text().encode(), ExecMetadataType.runtime_env),
     }
+    changes = _changes(workflow.git_root if workflow is not None else None)
+    if changes is not None:
+        written[PATCH_NAME] = (changes, ExecMetadataType.execution_config)
     # What an interrupted attempt has registered stays as it is.
     known = {key.partition("/")[2] for key in outputs.manifest.assets}
     if any(name.startswith("environment_snapshot_") for name in known):
         del written[snapshot]
     files = []
-    for name, (text, kind) in written.items():
+    for name, (content, kind) in written.items():
         if name in known:
             continue
         source = paths.staged_file(session.workspace.root, execution_rid, MLAsset.execution_metadata, name)
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(text, encoding="utf-8")
+        source.write_bytes(content)
         files.append(OutputFile(source, kind.value, description=description_of(name)))
     files += [
         file
-        for file in _found(session, git_root)
+        for file in _found(session, git_root_of(workflow) if workflow is not None else None)
         if (file.rename_file or Path(file.file_name).name) not in known
     ]
     outputs.register(MLAsset.execution_metadata, files)
@@ -97,6 +104,15 @@ def configuration_text(configuration: ExecutionConfiguration) -> str:
         update={"argv": environment.without_arguments_secrets(list(configuration.argv))}
     )
     return shown.model_dump_json(indent=2)
+
+
+def _changes(root: Path | None) -> bytes | None:
+    """What is not committed in a repository; that it cannot be told is no reason not to run."""
+    try:
+        return uncommitted(root) if root is not None else None
+    except (DerivaMLWorkflowError, OSError) as error:
+        logger.warning("Uncommitted changes in %s are not kept with the execution: %s", root, error)
+        return None
 
 
 def _found(session: Session, git_root: Path | None) -> Iterator[OutputFile]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from deriva_ml.errors import (
     DerivaMLInvalidTerm,
     DerivaMLValidationError,
 )
+from deriva_ml.execution.sync import require_open
 from deriva_ml.model.fields import field_of
 from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.workspace import paths
@@ -131,6 +133,7 @@ class Outputs:
         list of AssetFilePath
             Where each file is, or is to be written.
         """
+        self._require_open(f"add a file of {asset_name}")
         table = self._session.model.require_asset(asset_name)
         entries: dict[str, AssetEntry] = {}
         made: list[AssetFilePath] = []
@@ -160,6 +163,7 @@ class Outputs:
             raise DerivaMLValidationError(
                 f"{filename!r} cannot be the name of a metrics file; give one name such as 'metrics.jsonl', no folders."
             )
+        self._require_open(f"add {filename}")
         table = self._session.model.require_asset(MLAsset.execution_metadata)
         key = f"{table.name}/{filename}"
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, filename)
@@ -241,6 +245,10 @@ class Outputs:
         if again:
             self.manifest.add_assets(again)
 
+    def _require_open(self, doing: str) -> None:
+        if self._recorded:
+            require_open(self._session, self._execution_rid, doing)
+
     def _known(self, key: str) -> AssetEntry | None:
         try:
             return self.manifest.get_asset(key)
@@ -267,7 +275,7 @@ class Outputs:
         name = new_name if exists else _file_name(file.file_name)
         name = _RESERVED_NAMES.get(name, name)
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
-        return (given if exists and given != staged.absolute() else None), name
+        return (given if exists and not _is_staged(given, staged) else None), name
 
     def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:
         if file.description is not None and not isinstance(file.description, str):
@@ -384,18 +392,31 @@ def _stage(source: Path | None, staged: Path, copy: bool) -> None:
     make_folder(staged.parent)
     if source is None:
         return
+    part = staged.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
-        if staged.is_symlink() or staged.exists():
-            staged.unlink()
-        if not copy:
-            try:
-                staged.symlink_to(source.resolve())
-                return
-            except OSError:
-                # File systems without symbolic links.
-                pass
-        shutil.copyfile(source, staged)
+        if not _linked(source, part, copy):
+            shutil.copyfile(source, part)
+        part.replace(staged)
     except OSError as error:
+        # What was staged under the name before is still there, and no part of a copy takes up room.
+        part.unlink(missing_ok=True)
         raise DerivaMLConfigurationError(
             f"{source} cannot be staged as {staged}: {error.strerror or error}. Nothing was registered."
         ) from error
+
+
+def _is_staged(given: Path, staged: Path) -> bool:
+    """Whether a path is that of the staged file, or leads to it: nothing is to be staged then."""
+    if given == staged.absolute():
+        return True
+    return not staged.is_symlink() and staged.exists() and given.samefile(staged)
+
+
+def _linked(source: Path, part: Path, copy: bool) -> bool:
+    try:
+        if not copy:
+            part.symlink_to(source.resolve())
+    except OSError:
+        # File systems without symbolic links.
+        return False
+    return not copy

@@ -80,19 +80,41 @@ def find_executions(
         raise ValueError(f"dataset_role is 'input', 'output' or 'any', not {dataset_role!r}.")
     if dataset is None and dataset_role != "any":
         raise ValueError("dataset_role needs a dataset.")
-    where: dict[str, Collection[Any]] = {}
-    if workflow is not None or workflow_type is not None:
-        where["Workflow"] = _workflow_rids(session, workflow, workflow_type)
-    if status is not None:
-        where["Status"] = [str(ExecutionStatus(status))]
-    if dataset is not None:
-        where["RID"] = _of_dataset(session, dataset, dataset_role)
+    where = conditions(session, workflow, workflow_type, status, (dataset, dataset_role))
     if not all(where.values()):
         return []
     table = session.ml_table(MLTable.execution)
     return made_records(
         session, _sorted(session, list(rows.read(session.connection, table, where=where)), sort)
     )
+
+
+def conditions(
+    session: Session,
+    workflow: WorkflowSpec | str | None = None,
+    workflow_type: str | None = None,
+    status: ExecutionStatus | str | None = None,
+    dataset: tuple[DatasetSpec | str | None, str] = (None, "any"),
+) -> dict[str, Collection[Any]]:
+    """Columns of the table Execution and the values that `find_executions` accepts; none of a column: nothing matches.
+
+    Parameters
+    ----------
+    session : Session
+    workflow, workflow_type, status
+        As of `find_executions`.
+    dataset : tuple
+        The dataset, and whether it was input, output or any of these.
+    """
+    where: dict[str, Collection[Any]] = {}
+    if workflow is not None or workflow_type is not None:
+        where["Workflow"] = _workflow_rids(session, workflow, workflow_type)
+    if status is not None:
+        where["Status"] = [str(ExecutionStatus(status))]
+    which, role = dataset
+    if which is not None:
+        where["RID"] = _of_dataset(session, which, role)
+    return where
 
 
 def _sorted(session: Session, found: list[Row], sort: Sort) -> list[Row]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from deriva_ml import markup
 from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency, DerivaMLValidationError
-from deriva_ml.execution import commit, create, inputs, lifecycle
+from deriva_ml.execution import commit, create, inputs, lifecycle, signals
 from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
+from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
-from deriva_ml.execution.sync import required_state
+from deriva_ml.execution.sync import push, required_state
 from deriva_ml.names import ConnectionMode, ExecutionStatus, is_rid
 from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from deriva_ml.session import Session
 
 logger = logging.getLogger(__name__)
-
-_OVER = frozenset(ExecutionStatus) - {ExecutionStatus.Created, ExecutionStatus.Running}
 
 
 class Run:
@@ -59,7 +56,6 @@ class Run:
         self._ml_object = ml_object if ml_object is not session else session.resolver or ml_object
         self._dry_run = dry_run
         self._dry_status = ExecutionStatus.Created
-        self._signals: dict[int, Any] = {}
         self._entered_by: int | None = None
         if reload is not None:
             made = _reloaded(session, reload, configuration)
@@ -149,47 +145,54 @@ class Run:
         return self
 
     def __enter__(self) -> Self:
-        self.execution_start()
         self._entered_by = os.getpid()
-        self._watch_signals()
+        if self._dry_run:
+            self.execution_start()
+            return self
+        try:
+            signals.entered(self)
+            self.execution_start()
+        except BaseException as error:
+            with signals.leaving(self, error), signals.held():
+                # What interrupts a start may leave it started; whose start is refused was not begun here.
+                if not isinstance(error, Exception) and self._state.is_mine:
+                    self.record_end(lifecycle.reason_of(error))
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        self._release_signals()
         if self._entered_by not in (None, os.getpid()):
             # A forked child leaves the block; the run goes on in the process that entered it.
             return False
         if self._dry_run:
-            self._dry_status = ExecutionStatus.Stopped if kind is None else ExecutionStatus.Failed
-            if kind is not None:
-                logger.error("The dry run ended with %s: %s", kind.__name__, error)
-        elif self.status not in _OVER:
-            if kind is None:
-                self.execution_stop()
-            else:
-                lifecycle.fail(self._session, self.execution_rid, f"{kind.__name__}: {error}")
-        if not self._dry_run:
-            self._outputs.manifest.write_mirror()
+            self._dry_status = ExecutionStatus.Stopped if error is None else ExecutionStatus.Failed
+            if error is not None:
+                logger.error("The dry run ended with %s", lifecycle.reason_of(error))
+            return False
+        with signals.leaving(self, error):
+            with signals.held():
+                news = self.record_end(_reason(error))
+                self._outputs.manifest.write_mirror()
+            if news:
+                signals.tell(partial(push, self._session, self.execution_rid))
             self._hint()
         return False
+
+    def record_end(self, reason: str | None) -> bool:
+        """Note on this machine that the run is over: failed for a reason, else stopped; False when it was over before."""
+        if self.status is not ExecutionStatus.Running:
+            return False
+        if reason is None:
+            lifecycle.stop(self._session, self.execution_rid, send=False)
+        else:
+            lifecycle.fail(self._session, self.execution_rid, reason, send=False)
+        return True
 
     def _hint(self) -> None:
         if self.status is ExecutionStatus.Stopped and commit.has_pending(self._session, self.execution_rid):
             logger.info("Outputs of execution %s wait: call commit_output_assets().", self.execution_rid)
-
-    def _watch_signals(self) -> None:
-        """A scheduler's SIGTERM ends the block like an exception, so that the run is recorded as failed."""
-        if self._dry_run or threading.current_thread() is not threading.main_thread():
-            return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._signals[signal.SIGTERM] = signal.signal(signal.SIGTERM, _termination(os.getpid()))
-
-    def _release_signals(self) -> None:
-        for number, former in self._signals.items():
-            signal.signal(number, former)
-        self._signals.clear()
 
     def execution_start(self) -> None:
         """Created to Running; raises `InvalidTransitionError` from any other status."""
@@ -257,17 +260,11 @@ class Run:
         return markup.facts(facts)
 
 
-def _termination(owner: int) -> Callable[[int, FrameType | None], None]:
-    """A handler that ends the block of the process `owner`, and its forked children as if there were none."""
-
-    def terminated(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        raise SystemExit(f"ended by signal {signal.Signals(number).name}")
-
-    return terminated
+def _reason(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    end = signals.ended_by(error)
+    return lifecycle.reason_of(error) + (f" ({end})" if end not in {None, error} else "")
 
 
 def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguration | None) -> create.Created:
@@ -278,7 +275,9 @@ def _reloaded(session: Session, execution_rid: str, given: ExecutionConfiguratio
         values = workflow.model_dump() | {"workflow_rid": state.workflow_rid}
         configuration = configuration.model_copy(update={"workflow": Workflow.model_validate(values)})
     if not state.prepared and session.mode is ConnectionMode.online:
-        return create.prepare_again(session, execution_rid, configuration)
+        with locked(session, execution_rid, "resume"):
+            if not required_state(session, execution_rid).prepared:
+                return create.prepare_again(session, execution_rid, configuration)
     session.workspace.manifest_of(execution_rid).write_mirror()
     found = inputs.remembered(session, execution_rid)
     return create.Created(execution_rid, configuration, None, found)

@@ -6,7 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLStateInconsistency
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLExecutionError,
+    DerivaMLNotFoundError,
+    DerivaMLStateInconsistency,
+)
 from deriva_ml.names import ConnectionMode, ExecutionStatus, MLTable
 from deriva_ml.workspace.executions import ExecutionState
 
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
     from deriva_ml.session import Session
 
 logger = logging.getLogger(__name__)
+
+_TURNS = 5
 
 _ADOPT = frozenset(
     {
@@ -53,6 +60,22 @@ def required_state(session: Session, execution_rid: str) -> ExecutionState:
     return state
 
 
+def require_open(session: Session, execution_rid: str, doing: str) -> None:
+    """Check that what is to be done for an execution can still be committed.
+
+    Raises
+    ------
+    DerivaMLExecutionError
+        If it is aborted.
+    """
+    state = required_state(session, execution_rid)
+    if state.status is ExecutionStatus.Aborted:
+        raise DerivaMLExecutionError(
+            f"Cannot {doing}: execution {execution_rid} is aborted ({state.error}), so nothing of it can be committed any "
+            "more. Create another execution with ml.create_execution()."
+        )
+
+
 def push(session: Session, execution_rid: str) -> bool:
     """Write the local state to the catalog; a failure is a warning, and is made good later.
 
@@ -63,7 +86,17 @@ def push(session: Session, execution_rid: str) -> bool:
     """
     if session.mode == ConnectionMode.offline:
         return False
-    state = required_state(session, execution_rid)
+    for _ in range(_TURNS):
+        state = required_state(session, execution_rid)
+        if not _sent(session, state):
+            return False
+        if session.workspace.executions.mark_sent(execution_rid, state.last_activity):
+            return True
+        # Another process has changed it meanwhile, and what it sent may have come before what this one did.
+    return False
+
+
+def _sent(session: Session, state: ExecutionState) -> bool:
     row = {
         "RID": state.rid,
         "Status": str(state.status),
@@ -80,17 +113,15 @@ def push(session: Session, execution_rid: str) -> bool:
             "The status %s of execution %s is kept on this machine only: %s It is sent by the next change, or by "
             "ml.resume_execution().",
             state.status,
-            execution_rid,
+            state.rid,
             error,
         )
         return False
     if not changed:
         logger.warning(
-            "Execution %s is no longer in the catalog; its status is kept on this machine.", execution_rid
+            "Execution %s is no longer in the catalog; its status is kept on this machine.", state.rid
         )
-        return False
-    session.workspace.executions.update(execution_rid, sync_pending=False, last_activity=state.last_activity)
-    return True
+    return bool(changed)
 
 
 def reconcile(session: Session, execution_rid: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from deriva_ml.bag import seal
@@ -51,11 +52,16 @@ def upload_pending(
     if not pending and not records:
         return report
     try:
-        bundle = assemble(session, execution_rid, manifest, pending, records, progress)
-        loader = BagCatalogLoader(
-            session.connection, session.model, bundle.folder, resumed=bundle.resumed, progress=progress
-        )
-        loaded = loader.load()
+        with ExitStack() as taken:
+            bundle = assemble(session, execution_rid, manifest, pending, records, taken, progress)
+            loaded = BagCatalogLoader(
+                session.connection,
+                session.model,
+                bundle.folder,
+                resumed=bundle.resumed,
+                progress=progress,
+                held=bundle.held,
+            ).load()
         if loaded.failures:
             _mark_failures(execution_rid, manifest, pending, bundle, loaded)
         _describe_existing(session, pending, bundle, loaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,4 +36,16 @@ def frame(rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataF
         If pandas is not installed.
     """
     made: pd.DataFrame = _pandas().DataFrame(list(rows), columns=None if columns is None else list(columns))
+    return made
+
+
+def frame_of_columns(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Make a frame of whole columns, which all have the same length.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    """
+    made: pd.DataFrame = _pandas().DataFrame(dict(columns))
     return made

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 REPL_CHECKSUM = "1"
 """Stands for code that is in no file."""
 
-_ALWAYS_IGNORED = ("findings/", "outputs/", ".scratch/")
 _SERVICE_REPOSITORY = "https://github.com/informatics-isi-edu/deriva-mcp"
 
 
@@ -131,8 +130,7 @@ def _warn_unknown(path: Path, lack: str, tolerant: bool) -> None:
 def _warn_dirty(path: Path, root: Path, commit: str, tolerant: bool) -> None:
     if tolerant:
         return
-    extra = settings.text("DERIVA_ML_DIRTY_CHECK_IGNORE") or ""
-    dirty = git.dirty_paths(root, [*_ALWAYS_IGNORED, *filter(None, extra.split(":"))])
+    dirty = git.dirty_paths(root, settings.ignored_changes())
     if not dirty:
         return
     if settings.strict_workflow():

@@ -33,6 +33,11 @@ _SECRET_VALUE = re.compile(
 )
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text has something of the form of a known kind of token or key."""
+    return _SECRET_VALUE.search(text) is not None
+
+
 def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     """Environment variables with what looks like a secret hidden.
 

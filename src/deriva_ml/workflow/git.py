@@ -4,26 +4,70 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shutil
 import subprocess
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deriva_ml.errors import DerivaMLWorkflowError
+
 _SECONDS = 30
+_QUOTE_LITTLE = ("-c", "core.quotePath=false")
+_PLAIN = (
+    "--binary",
+    "--no-renames",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--ignore-submodules=none",
+    "--submodule=short",
+    "--unified=3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+"""Whatever a user has set for `git diff`, these make a patch that `git apply` takes."""
+
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+|localhost):(?P<path>(?!//).+)$")
 _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)$")
+
+
+def _run(
+    folder: Path, *arguments: str, given: bytes = b"", variables: Mapping[str, str] | None = None
+) -> bytes:
+    """Output of a git command in a folder, which takes no locks that others could wait for.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If git is missing, refuses, or takes too long.
+    """
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            input=given,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"} | dict(variables or {}),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DerivaMLWorkflowError(f"git {arguments[0]} in {folder}: {error}") from error
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise DerivaMLWorkflowError(f"git {arguments[0]} in {folder}: {said or done.returncode}")
+    return done.stdout
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Output of a git command in a folder, None when git is missing or refuses."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return _run(folder, *arguments).decode("utf-8", "surrogateescape")
+    except DerivaMLWorkflowError:
         return None
-    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
 
 
 def repository_root(path: Path) -> Path | None:
@@ -62,6 +106,11 @@ def last_commit(root: Path, path: Path | None = None) -> str | None:
         commit = (_git(root, "log", "-1", "--format=%H", "--", str(path)) or "").strip()
         if commit:
             return commit
+    return current_commit(root)
+
+
+def current_commit(root: Path) -> str | None:
+    """Commit that is checked out, None before any."""
     return (_git(root, "rev-parse", "--verify", "HEAD") or "").strip() or None
 
 
@@ -75,16 +124,79 @@ def dirty_paths(root: Path, ignored: Iterable[str] = ()) -> list[str]:
         Prefixes of paths that do not count.
     """
     prefixes = tuple(ignored)
-    fields = (_git(root, "status", "--porcelain", "--untracked-files=all", "-z") or "").split("\0")
-    paths, rest = [], iter(fields)
+    try:
+        found = changed(root)
+    except DerivaMLWorkflowError:
+        return []
+    return [path for _, path in found if not (prefixes and path.startswith(prefixes))]
+
+
+def changed(root: Path) -> list[tuple[str, str]]:
+    """Two letters of ``git status`` and path of each file with uncommitted changes; ``??`` for an untracked one.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If git cannot tell.
+    """
+    said = _run(root, "status", "--porcelain", "--untracked-files=all", "-z").decode(
+        "utf-8", "surrogateescape"
+    )
+    found, rest = [], iter(said.split("\0"))
     for field in rest:
         if not field:
             continue
         if field[0] in "RC":
             next(rest, None)
-        if not (prefixes and field[3:].startswith(prefixes)):
-            paths.append(field[3:])
-    return paths
+        found.append((field[:2], field[3:]))
+    return found
+
+
+def patch(root: Path, commit: str | None, added: Sequence[str] = (), without: Sequence[str] = ()) -> bytes:
+    """What ``git apply`` needs to make the files of a working tree of those of a commit.
+
+    Renames are a deletion and an addition, binary files are whole, and nothing depends on settings of the user. The
+    repository and its index stay as they are.
+
+    Parameters
+    ----------
+    root : Path
+    commit : str, optional
+        None for a repository without any.
+    added : sequence of str
+        Untracked files that are to be additions.
+    without : sequence of str
+        Tracked files that are not compared.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If git cannot make it.
+    """
+    tree = commit or _run(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
+    with tempfile.TemporaryDirectory() as folder:
+        aside = _aside(root, Path(folder))
+        if added:
+            names = "\0".join(added).encode("utf-8", "surrogateescape")
+            add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", "--pathspec-from-file=-")
+            _run(root, *add, "--pathspec-file-nul", given=names, variables=aside)
+        spared = [":(top)", *(f":(top,literal,exclude){name}" for name in without)] if without else []
+        return _run(root, *_QUOTE_LITTLE, "diff", *_PLAIN, tree, "--", *spared, variables=aside)
+
+
+def _aside(root: Path, folder: Path) -> dict[str, str]:
+    """Environment in which git writes into another folder, and reads what the repository has."""
+    told = _run(root, "rev-parse", "--git-path", "index", "--git-path", "objects")
+    index, objects = (root / os.fsdecode(line) for line in told.splitlines())
+    if index.exists():
+        shutil.copy2(index, folder / "index")
+    (folder / "objects").mkdir()
+    others = [str(objects.resolve()), os.environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES")]
+    return {
+        "GIT_INDEX_FILE": str(folder / "index"),
+        "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(filter(None, others)),
+    }
 
 
 def blob_hash(content: bytes) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from deriva_ml.workspace import executions, features, manifest, paths
+from deriva_ml.workspace import executions, features, manifest, metrics, paths
 from deriva_ml.workspace.bags import BagIndex
 from deriva_ml.workspace.database import Database
 from deriva_ml.workspace.executions import ExecutionStateStore
 from deriva_ml.workspace.features import FeatureStore
 from deriva_ml.workspace.manifest import AssetManifest, ManifestStore
+from deriva_ml.workspace.metrics import MetricsStore
 from deriva_ml.workspace.pinned_model import PinnedModel
 
 __all__ = ["Workspace"]
 
-_MIGRATIONS = (f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}",)
+_MIGRATIONS = (f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}", executions.OWNER_BORN)
 
 
 class Workspace:
@@ -62,6 +63,12 @@ class Workspace:
         return FeatureStore(self.database)
 
     @cached_property
+    def metrics(self) -> MetricsStore:
+        """What is known of metrics; a cache in a file of its own, which may be removed at any time."""
+        place = paths.metrics_path(self.root, self.authority, self.catalog_id)
+        return MetricsStore(Database(place, (metrics.MIGRATION,)))
+
+    @cached_property
     def bags(self) -> BagIndex:
         """Downloaded bags."""
         return BagIndex(self.cache_dir)
@@ -83,3 +90,5 @@ class Workspace:
         """Close what is open; the next use opens it again."""
         if "database" in self.__dict__:
             self.database.close()
+        if "metrics" in self.__dict__:
+            self.metrics.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 
 from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.workspace.database import Database
+from deriva_ml.workspace.processes import Process
 
 EXECUTIONS_TABLE = "execution_state__executions"
 
@@ -56,6 +55,8 @@ CREATE TABLE execution_state__inputs (
 )
 """
 
+OWNER_BORN = f"ALTER TABLE {EXECUTIONS_TABLE} ADD COLUMN owner_born TEXT"
+
 
 def now() -> datetime:
     """The time, aware of its zone."""
@@ -64,7 +65,8 @@ def now() -> datetime:
 
 def this_process() -> dict[str, Any]:
     """Columns that say who works on an execution."""
-    return {"owner_host": socket.gethostname(), "owner_pid": os.getpid()}
+    this = Process.this()
+    return {"owner_host": this.host, "owner_pid": this.pid, "owner_born": this.born}
 
 
 def _time(text: str | None) -> datetime | None:
@@ -97,19 +99,24 @@ class ExecutionState:
     has_input: bool
     has_output: bool
     prepared: bool
+    owner_born: str | None
+
+    @property
+    def owner(self) -> Process | None:
+        """The process that works on it, or did last."""
+        if self.owner_host is None or self.owner_pid is None:
+            return None
+        return Process(self.owner_host, self.owner_pid, self.owner_born)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process runs it."""
+        return self.owner is not None and self.owner.is_this
 
     @property
     def owner_is_gone(self) -> bool:
         """Whether the process that ran this execution was on this machine and no longer lives."""
-        if self.owner_pid is None or self.owner_host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.owner_pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+        return self.owner is not None and self.owner.is_gone
 
 
 _COLUMNS = tuple(ExecutionState.__dataclass_fields__)
@@ -226,6 +233,12 @@ class ExecutionStateStore:
         with self._database.transaction() as connection:
             sql = f"UPDATE {EXECUTIONS_TABLE} SET {assignments} WHERE {where}"
             return connection.execute(sql, parameters).rowcount > 0
+
+    def mark_sent(self, rid: str, seen: datetime) -> bool:
+        """Note that the catalog has the state of an execution as of a last activity; False when it has changed since."""
+        with self._database.transaction() as connection:
+            sql = f"UPDATE {EXECUTIONS_TABLE} SET sync_pending = 0 WHERE rid = ? AND last_activity = ?"
+            return connection.execute(sql, [rid, _stored(seen)]).rowcount > 0
 
     def find(
         self,

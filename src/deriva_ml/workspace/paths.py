@@ -31,6 +31,11 @@ def database_path(root: Path, authority: str, catalog_id: str) -> Path:
     return root / "catalogs" / f"{safe_name(authority)}__{safe_name(catalog_id)}" / "working" / "main.db"
 
 
+def metrics_path(root: Path, authority: str, catalog_id: str) -> Path:
+    """SQLite file of what is known of the metrics of one catalog."""
+    return database_path(root, authority, catalog_id).with_name("metrics.db")
+
+
 def alias_file(root: Path, authority: str, alias: str) -> Path:
     """File that holds the id of the catalog that an alias last led to."""
     return root / "catalogs" / f"{safe_name(authority)}__{safe_name(alias)}" / "alias-of"

@@ -18,6 +18,7 @@ from deriva_server.blobs.directory import (
     place_among,
 )
 from deriva_server.blobs.metadata import verified
+from deriva_server.blobs.taken import stage_rest
 from deriva_server.blobs.versions import Content, Guard, new_id, no_guard, tag_of
 from deriva_server.errors import BadRequest, Conflict, ServiceError
 from deriva_server.identity import Client
@@ -92,7 +93,7 @@ def put_all(directory: Directory, client: Client, puts: Sequence[Put]) -> list[O
     outcomes: dict[int, Outcome] = dict(_refused(directory, client, puts))
     wanted = [number for number in range(len(puts)) if number not in outcomes]
     arrived = []
-    staged = directory.backend.stage_many([puts[number].source for number in wanted]) if wanted else []
+    staged = stage_rest(directory.backend, [puts[number].source for number in wanted])
     for number, item in zip(wanted, staged, strict=True):
         try:
             arrived.append(_verified(number, puts[number], item))

@@ -28,10 +28,18 @@ class Source:
         Gives at least `length` bytes, or ends early. What an open file holds may be cloned instead of read.
     length : int
         How many bytes belong to it.
+    progress : callable, optional
+        Called with numbers of bytes that are done, by stores that know.
     """
 
     stream: BinaryIO
     length: int
+    progress: Callable[[int], object] | None = None
+
+    def tell(self, count: int) -> None:
+        """Report bytes that are done."""
+        if self.progress is not None:
+            self.progress(count)
 
 
 class Staged(Protocol):

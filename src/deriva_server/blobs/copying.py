@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.checksums import Digests, Hasher
@@ -39,11 +39,12 @@ def take(source: Source, target: int) -> Digests:
     file, start = place
     cloned = start == 0 and os.fstat(file).st_size == source.length and _clone(file, target)
     if cloned:
-        return digests_of(target, source.length)
+        return digests_of(target, source.length, source.tell)
     hasher = Hasher(source.length)
     try:
         for done, length in _copied(file, start, source.length, target, 0):
             hasher.update(_read_whole(target, length, done))
+            source.tell(length)
         return hasher.finish()
     finally:
         hasher.close()
@@ -66,8 +67,8 @@ def place(source: Source, target: int, start: int) -> None:
             pass
 
 
-def digests_of(file: int, length: int) -> Digests:
-    """Hash the first bytes of a file.
+def digests_of(file: int, length: int, tell: Callable[[int], object] = lambda count: None) -> Digests:
+    """Hash the first bytes of a file; `tell` is called with numbers of bytes that are done.
 
     Raises
     ------
@@ -77,7 +78,9 @@ def digests_of(file: int, length: int) -> Digests:
     hasher = Hasher(length)
     try:
         for done in range(0, length, _PIECE):
-            hasher.update(_read_whole(file, min(_PIECE, length - done), done))
+            piece = _read_whole(file, min(_PIECE, length - done), done)
+            hasher.update(piece)
+            tell(len(piece))
         return hasher.finish()
     finally:
         hasher.close()
@@ -96,6 +99,7 @@ def _take_stream(source: Source, target: int) -> Digests:
     try:
         for piece in _pumped(source, target, 0):
             hasher.update(piece)
+            source.tell(len(piece))
         return hasher.finish()
     finally:
         hasher.close()

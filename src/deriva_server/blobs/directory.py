@@ -23,6 +23,7 @@ from deriva_server.identity import Client
 from deriva_server.sql import keeps, objects
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
+from deriva_server.sql.metrics import forget_summaries
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Name
 
 T = TypeVar("T")
@@ -142,6 +143,7 @@ class Directory:
             unused = objects.unused_blobs(connection, blobs)
             if not keeps.are_kept(connection):
                 self.backend.remove(unused)
+                forget_summaries(connection, unused)
         return unused
 
     def tidy(self, blobs: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from deriva_server.blobs.content import Contents
 from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.files import DATA, FilesBackend
 from deriva_server.blobs.keeping import Keeping
+from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.resources import Resources
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.s3.backend import S3Backend
@@ -43,6 +44,7 @@ class ObjectStore:
         self.contents = Contents(self.directory)
         self.resources = Resources(self.directory)
         self.transfers = Transfers(self.directory)
+        self.metrics = MetricsIndex(self.directory)
 
     def close(self) -> None:
         """Close the connections."""

@@ -19,7 +19,6 @@ Kind = Literal["acl", "acl_binding", "annotation"]
 
 _FIELDS: Mapping[Kind, str] = {"acl": "acls", "acl_binding": "acl_bindings", "annotation": "annotations"}
 _PARTS = {"columns": "column", "keys": "key", "foreign_keys": "foreign_key"}
-_NEVER_REDACTED = frozenset(("RID", "RMT", "RMB"))
 
 
 def redact(
@@ -48,7 +47,7 @@ def redact(
         If the value is not JSON.
     """
     table_rid, column = _column(writing, period, column_rid)
-    if column.name in _NEVER_REDACTED:
+    if column.name in history.NEVER_REDACTED:
         raise Conflict(f'Column "{column.name}" cannot be redacted.')
     stored: tuple[Column, Stored] | None = None
     if condition is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import ServiceError
 from deriva_server.hatrac.details import DetailHandler
+from deriva_server.hatrac.metrics import MetricsHandler
 from deriva_server.hatrac.names import NameHandler, is_put_of_object
 from deriva_server.hatrac.target import Target, parse_target
 from deriva_server.hatrac.transfers import TransferHandler
@@ -31,6 +32,7 @@ class HatracFace:
             "acl": details.acl,
             "metadata": details.metadata,
             "upload": transfers.handle,
+            "metrics": MetricsHandler(store).handle,
         }
 
     def handle(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ _VERSION = re.compile(r"(?:[!$&'()*+,=@A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+")
 _DEEPEST = 200
 _LONGEST = 32_000
 """Characters of a path: clients take headers of up to 64 KiB, and answers tell locations in them."""
-_DEPTH = {"versions": 0, "acl": 2, "metadata": 1, "upload": 2}
+_DEPTH = {"versions": 0, "acl": 2, "metadata": 1, "upload": 2, "metrics": 0}
 """How many segments may follow each sub-resource."""
 
 
@@ -30,7 +30,7 @@ class Target:
     version : str or None
         After the colon.
     sub : str or None
-        After the semicolon: ``versions``, ``acl``, ``metadata`` or ``upload``.
+        After the semicolon: ``versions``, ``acl``, ``metadata``, ``upload`` or ``metrics``.
     arguments : tuple of str
         Decoded segments after the sub-resource.
     parents : bool

@@ -88,19 +88,17 @@ def compile_read(
     names = tuple(output.name for output in query.outputs)
     types = tuple(output.expression.type for output in query.outputs)
     row = expressions.row_parts(names, types, tuple(result.texts), form)
-    statement, parts = _statement(query, result, row.columns, expressions), None
+    statement, parts = _statement(query, result, row.columns, join), None
     if result.parts is not None:
         partial, combined = result.parts
-        whole = _statement(query, _found(combined, len(names), []), row.columns, expressions)
+        whole = _statement(query, _found(combined, len(names), []), row.columns, join)
         parts = Parts(query.joined.table, partial, whole)
     return Read(statement, row.assemble, query.is_short, parts)
 
 
-def _statement(
-    query: r.Query, result: _Result, columns: Sequence[str], expressions: Expressions
-) -> sa.Select[Any]:
+def _statement(query: r.Query, result: _Result, columns: Sequence[str], join: Join) -> sa.Select[Any]:
     """The rows of a page in their order."""
-    paging = Paging(query, result.values, expressions)
+    paging = Paging(query, result.values, join)
     ordering = paging.ordering()
     if not query.order and result.natural_order is not None:
         ordering = [result.natural_order]
@@ -199,7 +197,7 @@ def _narrowed(query: r.Query, join: Join, keys: Sequence[Expression]) -> list[Ex
             and expression.column.name == "RID"
             and not query.joined.may_be_missing(expression.instance)
         ):
-            paging = Paging(query, keys, join.expressions)
+            paging = Paging(query, keys, join)
             wanted = sa.select(key).select_from(join.clause).where(*join.conditions, *paging.conditions())
             wanted = wanted.group_by(key, *paging.keys).order_by(*paging.ordering()).limit(query.limit)
             return [key.in_(wanted)]
@@ -230,9 +228,7 @@ def _aggregate(join: Join, expression: r.Aggregated) -> Expression:
     match function:
         case "cnt":
             # Rows are counted without looking at them.
-            return (
-                sa.func.count() if join.joined.is_given(expression.instance, column) else sa.func.count(value)
-            )
+            return sa.func.count() if join.is_given(expression.instance, column) else sa.func.count(value)
         case "cnt_d":
             return x.distinct_count(type_, value)
         case "min" | "max":

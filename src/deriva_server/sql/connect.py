@@ -60,7 +60,7 @@ class Database:
     @contextmanager
     def glance(self) -> Iterator[Connection]:
         """Statements without a transaction: each of them sees a moment of its own."""
-        with self._translated(), self._leased() as raw:
+        with self._translated(), self._leased(self._begin()) as raw:
             yield Connection(raw, self.dialect)
 
     @contextmanager
@@ -73,7 +73,12 @@ class Database:
             A query for one row, which is asked with the beginning. Its answer must change with every commit that
             `Connection.beside` shall notice.
         """
-        with self._translated(), self._leased() as raw:
+        with self._reading(first, self._begin()) as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self, first: str | None, lease: _Lease) -> Iterator[Connection]:
+        with self._translated(), self._leased(lease) as raw:
             row = self.dialect.begin(raw, write=False, first=first)
             yield Connection(raw, self.dialect, row, partial(self._beside, first, row))
 
@@ -96,7 +101,10 @@ class Database:
         if not self._writing.acquire(timeout=BUSY_SECONDS):
             raise Busy("Other requests of this process kept the catalog locked.")
         try:
-            with self._translated(), self._leased(suspend_references=suspend_references) as raw:
+            with (
+                self._translated(),
+                self._leased(self._begin(), suspend_references=suspend_references) as raw,
+            ):
                 row = self.dialect.begin(raw, write=True, first=first)
                 yield Connection(raw, self.dialect, row)
                 raw.commit()
@@ -106,11 +114,11 @@ class Database:
     @contextmanager
     def _beside(self, first: str | None, row: Sequence[Any] | None) -> Iterator[Connection | None]:
         """A reading transaction in which `first` has the same answer."""
-        # A fork waits for the transaction that asks, which cannot wait for the fork.
-        if first is None or self._forking:
+        lease = None if first is None else self._begin_now()
+        if lease is None:
             yield None
             return
-        with self.read(first) as other:
+        with self._reading(first, lease) as other:
             yield other if other.first == row else None
 
     def close(self) -> None:
@@ -121,8 +129,7 @@ class Database:
                 self._idle.pop().close()
 
     @contextmanager
-    def _leased(self, *, suspend_references: bool = False) -> Iterator[sa.Connection]:
-        lease = self._begin()
+    def _leased(self, lease: _Lease, *, suspend_references: bool = False) -> Iterator[sa.Connection]:
         clean = False
         try:
             if lease.raw is None:
@@ -159,9 +166,17 @@ class Database:
             )
         with self._gate:
             self._gate.wait_for(lambda: not self._forking, timeout=_FORK_PATIENCE)
-            lease = _Lease()
-            lease.raw = self._idle.pop() if self._idle else None
-            self._busy.add(lease)
+            return self._lease()
+
+    def _begin_now(self) -> _Lease | None:
+        """For a thread that has a lease already: a fork waits for that one, so that the thread cannot wait for it."""
+        with self._gate:
+            return None if self._forking or self._tainted else self._lease()
+
+    def _lease(self) -> _Lease:
+        lease = _Lease()
+        lease.raw = self._idle.pop() if self._idle else None
+        self._busy.add(lease)
         return lease
 
     def _current_engine(self) -> sa.Engine:

@@ -134,6 +134,10 @@ def tables_with_history(connection: Connection) -> list[str]:
     return [name[len(HISTORY) :] for name in connection.dialect.list_tables(connection, HISTORY)]
 
 
+NEVER_REDACTED = frozenset(("RID", "RMT", "RMB"))
+"""Columns that keep their values in every version."""
+
+
 def redact(
     connection: Connection,
     table_rid: str,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from deriva_server.model.elements import Column, Table
 from deriva_server.plan import relation as r
 from deriva_server.sql.dialect import Expression, Expressions, quote
+from deriva_server.sql.history import NEVER_REDACTED
 
 SourceOf = Callable[[Table], sa.FromClause]
 """Gives the rows of a table."""
@@ -58,6 +59,11 @@ class Join:
     def is_live(self, instance: int) -> bool:
         """Whether the rows of an instance are a table as it is."""
         return self._is_live[instance]
+
+    def is_given(self, instance: int, column: Column) -> bool:
+        """Whether a column of an instance has a value in every row; redacted ones have none even where they must."""
+        is_kept = self._is_live[instance] or column.name in NEVER_REDACTED
+        return is_kept and self.joined.is_given(instance, column)
 
     def position(self, instance: int) -> Expression:
         """What orders the rows of an instance by their insertion."""

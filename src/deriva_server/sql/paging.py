@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
-from deriva_server.sql.dialect import Expression, Expressions
+from deriva_server.sql.dialect import Expression
+from deriva_server.sql.join import Join
 
 
 class Paging:
@@ -22,17 +23,17 @@ class Paging:
         The plan.
     values : sequence of expressions
         Its outputs.
-    expressions : Expressions
-        The database's words.
+    join : Join
+        Where they come from.
     """
 
-    def __init__(self, query: r.Query, values: Sequence[Expression], expressions: Expressions) -> None:
+    def __init__(self, query: r.Query, values: Sequence[Expression], join: Join) -> None:
         self._query = query
-        self._expressions = expressions
+        self._expressions = join.expressions
         self.keys = [
             self._sort_value(query.outputs[key.output].expression, values[key.output]) for key in query.order
         ]
-        self._firm = [_never_null(query, key.output) for key in query.order]
+        self._firm = [_never_null(query, key.output, join) for key in query.order]
 
     @property
     def is_backwards(self) -> bool:
@@ -103,8 +104,8 @@ class Paging:
         return self._expressions.bound_order(expression.type, value)
 
 
-def _never_null(query: r.Query, output: int) -> bool:
+def _never_null(query: r.Query, output: int, join: Join) -> bool:
     expression = query.outputs[output].expression
     if isinstance(expression, r.Aggregated):
         return expression.function.startswith("cnt")
-    return isinstance(expression, r.Value) and query.joined.is_given(expression.instance, expression.column)
+    return isinstance(expression, r.Value) and join.is_given(expression.instance, expression.column)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
@@ -31,8 +31,8 @@ _MOST_RANGES = 64
 _ROWS_PER_RESULT = 25
 """With fewer rows to each partial result, combining costs more than sorting in ranges saves."""
 _MOST_RESULTS = 20_000
-_ROWS_IN_ORDER = "SCAN t0"
-"""How SQLite calls the reading of a whole table, which is aliased so, where no index helps."""
+_WHOLE = re.compile(r"SCAN t0( USING INDEX .+)?")
+"""How SQLite calls the reading of a whole table, which is aliased so; by an index it takes even longer."""
 _helping = threading.Lock()
 """Held by the read that has a second thread; threads of many reads would only wait for processors."""
 
@@ -48,8 +48,7 @@ def plan(
         if not isinstance(output.expression, r.Value):
             return None
         keys.append(rows.c[output.expression.column.storage])
-    if not keys and not conditions and all(aggregate.counts_rows for aggregate in aggregates):
-        # Which the database does without reading them.
+    if not _is_long(query, counts=all(aggregate.counts_rows for aggregate in aggregates)):
         return None
     values = [*keys, *(part.of_rows for aggregate in aggregates for part in aggregate.parts)]
     position: Expression = sa.literal_column("t0._rowid_")
@@ -68,6 +67,15 @@ def plan(
     return partial, sa.select(*outputs).select_from(table).group_by(*groups).subquery("found")
 
 
+def _is_long(query: r.Query, *, counts: bool) -> bool:
+    """Whether the database may have to read and sort all rows of the table for a few groups."""
+    if query.keys:
+        # By an index some groups are found without the others.
+        return query.is_short and (query.limit is None or bool(query.order))
+    # It counts rows without reading them.
+    return not counts or bool(query.joined.where)
+
+
 def collect(connection: Connection, statement: sa.Select[Any], parts: Parts) -> bool:
     """Fill the table of partial results; False where `statement`, which does without, is as good.
 
@@ -77,7 +85,7 @@ def collect(connection: Connection, statement: sa.Select[Any], parts: Parts) -> 
         If it takes longer than the connection may.
     """
     ranges = _ranges(connection, parts)
-    if not ranges or not _reads_in_order(connection, statement):
+    if not ranges or not _reads_all(connection, statement):
         return False
     rows = ranges[-1][1] - ranges[0][0]
     work = _Work(connection, parts.rows, ranges, min(rows // _ROWS_PER_RESULT, _MOST_RESULTS))
@@ -105,10 +113,10 @@ def _ranges(connection: Connection, parts: Parts) -> list[_Range]:
     return [(start, min(start + size, last)) for start in range(first - 1, last, size)]
 
 
-def _reads_in_order(connection: Connection, statement: sa.Select[Any]) -> bool:
-    """Whether SQLite would read the whole table, not an index."""
+def _reads_all(connection: Connection, statement: sa.Select[Any]) -> bool:
+    """Whether SQLite would read all rows, and not an index alone."""
     text, parameters = _explaining(statement, connection.raw.dialect)
-    return any(step[3] == _ROWS_IN_ORDER for step in connection.run(text, parameters))
+    return any(_WHOLE.fullmatch(step[3]) for step in connection.run(text, parameters))
 
 
 @lru_cache(maxsize=64)
@@ -142,6 +150,7 @@ class _Work:
         self._todo = deque(enumerate(ranges))
         self._found: list[Sequence[Sequence[Any]]] = [()] * len(ranges)
         self._end: float = connection.raw.info.get(DEADLINE, math.inf)
+        self._error: Exception | None = None
 
     def shared(self) -> list[tuple[Any, ...]] | None:
         """Partial results in the order of the ranges, None when they are too many."""
@@ -161,23 +170,27 @@ class _Work:
         return sum(map(len, self._found)) > self._most
 
     def _do_with(self, other: Connection) -> None:
-        # A pool for this one task, because threads do not live on in a forked process.
-        with ThreadPoolExecutor(1, "deriva-parts") as pool:
-            helper = pool.submit(self._help, other)
-            try:
-                self._do(self._connection)
-            finally:
-                # The pool waits until the other connection is at rest, also when this one failed.
-                self._todo.clear()
-            helper.result()
+        # No executor: its module holds a lock for the time of a fork, which waits until this read is over.
+        helper = threading.Thread(target=self._help, args=(other,), name="deriva-parts", daemon=True)
+        helper.start()
+        try:
+            self._do(self._connection)
+        finally:
+            # The other connection must be at rest before it is given back, also when this one failed.
+            self._todo.clear()
+            helper.join()
+        if self._error is not None:
+            raise self._error
 
     def _help(self, connection: Connection) -> None:
-        prepare(connection)
-        connection.limit_time(self._end - time.monotonic())
         try:
+            prepare(connection)
+            connection.limit_time(self._end - time.monotonic())
             self._do(connection)
         except sa.exc.OperationalError as error:
-            raise failure(connection) or error from error
+            self._error = failure(connection) or error
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this one
+            self._error = error
 
     def _do(self, connection: Connection) -> None:
         # From either end, so that each connection finds in its cache what it read the last time.

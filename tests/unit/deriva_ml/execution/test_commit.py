@@ -13,7 +13,6 @@ from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLException,
-    DerivaMLExecutionError,
     DerivaMLInvalidTerm,
     DerivaMLTableNotFound,
     DerivaMLUploadError,
@@ -21,7 +20,6 @@ from deriva_ml.errors import (
 )
 from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution import resume_execution
-from deriva_ml.execution.lock import locked
 from deriva_ml.execution.queries import lookup_execution
 from deriva_ml.feature.feature import create_feature
 from deriva_ml.names import ExecutionStatus
@@ -422,17 +420,6 @@ def test_progress_is_told_for_files_and_tables(execute):
     assert sent[-1].percent_complete == 100
     assert all("of 3" in item.message for item in sent)
     assert [(item.phase, item.file_name) for item in seen][-1] == ("Uploaded", "Image")
-
-
-def test_one_process_at_a_time(session, execute):
-    with execute() as exe:
-        pass
-    with (
-        locked(session, exe.execution_rid, "test"),
-        pytest.raises(DerivaMLExecutionError, match=f"process {os.getpid()}"),
-    ):
-        exe.commit_output_assets()
-    exe.commit_output_assets()
 
 
 def test_requests_do_not_grow_with_files(execute, counted):

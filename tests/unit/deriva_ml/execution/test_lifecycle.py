@@ -1,6 +1,4 @@
 import json
-import os
-import signal
 from datetime import UTC
 
 import pytest
@@ -155,14 +153,6 @@ def test_an_exception_fails_the_run_and_flies_on(execute, row_of):
     assert exe.stop_time is not None
     exe.commit_output_assets()
     assert status(row_of, exe) == ("Uploaded", None)
-
-
-def test_sigterm_in_the_block_is_recorded(execute, row_of):
-    with pytest.raises(SystemExit), execute() as exe:
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert status(row_of, exe)[0] == "Failed"
-    assert "SIGTERM" in exe.error
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_execute_gives_the_execution(execute):

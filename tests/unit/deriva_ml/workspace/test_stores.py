@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 import sqlite3
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from deriva_ml.workspace.bags import BagIndex
 from deriva_ml.workspace.executions import EXECUTIONS_TABLE, InputAsset, now
 from deriva_ml.workspace.manifest import AssetEntry
 from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
+from deriva_ml.workspace.processes import Process
 
 
 @pytest.fixture
@@ -100,6 +102,58 @@ def test_a_dead_owner_is_seen(workspace):
     os.waitpid(pid, 0)
     workspace.executions.update("1-A", owner_pid=pid)
     assert workspace.executions.get("1-A").owner_is_gone
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="the system does not tell when a process began"
+)
+def test_a_number_used_again_fools_nobody(workspace):
+    add(workspace)
+    mine = workspace.executions.get("1-A")
+    assert mine.is_mine
+    # This process, had it begun at another time, on another start of the machine, or elsewhere.
+    boot, _, began = mine.owner_born.partition(" ")
+    for born, gone in ((f"{boot} {int(began) - 1}", True), (f"other {began}", True), (None, False)):
+        workspace.executions.update("1-A", owner_born=born)
+        assert workspace.executions.get("1-A").owner_is_gone is gone
+    workspace.executions.update("1-A", owner_host="elsewhere.example.org", owner_born=f"other {began}")
+    assert not workspace.executions.get("1-A").owner_is_gone
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="the system does not tell when a process began"
+)
+def test_a_process_that_nobody_waits_for_is_gone():
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(write, pickle.dumps(Process.this()))
+        os._exit(0)
+    child = pickle.loads(os.read(read, 1000))
+    os.close(read)
+    os.close(write)
+    for _ in range(100):
+        if child.is_gone:
+            break
+        time.sleep(0.02)
+    assert child.is_gone
+    os.waitpid(pid, 0)
+
+
+def test_parents_are_known():
+    parent = Process.this()
+    assert not parent.is_parent
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        if (grandchild := os.fork()) == 0:
+            os.write(writing, b"y" if parent.is_parent else b"n")
+            os._exit(0)
+        os.waitpid(grandchild, 0)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 1) == b"y"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_remove_takes_everything_along(workspace):

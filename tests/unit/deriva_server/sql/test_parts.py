@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import threading
+import time
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tests.deployments import Direct, opened
 
 from deriva_server.errors import TimeLimit
-from deriva_server.sql import rows
+from deriva_server.sql import connect, rows
 from deriva_server.sql.sqlite import expressions, parts
 
 COLUMNS = {
@@ -79,8 +81,12 @@ def table(tmp_path_factory):
         document = {
             "schema_name": "S",
             "table_name": "T",
-            "column_definitions": [*system, *COLUMN.values(), {"name": "key", "type": {"typename": "int4"}}],
-            "keys": [{"unique_columns": ["RID"]}, {"unique_columns": ["key"]}],
+            "column_definitions": [
+                *system,
+                *COLUMN.values(),
+                *({"name": name, "type": {"typename": "int4"}} for name in ("key", "tenth")),
+            ],
+            "keys": [{"unique_columns": key} for key in (["RID"], ["key"], ["tenth", "key"])],
         }
         assert caller.send("POST", f"{base}/schema/S/table", document).status == 201
         yield Table(caller, base)
@@ -128,7 +134,9 @@ def collected(monkeypatch):
 
 
 def numbered(count):
-    return [{"kind": TEXTS[at % 3], "n": at, "v": at * 0.37, "key": at} for at in range(count)]
+    return [
+        {"kind": TEXTS[at % 3], "n": at, "v": at * 0.37, "key": at, "tenth": at // 10} for at in range(count)
+    ]
 
 
 def rows_of(values):
@@ -168,9 +176,8 @@ def target(condition, keys, aggregates, descending, limit, form):
     return f"{path}@sort({sort})?accept={quote(form)}{page}"
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=rows_of(VALUES), queries=st.lists(paths, min_size=4, max_size=8))
-def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+def agree(table, monkeypatch, rows, queries):
+    """Parts give the same bytes as one statement."""
     table.fill(rows)
     for query in queries:
         path = target(*query)
@@ -179,6 +186,22 @@ def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, qu
             expected = table.read(path)
         assert expected[0] == 200, expected
         assert table.read(path) == expected, path
+
+
+examples = given(rows=rows_of(VALUES), queries=st.lists(paths, min_size=4, max_size=8))
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples
+def test_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+    agree(table, monkeypatch, rows, queries)
+
+
+@pytest.mark.soak
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples
+def test_many_parts_give_the_same_bytes_as_one_statement(table, monkeypatch, rows, queries):
+    agree(table, monkeypatch, rows, queries)
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -206,7 +229,7 @@ def test_two_threads_read(table, collected):
     status, body = table.read("/attributegroup/S:T/kind;c:=cnt(RID),m:=max(n)")
     assert (status, json.loads(body)[1]) == (200, {"kind": "A", "c": 166, "m": 497}), body
     assert found == [True]
-    assert "deriva-parts_0" in threads and len(threads) == 2
+    assert "deriva-parts" in threads and len(threads) == 2
 
 
 def test_one_processor_reads_in_one_thread(table, collected, monkeypatch):
@@ -221,9 +244,13 @@ def test_one_processor_reads_in_one_thread(table, collected, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "attempts"),
     [
-        # Rows are counted without being read, and in the order of an index without being sorted.
+        # Rows are counted without being read, and an index is read where it holds all that is asked for.
         ("/aggregate/S:T/c:=cnt(*)", []),
-        ("/attributegroup/S:T/key;c:=cnt(*)", [False]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*)", [False]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)", [True]),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)?limit=3", []),
+        ("/attributegroup/S:T/tenth;c:=cnt(*),m:=max(n)@sort(tenth)?limit=3", [True]),
+        ("/attributegroup/S:T/key;m:=max(n)", []),
         ("/attributegroup/S:T/key=any(1,2,3)/kind;c:=cnt(*)", [False]),
         ("/attributegroup/S:T/kind;c:=array(n)", []),
         ("/attributegroup/S:T/kind;c:=sum(m)", []),
@@ -288,7 +315,7 @@ def test_an_error_of_the_other_thread_is_answered(table, monkeypatch):
 
     def waiting(work, connection):
         # The other thread gets everything, and fails for lack of time.
-        if threading.current_thread().name.startswith("deriva-parts"):
+        if threading.current_thread().name == "deriva-parts":
             work._end = 0.0
             try:
                 do(work, connection)
@@ -301,3 +328,47 @@ def test_an_error_of_the_other_thread_is_answered(table, monkeypatch):
     table.fill(numbered(100))
     monkeypatch.setattr(parts._Work, "_do", waiting)
     assert table.read("/attributegroup/S:T/kind;c:=cnt(*)")[0] == 400
+
+
+class Pausing:
+    """Waits, at its first use, until a fork waits for this process."""
+
+    def __init__(self, lock):
+        self.lock, self.reached = lock, threading.Event()
+
+    def __call__(self, *_arguments, **_options):
+        if not self.reached.is_set():
+            self.reached.set()
+            end = time.monotonic() + 5
+            while not any(database._forking for database in list(connect._open)) and time.monotonic() < end:
+                time.sleep(0.005)
+        return self.lock.acquire(blocking=False)
+
+    acquire = __call__
+
+    def release(self):
+        self.lock.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_fork_meanwhile_waits_for_both(table, monkeypatch, is_inside):
+    path, answers = "/attributegroup/S:T/kind;c:=cnt(*)", []
+    table.fill(numbered(100))
+    pausing = Pausing(threading.Lock())
+    if is_inside:
+        monkeypatch.setattr(parts, "_helping", pausing)
+    else:
+        monkeypatch.setattr(parts, "_processors", lambda: 2 + 0 * pausing())
+    reader = threading.Thread(target=lambda: answers.append(table.read(path)))
+    reader.start()
+    assert pausing.reached.wait(5)
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if table.read(path)[0] == 200 else 1)
+    assert time.monotonic() - began < 4
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    reader.join()
+    assert answers == [table.read(path)]

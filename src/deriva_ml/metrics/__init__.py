@@ -1,0 +1,1 @@
+"""Metrics of many executions in one table."""

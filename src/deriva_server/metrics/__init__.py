@@ -1,0 +1,1 @@
+"""Files of metrics: from bytes to records and summaries (pure)."""
