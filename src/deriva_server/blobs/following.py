@@ -45,9 +45,10 @@ class Following:
 
     def grown(self, length: int) -> None:
         """Tell that the file has so many bytes now, which do not change any more."""
-        if length - self._length >= _PIECE:
+        whole = length - length % _PIECE
+        if whole > self._length:
             with self._grown:
-                self._length = length
+                self._length = whole
                 self._grown.notify_all()
 
     def finish(self, length: int) -> Digests:
@@ -78,9 +79,9 @@ class Following:
 
     def _follow(self, digest: Any) -> None:
         try:
-            done = 0
+            done, piece = 0, memoryview(bytearray(_PIECE))
             while (length := self._wait(done)) > done:
-                done = self._hash(digest, done, length)
+                done = self._hash(digest, piece, done, length)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that wants the digests
             self._error = error
         finally:
@@ -94,16 +95,17 @@ class Following:
     def _wait(self, done: int) -> int:
         """Bytes that are there when there is something to do, as many as are done when there is not."""
         with self._grown:
-            self._grown.wait_for(lambda: self._ended or self._length - done >= _PIECE)
+            self._grown.wait_for(lambda: self._ended or self._length > done)
             return done if self._given_up else self._length
 
-    def _hash(self, digest: Any, done: int, length: int) -> int:
+    def _hash(self, digest: Any, piece: memoryview, done: int, length: int) -> int:
         while done < length and not self._given_up:
-            piece = os.pread(self._file, min(_PIECE, length - done), done)
-            if not piece:
+            # Into the same memory each time: new memory for every piece costs as much as copying it.
+            read = os.preadv(self._file, [piece[: length - done]], done)
+            if not read:
                 raise BadRequest(f"expected {length} bytes, received {done}")
-            digest.update(piece)
-            done += len(piece)
+            digest.update(piece[:read])
+            done += read
             if digest is self._digests[1]:
                 begin_writing(self._file, 0, done)
         return done
@@ -111,7 +113,7 @@ class Following:
 
 def follow(descriptor: int) -> Following | None:
     """Follow a file, unless enough are followed already."""
-    if not hasattr(os, "pread") or not _free.acquire(blocking=False):
+    if not hasattr(os, "preadv") or not _free.acquire(blocking=False):
         return None
     try:
         return Following(descriptor)

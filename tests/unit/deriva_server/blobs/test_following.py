@@ -53,6 +53,13 @@ def test_of_any_length_in_any_steps(file, length):
     wait_for_end()
 
 
+def test_the_disk_begins_meanwhile(file, monkeypatch):
+    begun = []
+    monkeypatch.setattr(following, "begin_writing", lambda descriptor, start, done: begun.append(done))
+    test_of_any_length_in_any_steps(file, (9 << 20) + 17)
+    assert begun == [*(number << 20 for number in range(1, 10)), (9 << 20) + 17]
+
+
 def test_a_file_that_is_closed_meanwhile(tmp_path):
     descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     follower = follow(descriptor)
