@@ -26,6 +26,7 @@ from deriva_ml.workspace.features import StagedRecord
 from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
 
 if TYPE_CHECKING:
+    from deriva_ml.model.graph import Table
     from deriva_ml.session import Session
 
 TableName = tuple[str, str]
@@ -150,23 +151,33 @@ class _Former:
         found = cls(signature)
         for name in json_tables(folder):
             for row in read_json_rows(folder, *name):
-                found.rids.setdefault((name, _content(row)), []).append(row["RID"])
+                if "RID" in row:
+                    found.rids.setdefault((name, _content(row)), []).append(row["RID"])
         return found
 
     def give_rids(self, session: Session, tables: Mapping[TableName, list[Row]]) -> None:
-        """Every row gets its RID before anything is sent, the one it had before where it was in the former bag.
+        """Give rows a RID before anything is sent, the one they had before where they were in the former bag.
 
-        What is sent again after an unclear answer is then the same row, also where a table has no other key.
+        What is sent again after an unclear answer is then the same row. Rows that have another key are known by that,
+        which saves as many leases as there are links and feature values.
         """
-        bare = [(name, row) for name, rows in tables.items() for row in rows if "RID" not in row]
         fresh = []
-        for name, row in bare:
-            if self.rids and (known := self.rids.get((name, _content(row)))):
-                row["RID"] = known.pop()
-            else:
-                fresh.append(row)
+        for name, rows in tables.items():
+            if _has_key(session.table(name)):
+                continue
+            for row in rows:
+                if "RID" not in row and (known := self.rids.get((name, _content(row)))):
+                    row["RID"] = known.pop()
+            fresh += [row for row in rows if "RID" not in row]
         for row, rid in zip(fresh, lease(session.connection, len(fresh)), strict=True):
             row["RID"] = rid
+
+
+def _has_key(table: Table) -> bool:
+    """Whether every row of a table is known by something else than its RID."""
+    return any(
+        all(column.name != "RID" and not column.nullok for column in key.unique_columns) for key in table.keys
+    )
 
 
 def _content(row: Row) -> str:
@@ -186,7 +197,7 @@ def _signature(
             del entry[name]
         digest.update(json.dumps([file.key, entry, file.length, file.mtime_ns], sort_keys=True).encode())
     for record in records:
-        digest.update(json.dumps([record.stage_id, record.feature_table, record.record_json]).encode())
+        digest.update(f"{record.stage_id}\0{record.feature_table}\0{record.record_json}\0".encode())
     return digest.hexdigest()
 
 
