@@ -78,11 +78,11 @@ def test_finishing_may_take_as_long_as_the_file_is(http, ml_catalog, tmp_path, f
     assemble = FilesBackend.assemble
 
     def slow(self, upload, length):
-        time.sleep(1.2)
+        time.sleep(0.5)
         return assemble(self, upload, length)
 
     monkeypatch.setattr(FilesBackend, "assemble", slow)
-    connection = connect(http, ml_catalog.catalog_id, timeout=(2, 0.8), chunk_size=100)
+    connection = connect(http, ml_catalog.catalog_id, timeout=(2, 0.3), chunk_size=100)
     path, url = make(tmp_path, fresh, os.urandom(250))
     with pytest.raises(DerivaMLConnectionError, match="did not answer in time"):
         objects.put(connection, path, url, md5=md5_of(path))

@@ -23,7 +23,6 @@ from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import Busy, Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
 from deriva_server.identity import ANONYMOUS, Client
 from deriva_server.sql import keeps
-from deriva_server.sql.connect import Database
 from deriva_server.sql.objects import Metadata
 
 KIM = Client("kim")
@@ -203,14 +202,22 @@ def test_bytes_stay_while_another_machine_copies_them(opened, monkeypatch) -> No
 
 
 def test_a_record_is_kept_up(store, monkeypatch) -> None:
+    keep, renewed = keeps.keep, threading.Semaphore(0)
+
+    def counted(*given) -> None:
+        keep(*given)
+        renewed.release()
+
     monkeypatch.setattr(keeping, "_RENEWED", 0.01)
-    monkeypatch.setattr(keeping, "_LASTS", 2.0)
+    monkeypatch.setattr(keeps, "keep", counted)
     database = store.directory.database
     with recorded(database):
-        first = _until(database)
-        time.sleep(1.1)
-        assert _until(database) > first
-    assert _until(database) is None
+        assert all(renewed.acquire(timeout=10) for _ in range(4))
+        with database.read() as connection:
+            assert keeps.are_kept(connection)
+            assert connection.run("SELECT count(*) FROM hatrac_keep").scalar_one() == 1
+    with database.read() as connection:
+        assert not keeps.are_kept(connection)
 
 
 def test_a_record_that_is_lost_is_told(store, monkeypatch) -> None:
@@ -223,11 +230,6 @@ def test_a_record_that_is_lost_is_told(store, monkeypatch) -> None:
     with pytest.raises(Busy, match="gone"), recorded(store.directory.database):
         monkeypatch.setattr(keeps, "keep", fails)
         failed.wait(10)
-
-
-def _until(database: Database) -> int | None:
-    with database.read() as connection:
-        return connection.run("SELECT max(until) FROM hatrac_keep").scalar()
 
 
 def test_an_older_directory_is_brought_up_to_date(opened) -> None:
