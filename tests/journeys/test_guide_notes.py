@@ -378,7 +378,7 @@ def test_feature_rows_accumulate_and_are_sent_once(
 
 
 def test_there_is_no_other_way_to_write_values(ml: DerivaML) -> None:
-    with pytest.raises(AttributeError, match=r"exe\.add_features"):
+    with pytest.raises(DerivaMLException, match=r"exe\.add_features"):
         ml.add_features([])
 
 
@@ -429,7 +429,7 @@ def test_a_failed_upload_can_be_tried_again(
     with ml.create_execution(config) as exe:
         exe.asset_file_path("Image", "again.png").write_text("again")
     with monkeypatch.context() as patch:
-        patch.setattr(objects, "put", _lost)
+        patch.setattr(objects, "put_upload", _lost)
         with pytest.raises(DerivaMLUploadError, match="the line is dead"):
             exe.commit_output_assets()
     row = execution(ml, exe)
