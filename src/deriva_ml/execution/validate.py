@@ -31,8 +31,19 @@ VERSION_CONFLICT = "version_conflict"
 ROLE_CONFLICT = "role_conflict"
 
 
+class _Result:
+    """What is known of one declaration."""
+
+    reasons: list[str]
+
+    @property
+    def valid(self) -> bool:
+        """Whether a run can use it."""
+        return not self.reasons
+
+
 @dataclass(frozen=True)
-class DatasetSpecResult:
+class DatasetSpecResult(_Result):
     """What is known of one declared dataset.
 
     Parameters
@@ -60,11 +71,6 @@ class DatasetSpecResult:
     resolved_version: DatasetVersion | None = None
     dataset_name: str | None = None
 
-    @property
-    def valid(self) -> bool:
-        """Whether a run can read it."""
-        return not self.reasons
-
     def __str__(self) -> str:
         wanted = f"{self.spec.rid}@{self.spec.version}" if self.spec.version else self.spec.rid
         known = ", ".join(map(str, self.available_versions))
@@ -76,7 +82,7 @@ class DatasetSpecResult:
 
 
 @dataclass(frozen=True)
-class AssetSpecResult:
+class AssetSpecResult(_Result):
     """What is known of one declared file: an asset of the catalog, or a file on this disk.
 
     Parameters
@@ -92,18 +98,13 @@ class AssetSpecResult:
     reasons: list[str] = field(default_factory=list)
     actual_table: str | None = None
 
-    @property
-    def valid(self) -> bool:
-        """Whether a run can read it."""
-        return not self.reasons
-
     def __str__(self) -> str:
         name = f"asset {self.spec.rid}" if isinstance(self.spec, AssetSpec) else f"file {self.spec.path}"
         return _line(name, self.reasons, {NOT_AN_ASSET: f"it is a row of {self.actual_table}"})
 
 
 @dataclass(frozen=True)
-class WorkflowResult:
+class WorkflowResult(_Result):
     """What is known of the declared workflow; one without a RID is registered by the run, so that nothing is asked.
 
     Parameters
@@ -118,11 +119,6 @@ class WorkflowResult:
     workflow: WorkflowSpec
     reasons: list[str] = field(default_factory=list)
     actual_table: str | None = None
-
-    @property
-    def valid(self) -> bool:
-        """Whether a run can use it."""
-        return not self.reasons
 
     def __str__(self) -> str:
         name = f"workflow {self.workflow.workflow_rid or self.workflow.name}"
