@@ -26,17 +26,21 @@ Line = tuple[str, float, str]
 def counted() -> Iterator[Counter[str]]:
     """Count requests of this process to the embedded server, by service."""
     found: Counter[str] = Counter()
-    handle = LocalServer.handle
+    handle, handle_objects = LocalServer.handle, LocalServer.handle_objects
 
     def counting(self: LocalServer, request):  # type: ignore[no-untyped-def]
         found["objects" if request.path.startswith("/hatrac") else "catalog"] += 1
         return handle(self, request)
 
-    LocalServer.handle = counting  # type: ignore[method-assign]
+    def counting_objects(self: LocalServer, requests):  # type: ignore[no-untyped-def]
+        found["objects"] += len(requests)
+        return handle_objects(self, requests)
+
+    LocalServer.handle, LocalServer.handle_objects = counting, counting_objects  # type: ignore[method-assign]
     try:
         yield found
     finally:
-        LocalServer.handle = handle  # type: ignore[method-assign]
+        LocalServer.handle, LocalServer.handle_objects = handle, handle_objects  # type: ignore[method-assign]
 
 
 def requests_text(found: Counter[str]) -> str:
