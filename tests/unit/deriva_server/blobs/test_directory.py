@@ -22,7 +22,7 @@ from deriva_server.blobs.memory import MemoryBackend
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.errors import Busy, Conflict, Forbidden, ServiceError, StorageFull, Unauthorized
 from deriva_server.identity import ANONYMOUS, Client
-from deriva_server.sql import keeps
+from deriva_server.sql import keeps, objects
 from deriva_server.sql.objects import Metadata
 
 KIM = Client("kim")
@@ -256,3 +256,13 @@ def test_an_older_directory_is_brought_up_to_date(opened) -> None:
         again.resources.create_namespace(ADMIN, long)
     again.contents.delete_name(ADMIN, long.rpartition("/")[0])
     assert again.resources.is_namespace(long) is None
+
+
+def test_the_current_of_many_versions_is_found_by_an_index(store: ObjectStore) -> None:
+    """It is the first entry of an index, however many versions an object has."""
+    put(store, "/many")
+    with store.directory.read() as connection:
+        if connection.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL chooses by its statistics.")
+        plan = [str(row[-1]) for row in connection.run(f"EXPLAIN QUERY PLAN {objects._CURRENT}", (1,))]
+    assert len(plan) == 1 and "USING INDEX hatrac_version_newest (name=?)" in plan[0], plan
