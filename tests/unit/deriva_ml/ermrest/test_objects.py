@@ -15,20 +15,6 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_server.blobs.files import FilesBackend
-from deriva_server.embed import LocalServer
-
-
-@pytest.fixture(scope="module")
-def http(ml_catalog):
-    with LocalServer.open(ml_catalog.site.address.folder).serve() as running:
-        yield running.url
-
-
-@pytest.fixture(params=["embedded", "http"])
-def connection(request, ml_catalog):
-    if request.param == "embedded":
-        return ml_catalog
-    return connect(request.getfixturevalue("http"), ml_catalog.catalog_id)
 
 
 def make(tmp_path, fresh, data):

@@ -11,20 +11,6 @@ from deriva_ml.ermrest.connect import connect
 from deriva_ml.ermrest.objects import Download, Upload, object_url
 from deriva_ml.ermrest.together import MOST_FILES, batches, put_batch, put_many
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLConflictError, DerivaMLNotFoundError
-from deriva_server.embed import LocalServer
-
-
-@pytest.fixture(scope="module")
-def http(ml_catalog):
-    with LocalServer.open(ml_catalog.site.address.folder).serve() as running:
-        yield running.url
-
-
-@pytest.fixture(params=["embedded", "http"])
-def connection(request, ml_catalog):
-    if request.param == "embedded":
-        return ml_catalog
-    return connect(request.getfixturevalue("http"), ml_catalog.catalog_id)
 
 
 @pytest.fixture
