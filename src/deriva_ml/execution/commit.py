@@ -24,6 +24,7 @@ from deriva_ml.execution.upload import upload_pending
 from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable
 from deriva_ml.records import UploadCallback, UploadReport
 from deriva_ml.workspace import paths
+from deriva_ml.workspace.whole_files import half_written
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -181,7 +182,8 @@ def clean(session: Session, execution_rid: str) -> None:
         for key, entry in manifest.uploaded_assets().items()
     }
     disposable |= {Path(item.path) for item in session.workspace.executions.inputs(execution_rid)}
-    disposable.add(paths.manifest_file(root, execution_rid))
+    mirror = paths.manifest_file(root, execution_rid)
+    disposable |= {mirror, *half_written(mirror)}
     kept = [
         path
         for path in folder.rglob("*")

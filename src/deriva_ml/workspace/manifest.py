@@ -7,17 +7,15 @@ and other programs; it is renamed into place, and made again when it is lost.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deriva_ml.workspace.database import Database
 from deriva_ml.workspace.executions import now
+from deriva_ml.workspace.whole_files import write_whole
 
 ASSETS_TABLE = "execution_state__assets"
 
@@ -264,16 +262,7 @@ class AssetManifest:
     def write_mirror(self) -> None:
         """Make the JSON file agree with the store."""
         document = self.to_json()
-        self._mirror.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._mirror.parent, prefix=f".{self._mirror.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(_readable(document))
-            Path(name).replace(self._mirror)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_whole(self._mirror, _readable(document))
         self._mirrored = len(document["assets"])
         self._unmirrored = 0
 

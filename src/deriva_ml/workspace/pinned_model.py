@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.workspace.executions import now
+from deriva_ml.workspace.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -82,16 +80,7 @@ class PinnedModel:
         }
         if model.pin:
             document["pin"] = {"at": model.pin.at, "reason": model.pin.reason}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file)
-            Path(name).replace(self.path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_whole(self.path, json.dumps(document))
 
     def pin(self, reason: str | None = None) -> SchemaPin:
         """Refuse replacements of the kept model from now on."""

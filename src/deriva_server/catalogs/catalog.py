@@ -281,9 +281,11 @@ class Catalog:
 
     def live_table(self, model: Model, rid: str) -> Table | None:
         """The table with a RID in the present model."""
-        if self._live_tables[0] is not model:
-            self._live_tables = (model, {table.rid: table for table in model.tables()})
-        return self._live_tables[1].get(rid)
+        # Another thread may replace them by those of another model at any time.
+        live = self._live_tables
+        if live[0] is not model:
+            live = self._live_tables = (model, {table.rid: table for table in model.tables()})
+        return live[1].get(rid)
 
     def _state(self, connection: Connection) -> State:
         assert connection.first is not None

@@ -388,6 +388,16 @@ def test_cleaning_keeps_what_was_never_registered(execute, caplog):
     assert path.exists()
 
 
+def test_cleaning_removes_what_a_killed_process_left_of_the_manifest(execute, caplog):
+    with execute() as exe:
+        exe.asset_file_path("Image", "f.png").write_bytes(b"f")
+        folder = exe.working_dir
+        (folder / ".asset-manifest.json.x1y2").write_text('{"execution_')
+    exe.commit_output_assets(clean_folder=True)
+    assert not folder.exists()
+    assert "never registered" not in caplog.text
+
+
 def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
     with execute() as exe:
         exe.asset_file_path("Image", "orphan.png").write_bytes(b"orphan")
