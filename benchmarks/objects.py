@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import itertools
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -116,17 +117,21 @@ def embedded(folder: Path, quick: bool) -> Iterator[tuple[str, str, float, float
             while piece := file.read(4 << 20):
                 digest.update(piece)
 
-    with LocalServer.open(folder / "lab", create=True) as server:
+    def put() -> float:
+        with LocalServer.open(folder / "large", create=True) as server, path.open("rb") as file:
+            request = Request("PUT", "/hatrac/large", Headers(), file, size)
+            start = time.perf_counter()
+            assert server.handle(request).status == 201
+            taken = time.perf_counter() - start
+        shutil.rmtree(folder / "large")
+        return taken
 
-        def put() -> None:
-            with path.open("rb") as file:
-                request = Request("PUT", f"/hatrac/large{next(_numbers)}", Headers(), file, size)
-                assert server.handle(request).status == 201
-
-        pairs = [(_timed(pass_over, 1)[0], _timed(put, 1)[0]) for _ in range(3)]
-        seconds = statistics.median(ours for _, ours in pairs)
-        once = statistics.median(once for once, _ in pairs)
-        yield f"embedded PUT {size >> 20} MiB", "s", seconds, once, 1 / 1.4
+    # The first one may have to wait until a virtual machine is given memory for its cache of files.
+    put()
+    pairs = [(_timed(pass_over, 1)[0], put()) for _ in range(3)]
+    seconds = statistics.median(ours for _, ours in pairs)
+    once = statistics.median(once for once, _ in pairs)
+    yield f"embedded PUT {size >> 20} MiB", "s", seconds, once, 1 / 1.4
 
 
 def together(folder: Path, quick: bool) -> Iterator[tuple[str, str, float, float, float]]:
