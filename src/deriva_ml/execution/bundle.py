@@ -23,7 +23,7 @@ from deriva_ml.records import UploadCallback
 from deriva_ml.rows.reader import Row
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.features import StagedRecord
-from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
+from deriva_ml.workspace.manifest import AssetEntry, AssetManifest, mark_of
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
@@ -45,6 +45,8 @@ class Bundle:
         RID leased for each file, by its key.
     records : list of StagedRecord
         Feature rows in the bag.
+    read_as : dict
+        Mark of each file as it was read, by its key.
     resumed : bool
         Whether a former commit may have sent some of it already.
     held : dict
@@ -54,6 +56,7 @@ class Bundle:
     folder: Path
     rids: dict[str, str]
     records: list[StagedRecord]
+    read_as: dict[str, str]
     resumed: bool
     held: dict[str, objects.Taken] = field(default_factory=dict)
 
@@ -91,9 +94,11 @@ def assemble(
     """
     folder = paths.upload_dir(session.workspace.root, execution_rid)
     files, unreadable = find_pending(session, execution_rid, pending)
+    read_as = {file.key: mark_of(file.length, file.mtime_ns) for file in files}
     former = _Former.of(folder)
     if not unreadable and former.signature == _signature(files, records):
-        return Bundle(folder, {file.key: file.entry.rid or "" for file in files}, records, resumed=True)
+        known = {file.key: file.entry.rid or "" for file in files}
+        return Bundle(folder, known, records, read_as, resumed=True)
     check_outputs(session, execution_rid, pending, unreadable)
     resumed = former.signature is not None or any(file.entry.rid for file in files)
     rids = _leased(session, manifest, files)
@@ -116,7 +121,7 @@ def assemble(
         for file, content in zip(files, hashed, strict=True)
         if content.taken is not None
     }
-    return Bundle(folder, rids, records, resumed, held)
+    return Bundle(folder, rids, records, read_as, resumed, held)
 
 
 def _place(file: PendingFile, rids: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from deriva_ml.execution.upload import upload_pending
 from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable
 from deriva_ml.records import UploadCallback, UploadReport
 from deriva_ml.workspace import paths
+from deriva_ml.workspace.manifest import UPLOADED
 from deriva_ml.workspace.whole_files import half_written
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def commit(
         report = _upload(session, execution_rid, progress)
         if report.per_table or required_state(session, execution_rid).has_output:
             _require_input(session, execution_rid)
+        _tell_rewritten(Outputs(session, execution_rid).reopen_rewritten())
         if session.clean_execution_dir if clean_folder is None else clean_folder:
             clean(session, execution_rid)
         return report
@@ -121,6 +123,15 @@ def _upload(session: Session, execution_rid: str, progress: UploadCallback | Non
         raise
     lifecycle.transition(session, execution_rid, ExecutionStatus.Uploaded, upload_duration=took())
     return report
+
+
+def _tell_rewritten(keys: Sequence[str]) -> None:
+    if keys:
+        logger.warning(
+            "Written to while they were committed, so what they are now waits for the next commit_output_assets(): %s%s.",
+            ", ".join(keys[:5]),
+            ", …" if len(keys) > 5 else "",
+        )
 
 
 # What an execution read --------------------------------------------------------------------------------------------
@@ -176,14 +187,7 @@ def clean(session: Session, execution_rid: str) -> None:
     if not folder.exists():
         return
     manifest = session.workspace.manifest_of(execution_rid)
-    root = session.workspace.root
-    disposable = {
-        paths.staged_file(root, execution_rid, entry.asset_table, key.partition("/")[2])
-        for key, entry in manifest.uploaded_assets().items()
-    }
-    disposable |= {Path(item.path) for item in session.workspace.executions.inputs(execution_rid)}
-    mirror = paths.manifest_file(root, execution_rid)
-    disposable |= {mirror, *half_written(mirror)}
+    waiting, disposable = _copies(session, execution_rid)
     kept = [
         path
         for path in folder.rglob("*")
@@ -200,14 +204,30 @@ def clean(session: Session, execution_rid: str) -> None:
         if path.is_dir() and not path.is_symlink():
             with suppress(OSError):
                 path.rmdir()
-    names = ", ".join(str(path.relative_to(folder)) for path in sorted(kept)[:5])
-    logger.warning(
-        "%d files in %s were never registered as outputs and are kept: %s%s.",
-        len(kept),
-        folder,
-        names,
-        ", …" if len(kept) > 5 else "",
-    )
+    strange = sorted(set(kept) - waiting)
+    if strange:
+        logger.warning(
+            "%d files in %s were never registered as outputs and are kept: %s%s.",
+            len(strange),
+            folder,
+            ", ".join(str(path.relative_to(folder)) for path in strange[:5]),
+            ", …" if len(strange) > 5 else "",
+        )
+
+
+def _copies(session: Session, execution_rid: str) -> tuple[set[Path], set[Path]]:
+    """Files of an execution that wait for a commit, and those that may go, as the catalog has what is in them."""
+    root, manifest = session.workspace.root, session.workspace.manifest_of(execution_rid)
+    waiting, disposable = set[Path](), set[Path]()
+    for key, entry in manifest.assets.items():
+        staged = paths.staged_file(root, execution_rid, entry.asset_table, key.partition("/")[2])
+        held = disposable if entry.status == UPLOADED else waiting
+        held.add(staged)
+        if entry.source is not None and staged.is_symlink():
+            held.add(Path(entry.source))
+    disposable |= {Path(item.path) for item in session.workspace.executions.inputs(execution_rid)}
+    mirror = paths.manifest_file(root, execution_rid)
+    return waiting, (disposable | {mirror, *half_written(mirror)}) - waiting
 
 
 def remove_folder(folder: Path) -> None:

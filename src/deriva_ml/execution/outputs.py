@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -19,16 +17,16 @@ from deriva_ml import vocabulary
 from deriva_ml.asset.download import make_folder
 from deriva_ml.asset.files import AssetFilePath, as_metadata, type_names
 from deriva_ml.errors import (
-    DerivaMLConfigurationError,
     DerivaMLException,
     DerivaMLInvalidTerm,
     DerivaMLValidationError,
 )
+from deriva_ml.execution.staging import Staging, is_staged, stage
 from deriva_ml.execution.sync import require_open
 from deriva_ml.model.fields import field_of
 from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.workspace import paths
-from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetManifest
+from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetManifest, mark_of
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
@@ -137,22 +135,22 @@ class Outputs:
         table = self._session.model.require_asset(asset_name)
         entries: dict[str, AssetEntry] = {}
         made: list[AssetFilePath] = []
-        stagings: list[tuple[Path | None, Path, bool]] = []
+        stagings: list[Staging] = []
         for file in files:
-            source, name = self._source_and_name(table, file)
+            source, name, exists = self._source_and_name(table, file)
             key = f"{table.name}/{name}"
             entry = self._entry(table, file, source)
             staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
-            self._check_free(key, entry, entries)
+            self._check_free(key, entry, entries, None if exists else staged)
             entries[key] = entry
-            stagings.append((source, staged, file.copy_file))
+            stagings.append(Staging(source, staged, file.copy_file, exists))
             registration = Registration(self._session, self._execution_rid, key) if self._recorded else None
             path = AssetFilePath(
                 staged, table.name, name, entry.metadata, entry.asset_types, registration=registration
             )
             made.append(path)
-        for source, staged, copy in stagings:
-            _stage(source, staged, copy)
+        for staging in stagings:
+            stage(staging)
         if self._recorded and entries:
             self.manifest.add_assets(entries)
         return made
@@ -228,8 +226,8 @@ class Outputs:
             found.setdefault(label, []).append(path)
         return found
 
-    def reopen_rewritten(self) -> None:
-        """Let committed files wait again whose staged file was written after their commit."""
+    def reopen_rewritten(self) -> list[str]:
+        """Let committed files wait again whose staged file was written to since it was read; their keys."""
         again: dict[str, AssetEntry] = {}
         for key, entry in self.manifest.uploaded_assets().items():
             name = key.partition("/")[2]
@@ -237,13 +235,14 @@ class Outputs:
                 self._session.workspace.root, self._execution_rid, entry.asset_table, name
             )
             try:
-                written = staged.stat().st_mtime
+                status = staged.stat()
             except OSError:
                 continue
-            if entry.uploaded_at and written > datetime.fromisoformat(entry.uploaded_at).timestamp():
+            if _rewritten(entry, status):
                 again[key] = replace(entry, status=PENDING, rid=None)
         if again:
             self.manifest.add_assets(again)
+        return list(again)
 
     def _require_open(self, doing: str) -> None:
         if self._recorded:
@@ -255,8 +254,8 @@ class Outputs:
         except KeyError:
             return None
 
-    def _source_and_name(self, table: Table, file: OutputFile) -> tuple[Path | None, str]:
-        """The existing file that is meant, if any, and the name under which it is staged."""
+    def _source_and_name(self, table: Table, file: OutputFile) -> tuple[Path | None, str, bool]:
+        """The existing file to be staged, if any, the name under which it is, and whether there is such a file already."""
         new_name = _file_name(file.file_name if file.rename_file is None else file.rename_file)
         try:
             given = Path(os.path.normpath(Path(file.file_name).expanduser().absolute()))
@@ -275,7 +274,7 @@ class Outputs:
         name = new_name if exists else _file_name(file.file_name)
         name = _RESERVED_NAMES.get(name, name)
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
-        return (given if exists and not _is_staged(given, staged) else None), name
+        return (given if exists and not is_staged(given, staged) else None), name, exists
 
     def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:
         if file.description is not None and not isinstance(file.description, str):
@@ -306,19 +305,34 @@ class Outputs:
                 "or name other types with asset_types=[...].",
             ) from None
 
-    def _check_free(self, key: str, entry: AssetEntry, batch: Mapping[str, AssetEntry]) -> None:
-        """Two different files may not share one name, or the second would silently take the place of the first."""
+    def _check_free(
+        self, key: str, entry: AssetEntry, batch: Mapping[str, AssetEntry], new: Path | None
+    ) -> None:
+        """Two different files may not share one name, or the second would silently take the place of the first.
+
+        Nor may what is written to a `new` file go through the link to a file that waits under its name.
+        """
         known = batch.get(key) or (self._known(key) if self._recorded else None)
-        if (
-            known is None
-            or known.status == UPLOADED
-            or known.source is None
-            or entry.source in {None, known.source}
-        ):
+        if known is None or known.status == UPLOADED or known.source is None:
             return
-        raise DerivaMLValidationError(
-            f"{entry.source} would take the place of {known.source}: both would be {key}. Pass rename_file= for one of them."
-        )
+        if entry.source is not None:
+            taken, what = entry.source != known.source, entry.source
+        else:
+            linked = new is not None and (key in batch or new.is_symlink())
+            taken, what = linked and Path(known.source).exists(), "A new file"
+        if taken:
+            raise DerivaMLValidationError(
+                f"{what} would take the place of {known.source}: both would be {key}. Pass rename_file= for one of them, give "
+                "a new file another name, or forget the first with discard_asset_file()."
+            )
+
+
+def _rewritten(entry: AssetEntry, status: os.stat_result) -> bool:
+    if entry.read_as is not None:
+        return mark_of(status.st_size, status.st_mtime_ns) != entry.read_as
+    # Committed before marks were kept.
+    written = status.st_mtime
+    return bool(entry.uploaded_at) and written > datetime.fromisoformat(entry.uploaded_at or "").timestamp()
 
 
 def _file_name(given: Any) -> str:
@@ -385,38 +399,3 @@ def _value(table: Table, name: str, value: Any) -> Any:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise DerivaMLValidationError(f"{table.name}.{name} cannot be {value!r}: {reason}.") from error
-
-
-def _stage(source: Path | None, staged: Path, copy: bool) -> None:
-    """Make the staged file be, or link to, the user's own; a new file is left for the user to write."""
-    make_folder(staged.parent)
-    if source is None:
-        return
-    part = staged.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        if not _linked(source, part, copy):
-            shutil.copyfile(source, part)
-        part.replace(staged)
-    except OSError as error:
-        # What was staged under the name before is still there, and no part of a copy takes up room.
-        part.unlink(missing_ok=True)
-        raise DerivaMLConfigurationError(
-            f"{source} cannot be staged as {staged}: {error.strerror or error}. Nothing was registered."
-        ) from error
-
-
-def _is_staged(given: Path, staged: Path) -> bool:
-    """Whether a path is that of the staged file, or leads to it: nothing is to be staged then."""
-    if given == staged.absolute():
-        return True
-    return not staged.is_symlink() and staged.exists() and given.samefile(staged)
-
-
-def _linked(source: Path, part: Path, copy: bool) -> bool:
-    try:
-        if not copy:
-            part.symlink_to(source.resolve())
-    except OSError:
-        # File systems without symbolic links.
-        return False
-    return not copy

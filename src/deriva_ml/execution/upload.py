@@ -122,7 +122,7 @@ def _mark_uploaded(
 ) -> None:
     rids = {key: loaded.rids.get(leased, leased) for key, leased in bundle.rids.items()}
     with session.workspace.database.transaction() as connection:
-        manifest.mark_uploaded_within(connection, rids)
+        manifest.mark_uploaded_within(connection, rids, bundle.read_as)
         session.workspace.features.mark_uploaded_within(
             connection, execution_rid, (record.stage_id for record in bundle.records)
         )

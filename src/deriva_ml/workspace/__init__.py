@@ -16,7 +16,11 @@ from deriva_ml.workspace.pinned_model import PinnedModel
 
 __all__ = ["Workspace"]
 
-_MIGRATIONS = (f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}", executions.OWNER_BORN)
+_MIGRATIONS = (
+    f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}",
+    executions.OWNER_BORN,
+    manifest.READ_AS,
+)
 
 
 class Workspace:

@@ -44,6 +44,8 @@ CREATE TABLE {ASSETS_TABLE} (
 CREATE INDEX execution_state__assets_by_status ON {ASSETS_TABLE} (execution_rid, status)
 """
 
+READ_AS = f"ALTER TABLE {ASSETS_TABLE} ADD COLUMN read_as TEXT"
+
 # Up to this many entries the mirror is written at every change; beyond, when half of it would be new.
 _SMALL = 50
 
@@ -68,6 +70,8 @@ class AssetEntry:
     uploaded_at, error : str, optional
     source : str, optional
         The user's own file that was linked or copied; not part of the JSON mirror.
+    read_as : str, optional
+        Size and time of the file whose bytes were uploaded, see `mark_of`; not part of the JSON mirror.
     """
 
     asset_table: str
@@ -80,6 +84,12 @@ class AssetEntry:
     uploaded_at: str | None = None
     error: str | None = None
     source: str | None = None
+    read_as: str | None = None
+
+
+def mark_of(size: int, mtime_ns: int) -> str:
+    """What tells a file from the same one after it was written to again."""
+    return f"{size} {mtime_ns}"
 
 
 def _entry(row: sqlite3.Row) -> AssetEntry:
@@ -94,6 +104,7 @@ def _entry(row: sqlite3.Row) -> AssetEntry:
         uploaded_at=row["uploaded_at"],
         error=row["error"],
         source=row["source"],
+        read_as=row["read_as"],
     )
 
 
@@ -191,7 +202,8 @@ class AssetManifest:
                 " ON CONFLICT (execution_rid, key) DO UPDATE SET asset_table = excluded.asset_table,"
                 " schema = excluded.schema, asset_types = excluded.asset_types, metadata = excluded.metadata,"
                 " description = excluded.description, status = excluded.status, rid = excluded.rid,"
-                " source = excluded.source, uploaded_at = NULL, error = NULL, updated_at = excluded.updated_at",
+                " source = excluded.source, uploaded_at = NULL, error = NULL, read_as = NULL,"
+                " updated_at = excluded.updated_at",
                 rows,
             )
         self._changed(len(rows))
@@ -222,13 +234,25 @@ class AssetManifest:
             self.mark_uploaded_within(connection, rids)
         self._changed(len(rids))
 
-    def mark_uploaded_within(self, connection: sqlite3.Connection, rids: Mapping[str, str]) -> None:
-        """`mark_uploaded_batch` as a part of the caller's transaction; call `write_mirror` after it."""
-        time = now().isoformat()
+    def mark_uploaded_within(
+        self,
+        connection: sqlite3.Connection,
+        rids: Mapping[str, str],
+        read_as: Mapping[str, str] | None = None,
+    ) -> None:
+        """`mark_uploaded_batch` as a part of the caller's transaction; call `write_mirror` after it.
+
+        Parameters
+        ----------
+        connection : sqlite3.Connection
+        rids : mapping
+        read_as : mapping, optional
+            Mark of each file as it was read, see `mark_of`.
+        """
+        time, marks = now().isoformat(), read_as or {}
         for key, rid in rids.items():
-            self._set_within(
-                connection, key, "status = ?, rid = ?, uploaded_at = ?, error = NULL", [UPLOADED, rid, time]
-            )
+            assignments = "status = ?, rid = ?, uploaded_at = ?, read_as = ?, error = NULL"
+            self._set_within(connection, key, assignments, [UPLOADED, rid, time, marks.get(key)])
 
     def set_asset_rid(self, key: str, rid: str) -> None:
         """Note the RID leased for a file; raises `KeyError`."""
@@ -256,7 +280,7 @@ class AssetManifest:
         """The manifest as a document."""
         entries = {key: dict(vars(entry)) for key, entry in self.assets.items()}
         for entry in entries.values():
-            del entry["source"]
+            del entry["source"], entry["read_as"]
         return {"execution_rid": self.execution_rid, "assets": entries}
 
     def write_mirror(self) -> None:

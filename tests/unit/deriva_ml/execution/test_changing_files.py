@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -84,3 +85,38 @@ def test_a_file_that_is_linked_and_changes(execute, tmp_path, rows_of):
     source.write_text("second")
     exe.commit_output_assets()
     assert recorded(exe, tmp_path / "down", rows_of) == {staged.name: "second"}
+
+
+def test_what_is_added_while_it_is_committed_waits_for_the_next_commit(execute, tmp_path, rows_of, caplog):
+    """A log that goes on: cleaning must not remove what was not uploaded."""
+    with execute() as exe:
+        log = exe.asset_file_path("Model", f"{exe.execution_rid}.log")
+        log.write_text("first")
+
+    def go_on(seen):
+        if seen.phase == "Uploaded" and log.read_text() == "first":
+            with log.open("a") as file:
+                file.write(", second")
+
+    assert exe.commit_output_assets(clean_folder=True, progress_callback=go_on).total_uploaded == 1
+    assert (exe.status, log.read_text()) == (ExecutionStatus.Uploaded, "first, second")
+    assert f"Model/{log.name}" in caplog.text
+    assert "never registered" not in caplog.text
+    assert exe.pending_summary().total_pending_files == 1
+    assert exe.commit_output_assets(clean_folder=True).total_uploaded == 1
+    assert not log.exists()
+    assert len(rows_of("Model", Filename=log.name)) == 2
+    assert recorded(exe, tmp_path, rows_of)
+
+
+def test_a_clock_that_is_ahead_sends_nothing_twice(execute):
+    """On a network disk files have the times of another machine."""
+    with execute() as exe:
+        path = exe.asset_file_path("Model", f"{exe.execution_rid}.bin")
+        path.write_text("once")
+    later = path.stat().st_mtime + 3600
+    os.utime(path, (later, later))
+    assert exe.commit_output_assets(clean_folder=False).total_uploaded == 1
+    assert exe.commit_output_assets(clean_folder=False).total_uploaded == 0
+    path.write_text("again")
+    assert exe.commit_output_assets(clean_folder=True).total_uploaded == 1
