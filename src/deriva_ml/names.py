@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from enum import Enum, StrEnum
 from typing import Annotated, Any, NoReturn
@@ -33,6 +34,26 @@ NOT_DOMAIN_SCHEMAS = frozenset({"public", "www", "WWW"})
 def is_rid(text: object) -> bool:
     """Whether `text` has the form of a RID."""
     return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
+
+
+def require_list(name: str, given: Any) -> list[Any]:
+    """What is given as a list; a text is refused, as it would be taken for a list of its letters.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is none.
+
+    Examples
+    --------
+    >>> require_list("assets", ("1-ABC",))
+    ['1-ABC']
+    """
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise DerivaMLValidationError(
+            f"{name} cannot be {given!r}; give a list, of one if there is only one."
+        )
+    return list(given)
 
 
 class MLAsset(StrEnum):

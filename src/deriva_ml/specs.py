@@ -143,12 +143,12 @@ class DatasetSpec(Checked):
 
         Raises
         ------
-        ValueError
-            If `text` is empty or has more than one ``@``.
+        DerivaMLValidationError
+            If `text` is empty or has more than one ``@``; it is a `ValueError`, too.
         """
         rid, at, version = text.strip().partition("@")
         if not rid or "@" in version or (at and not version):
-            raise ValueError(f"Expected RID or RID@version, got {text!r}.")
+            raise DerivaMLValidationError(f"Expected RID or RID@version, got {text!r}.")
         return cls(rid=rid, version=DatasetVersion(version) if at else None)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.files import file_name_of
-from deriva_ml.checksums import md5_of
+from deriva_ml.checksums import mark_of, md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.workspace.paths import cached_asset_dir
+from deriva_ml.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -67,13 +68,48 @@ def download(
 
 
 def cached(session: Session, row: Mapping[str, Any], progress: Any = None) -> Path:
-    """Return the file of an asset in the cache that all runs share; it is fetched when it is not there yet."""
+    """Return the file of an asset in the cache that all runs share; it is fetched when it is not there yet.
+
+    A run that writes to it would change what others read: it is made read-only, and fetched again when it has changed.
+    """
     folder = cached_asset_dir(session.cache_dir, str(row["RID"]), str(row["MD5"]))
     file = folder / file_name_of(row)
-    if not file.exists():
-        make_folder(folder)
-        _fetch(session, row, file, progress)
+    note = folder.with_name(f".{folder.name}")
+    if file.exists():
+        if _mark(file) == _noted(note):
+            return file
+        if md5_of(file) == row["MD5"]:
+            _note(file, note)
+            return file
+        logger.warning("%s has changed since it was cached; it is fetched again.", file)
+    make_folder(folder)
+    _fetch(session, row, file, progress)
+    _note(file, note)
     return file
+
+
+def _mark(file: Path) -> str:
+    status = file.stat()
+    return mark_of(status.st_size, status.st_mtime_ns)
+
+
+def _noted(note: Path) -> str | None:
+    try:
+        return note.read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        return None
+
+
+def _note(file: Path, note: Path) -> None:
+    """Make a file of the cache read-only, and note its size and time: a change is noticed without reading it."""
+    try:
+        if os.name != "nt":
+            # Windows deletes no read-only files.
+            file.chmod(file.stat().st_mode & ~0o222)
+        write_whole(note, _mark(file))
+    except OSError as error:
+        # Of another user, on a shared disk: it is read in full the next time.
+        logger.info("%s cannot be marked as whole: %s", file, error)
 
 
 def _fetch(session: Session, row: Mapping[str, Any], target: Path, progress: Any) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.write import FetchEntry, json_tables, read_json_rows, write_document, write_json_rows
+from deriva_ml.checksums import mark_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLDataError
@@ -23,7 +24,7 @@ from deriva_ml.records import UploadCallback
 from deriva_ml.rows.reader import Row
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.features import StagedRecord
-from deriva_ml.workspace.manifest import AssetEntry, AssetManifest, mark_of
+from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, InvalidTransitionError
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError, InvalidTransitionError
 from deriva_ml.execution import lifecycle
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
@@ -21,7 +21,7 @@ from deriva_ml.execution.states import COMMITTABLE
 from deriva_ml.execution.sync import required_state
 from deriva_ml.execution.unknown import unknown_provenance_file_rid
 from deriva_ml.execution.upload import upload_pending
-from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable
+from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable, require_list
 from deriva_ml.records import UploadCallback, UploadReport
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.manifest import UPLOADED
@@ -74,6 +74,10 @@ def commit(
         If something cannot be uploaded. The execution is then Failed, and may be committed again.
     """
     session.require_writable("commit an execution")
+    if progress is not None and not callable(progress):
+        raise DerivaMLValidationError(
+            f"The callback for progress cannot be {progress!r}; give a function that takes an UploadProgress."
+        )
     with locked(session, execution_rid, "commit"):
         Outputs(session, execution_rid).reopen_rewritten()
         if not _make_ready(session, execution_rid):
@@ -263,7 +267,8 @@ def commit_many(
         Of all of them; `total_failed` counts executions that failed, `errors` says why.
     """
     total = UploadReport()
-    for rid in pending_executions(session) if execution_rids is None else execution_rids:
+    chosen = None if execution_rids is None else require_list("execution_rids", execution_rids)
+    for rid in pending_executions(session) if chosen is None else chosen:
         total.execution_rids.append(rid)
         try:
             lifecycle.resume(session, rid)

@@ -15,7 +15,7 @@ from deriva_ml import settings
 from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.execution import inputs, metadata
 from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.inputs import Declared
@@ -23,7 +23,7 @@ from deriva_ml.execution.lifecycle import duration_text
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import push
 from deriva_ml.execution.upload import upload_pending
-from deriva_ml.names import DRY_RUN_RID, ExecutionStatus, MLTable
+from deriva_ml.names import DRY_RUN_RID, ExecutionStatus, MLTable, require_list
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workspace import paths
@@ -78,8 +78,16 @@ def configured(
     given = {name: value for name, value in parts.items() if value is not None}
     if configuration is not None and given:
         raise TypeError(f"Pass either a configuration or {', '.join(given)}, not both.")
+    if configuration is not None and not isinstance(configuration, ExecutionConfiguration):
+        raise DerivaMLValidationError(
+            f"The configuration of an execution cannot be {configuration!r}; make an ExecutionConfiguration, or pass workflow=, "
+            "datasets=, assets= and description= to ml.create_execution()."
+        )
     if configuration is None:
-        made = {name: list(value) if name != "description" else value for name, value in given.items()}
+        made = {
+            name: value if name == "description" else require_list(name, value)
+            for name, value in given.items()
+        }
         configuration = ExecutionConfiguration.model_validate(made)
     wanted: Any = workflow if workflow is not None else configuration.workflow
     if wanted is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLExecutionError
+from deriva_ml.errors import DerivaMLExecutionError, DerivaMLValidationError
 from deriva_ml.execution import lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
 from deriva_ml.execution.lock import locked
@@ -104,6 +104,11 @@ def _snapshot(state: ExecutionState, rows: dict[str, int], files: dict[str, int]
     )
 
 
+def _require(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise DerivaMLValidationError(f"{name} cannot be {value!r}; give a {kind.__name__}.")
+
+
 def list_executions(
     session: Session,
     *,
@@ -123,6 +128,7 @@ def list_executions(
     since : datetime, optional
         Only those that did something since then.
     """
+    _require("since", since, datetime)
     workspace = session.workspace
     states = workspace.executions.find(status=status, workflow_rid=workflow_rid, mode=mode, since=since)
     rows, files = workspace.features.counts(), workspace.manifest.counts()
@@ -149,7 +155,7 @@ def gc_executions(
     older_than : timedelta, optional
         Only those without activity for so long.
     status : ExecutionStatus or iterable of them, optional
-        Uploaded and aborted ones that have nothing left to commit, by default.
+        Uploaded and aborted ones that have nothing left to commit, by default. What runs is never forgotten.
     delete_working_dir : bool
         Whether their scratch directories are removed.
 
@@ -158,6 +164,7 @@ def gc_executions(
     int
         How many were forgotten.
     """
+    _require("older_than", older_than, timedelta)
     done = {ExecutionStatus.Uploaded, ExecutionStatus.Aborted}
     limit = now() - older_than if older_than is not None else None
     removed = 0
@@ -165,6 +172,9 @@ def gc_executions(
         recent = limit is not None and state.last_activity > limit
         waiting = state.status is not ExecutionStatus.Aborted and has_pending(session, state.rid)
         if recent or (status is None and waiting):
+            continue
+        if state.status is ExecutionStatus.Running and state.owner is not None and state.owner.is_alive:
+            logger.warning("Execution %s is not forgotten: %s runs it.", state.rid, state.owner)
             continue
         try:
             with locked(session, state.rid, "forget"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLCycleError
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLNotFoundError
 from deriva_ml.names import MLTable
 
 if TYPE_CHECKING:
@@ -29,12 +29,21 @@ def add(session: Session, parent_rid: str, nested_execution: Any, sequence: int 
         If the parent is part of that execution, or is the same.
     DerivaMLConflictError
         If it is recorded already.
+    DerivaMLNotFoundError
+        If there is no such execution.
     """
     child_rid = str(getattr(nested_execution, "execution_rid", nested_execution))
     if child_rid == parent_rid or child_rid in parents(session, parent_rid, recurse=True):
         raise DerivaMLCycleError([parent_rid, child_rid, parent_rid])
     row = {"Execution": parent_rid, "Nested_Execution": child_rid, "Sequence": sequence}
-    rows.insert(session.connection, session.ml_table(MLTable.execution_execution), [row])
+    try:
+        rows.insert(session.connection, session.ml_table(MLTable.execution_execution), [row])
+    except DerivaMLConflictError:
+        if not rows.count(session.connection, session.ml_table(MLTable.execution), {"RID": [child_rid]}):
+            raise DerivaMLNotFoundError(
+                f"There is no execution {child_rid!r} in {session.connection.name} that could be part of {parent_rid}."
+            ) from None
+        raise
 
 
 def children(session: Session, execution_rid: str, *, recurse: bool = False) -> list[str]:

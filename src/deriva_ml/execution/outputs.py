@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from deriva_ml import vocabulary
 from deriva_ml.asset.download import make_folder
 from deriva_ml.asset.files import AssetFilePath, as_metadata, type_names
+from deriva_ml.checksums import mark_of
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLInvalidTerm,
@@ -26,7 +27,7 @@ from deriva_ml.execution.sync import require_open
 from deriva_ml.model.fields import field_of
 from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.workspace import paths
-from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetManifest, mark_of
+from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetManifest
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table

@@ -65,6 +65,7 @@ def upload_pending(
         if loaded.failures:
             _mark_failures(execution_rid, manifest, pending, bundle, loaded)
         _describe_existing(session, pending, bundle, loaded)
+        _tell_inputs(session, execution_rid, bundle, loaded)
         _mark_uploaded(session, execution_rid, manifest, bundle, loaded)
     except (DerivaMLUploadError, DerivaMLValidationError):
         raise
@@ -115,6 +116,21 @@ def _describe_existing(
             changes.setdefault(table, []).append({"RID": row["RID"], "Description": entry.description})
     for table, changed in changes.items():
         rows.update(session.connection, session.table(table), changed, columns=["Description"])
+
+
+def _tell_inputs(session: Session, execution_rid: str, bundle: Bundle, loaded: LoadReport) -> None:
+    """Say which outputs are files that the execution read: the catalog keeps one role of a file for each execution."""
+    if not loaded.existing_assets:
+        return
+    read = {item.asset_rid for item in session.workspace.executions.inputs(execution_rid)}
+    keys = {rid: key for key, rid in bundle.rids.items()}
+    for leased, row in loaded.existing_assets.items():
+        if row["RID"] in read:
+            logger.warning(
+                "%s is asset %s, unchanged, which this execution read: it stays recorded as an input, not as an output.",
+                keys[leased],
+                row["RID"],
+            )
 
 
 def _mark_uploaded(

@@ -11,8 +11,8 @@ from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.view import history
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
-from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound
-from deriva_ml.names import DatasetVersion, MLTable, is_rid
+from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound, DerivaMLValidationError
+from deriva_ml.names import DatasetVersion, MLTable, is_rid, require_list
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ def validate_dataset_specs(session: Session, specs: Iterable[DatasetSpec | str])
     >>> print(ml.validate_dataset_specs(["1-ABC@2.1.0"]))  # doctest: +SKIP
     dataset 1-ABC@2.1.0: version_not_found (there are 0.1.0, 0.2.0)
     """
-    wanted = [DatasetSpec.from_shorthand(spec) if isinstance(spec, str) else spec for spec in specs]
+    listed = require_list("specs", specs)
+    wanted = [DatasetSpec.from_shorthand(spec) if isinstance(spec, str) else spec for spec in listed]
     return DatasetValidationReport(_datasets(session, wanted, _found(session, [spec.rid for spec in wanted])))
 
 
@@ -227,6 +228,8 @@ def validate_execution_configuration(
     >>> ml.validate_execution_configuration(config).all_valid  # doctest: +SKIP
     True
     """
+    if not isinstance(config, ExecutionConfiguration):
+        raise DerivaMLValidationError(f"{config!r} is no ExecutionConfiguration.")
     assets = [item.rid for item in config.assets if isinstance(item, AssetSpec)]
     workflow = config.workflow.workflow_rid if config.workflow is not None else None
     rids = [*(spec.rid for spec in config.datasets), *assets, *([workflow] if workflow else [])]

@@ -251,10 +251,11 @@ class ExecutionStateStore:
         """Executions that match, oldest first; `since` is compared with the last activity."""
         clauses, parameters = ["1"], list[Any]()
         if status is not None:
-            wanted = [status] if isinstance(status, str) else list(status)
+            wanted = [ExecutionStatus(item) for item in ([status] if isinstance(status, str) else status)]
             clauses.append(f"status IN ({', '.join('?' for _ in wanted)})")
             parameters += [str(item) for item in wanted]
-        for column, value in (("workflow_rid", workflow_rid), ("mode", mode)):
+        wanted_mode = ConnectionMode(mode) if mode is not None else None
+        for column, value in (("workflow_rid", workflow_rid), ("mode", wanted_mode)):
             if value is not None:
                 clauses.append(f"{column} = ?")
                 parameters.append(str(value))

@@ -71,7 +71,7 @@ class AssetEntry:
     source : str, optional
         The user's own file that was linked or copied; not part of the JSON mirror.
     read_as : str, optional
-        Size and time of the file whose bytes were uploaded, see `mark_of`; not part of the JSON mirror.
+        Size and time of the file whose bytes were uploaded, see `deriva_ml.checksums.mark_of`; not part of the JSON mirror.
     """
 
     asset_table: str
@@ -85,11 +85,6 @@ class AssetEntry:
     error: str | None = None
     source: str | None = None
     read_as: str | None = None
-
-
-def mark_of(size: int, mtime_ns: int) -> str:
-    """What tells a file from the same one after it was written to again."""
-    return f"{size} {mtime_ns}"
 
 
 def _entry(row: sqlite3.Row) -> AssetEntry:
@@ -247,7 +242,7 @@ class AssetManifest:
         connection : sqlite3.Connection
         rids : mapping
         read_as : mapping, optional
-            Mark of each file as it was read, see `mark_of`.
+            Mark of each file as it was read, see `deriva_ml.checksums.mark_of`.
         """
         time, marks = now().isoformat(), read_as or {}
         for key, rid in rids.items():

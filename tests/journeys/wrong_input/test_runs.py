@@ -13,6 +13,7 @@ from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLException,
     DerivaMLInvalidTerm,
+    DerivaMLNotFoundError,
     DerivaMLRidsNotFound,
     DerivaMLTableTypeError,
     DerivaMLValidationError,
@@ -22,6 +23,64 @@ from deriva_ml.errors import (
 Case = tuple[Callable[[Any], Any], type[Exception], list[str]]
 
 RUNS: dict[str, Case] = {
+    "config-mapping": (
+        lambda lab: lab.ml.create_execution({"description": "x"}),
+        DerivaMLValidationError,
+        ["{'description': 'x'}", "ExecutionConfiguration"],
+    ),
+    "config-workflow": (
+        lambda lab: lab.ml.create_execution(lab.workflow_rid),
+        DerivaMLValidationError,
+        ["workflow="],
+    ),
+    "datasets-text": (
+        lambda lab: lab.ml.create_execution(datasets="9-ZZZ", workflow=lab.workflow_rid),
+        DerivaMLValidationError,
+        ["datasets", "'9-ZZZ'", "list"],
+    ),
+    "pending-text": (
+        lambda lab: lab.ml.commit_pending_executions(execution_rids=lab.exe.execution_rid),
+        DerivaMLValidationError,
+        ["execution_rids", "list"],
+    ),
+    "validate-text": (
+        lambda lab: lab.ml.validate_dataset_specs("9-ZZZ"),
+        DerivaMLValidationError,
+        ["'9-ZZZ'", "list"],
+    ),
+    "validate-mapping": (
+        lambda lab: lab.ml.validate_execution_configuration({}),
+        DerivaMLValidationError,
+        ["ExecutionConfiguration"],
+    ),
+    "shorthand": (
+        lambda lab: DatasetSpec.from_shorthand("1-A@1@2"),
+        DerivaMLValidationError,
+        ["RID@version"],
+    ),
+    "list-status": (lambda lab: lab.ml.list_executions(status="Done"), DerivaMLValidationError, ["'Done'"]),
+    "list-mode": (lambda lab: lab.ml.list_executions(mode="away"), ValueError, ["'away'"]),
+    "list-since": (
+        lambda lab: lab.ml.list_executions(since="yesterday"),
+        DerivaMLValidationError,
+        ["since", "'yesterday'", "datetime"],
+    ),
+    "forget-age": (
+        lambda lab: lab.ml.gc_executions(older_than=7),
+        DerivaMLValidationError,
+        ["older_than", "timedelta"],
+    ),
+    "forget-status": (lambda lab: lab.ml.gc_executions(status=["Done"]), DerivaMLValidationError, ["'Done'"]),
+    "part": (
+        lambda lab: lab.exe.add_nested_execution("9-ZZZ"),
+        DerivaMLNotFoundError,
+        ["'9-ZZZ'", "no execution"],
+    ),
+    "callback": (
+        lambda lab: lab.exe.commit_output_assets(progress_callback=5),
+        DerivaMLValidationError,
+        ["5", "UploadProgress"],
+    ),
     "no-workflow": (
         lambda lab: lab.ml.create_execution(ExecutionConfiguration(description="x")),
         DerivaMLException,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from deriva_ml.model.define import ColumnDefinition, ForeignKeyDefinition
 from deriva_ml.model.graph import Table
 from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.session import Session
+from deriva_ml.storage import list_cached_assets
 from deriva_ml.vocabulary import list_terms, lookup_term
 
 
@@ -179,10 +181,26 @@ def test_the_cache_is_shared(ml_session: Session, stored: list[str], tmp_path: P
     one = download(ml_session, row, tmp_path / "one", use_cache=True)
     kept = ml_session.cache_dir / "assets" / f"{stored[2]}_{row['MD5']}" / "picture 2.png"
     assert one.resolve() == kept.resolve()
+    away = row | {"URL": "/hatrac/Picture/none"}
+    assert download(ml_session, away, tmp_path / "two", use_cache=True).read_bytes() == b"picture 2"
+    os.utime(kept, (1, 1))
+    assert download(ml_session, away, tmp_path / "three", use_cache=True).read_bytes() == b"picture 2"
+    ml_session.cache_dir.joinpath("assets", f".{kept.parent.name}").unlink()
+    assert download(ml_session, away, tmp_path / "four", use_cache=True).read_bytes() == b"picture 2"
+
+
+def test_who_writes_to_a_cached_file_changes_no_other_run(
+    ml_session: Session, stored: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = assets.lookup_asset(ml_session, stored[2]).get_metadata()
+    kept = download(ml_session, row, tmp_path / "one", use_cache=True).resolve()
+    assert not kept.stat().st_mode & 0o222
     kept.chmod(0o644)
-    kept.write_bytes(b"from the cache")
-    assert download(ml_session, row, tmp_path / "two", use_cache=True).read_bytes() == b"from the cache"
-    kept.unlink()
+    kept.write_bytes(b"another 2")
+    assert download(ml_session, row, tmp_path / "two", use_cache=True).read_bytes() == b"picture 2"
+    assert "has changed since it was cached" in caplog.text
+    assert not kept.stat().st_mode & 0o222
+    assert [asset.file_count for asset in list_cached_assets(ml_session)] == [1]
 
 
 def test_missing_bytes_are_an_error(ml_session: Session, stored: list[str], tmp_path: Path) -> None:

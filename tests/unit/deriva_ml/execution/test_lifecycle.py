@@ -324,3 +324,14 @@ def test_bad_input_is_named(session, workflow):
         create_execution(session, workflow=workflow, datasets=spec)
     with pytest.raises((DerivaMLValidationError, ValueError)):
         create_execution(session, workflow=workflow, datasets=["not a rid!"])
+
+
+def test_what_runs_is_not_forgotten(session, execute, caplog):
+    with execute() as exe:
+        path = exe.asset_file_path("Model", "running.pt")
+        path.write_text("half")
+        assert gc_executions(session, status=ExecutionStatus.Running, delete_working_dir=True) == 0
+        assert exe.execution_rid in caplog.text
+        assert path.read_text() == "half"
+    assert gc_executions(session, status=ExecutionStatus.Stopped, delete_working_dir=True) == 1
+    assert not path.exists()

@@ -63,3 +63,11 @@ def test_a_linked_file_in_the_scratch_directory_is_an_output(execute, caplog):
     exe.commit_output_assets(clean_folder=True)
     assert "never registered" not in caplog.text
     assert not folder.exists()
+
+
+def test_an_input_that_is_registered_as_an_output_is_told(execute, image_rid, caplog):
+    with execute() as exe:
+        exe.asset_file_path("Image", exe.download_asset(image_rid, exe.working_dir / "inputs"))
+    exe.commit_output_assets()
+    assert f"asset {image_rid}, unchanged, which this execution read" in caplog.text
+    assert [asset.asset_rid for asset in exe.list_assets("Input")] == [image_rid]
