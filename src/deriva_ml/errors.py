@@ -47,6 +47,7 @@ A message says what happened, to which thing, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from packaging.version import InvalidVersion
 
@@ -299,7 +300,18 @@ class DerivaMLDirtyWorkflowError(DerivaMLWorkflowError):
 
 
 class DerivaMLUploadError(DerivaMLExecutionError):
-    """Outputs of an execution could not be uploaded; what is staged is kept."""
+    """Outputs of an execution could not be uploaded; what is staged is kept.
+
+    Parameters
+    ----------
+    message : str
+    report : UploadReport, optional
+        How many files of each table failed, and why, where the upload got as far as the files.
+    """
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class InvalidTransitionError(DerivaMLExecutionError):

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError, InvalidTransitionError
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLUploadError,
+    DerivaMLValidationError,
+    InvalidTransitionError,
+)
 from deriva_ml.execution import lifecycle
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
@@ -276,7 +281,7 @@ def commit_many(
         except (DerivaMLException, OSError) as error:
             total.total_failed += 1
             total.errors.append(f"execution {rid}: {error}")
-            continue
+            report = (error.report if isinstance(error, DerivaMLUploadError) else None) or UploadReport()
         total.total_uploaded += report.total_uploaded
         for label, counts in report.per_table.items():
             summed = total.per_table.setdefault(label, {"uploaded": 0, "failed": 0})

@@ -87,10 +87,16 @@ def _mark_failures(
     keys = {(pending[key].asset_table, rid): key for key, rid in bundle.rids.items()}
     failed = {keys[place]: reason for place, reason in loaded.failures.items()}
     manifest.mark_failed_batch(failed)
-    lines = "\n  ".join(f"{key}: {reason}" for key, reason in failed.items())
+    reasons = [f"{key}: {reason}" for key, reason in failed.items()]
+    report = UploadReport([execution_rid], total_failed=len(failed), errors=reasons)
+    for key in failed:
+        label = f"{pending[key].schema}/{pending[key].asset_table}"
+        report.per_table.setdefault(label, {"uploaded": 0, "failed": 0})["failed"] += 1
+    lines = "\n  ".join(reasons)
     raise DerivaMLUploadError(
         f"{len(failed)} of {len(pending)} outputs of execution {execution_rid} could not be uploaded:\n  {lines}\n"
-        f"No row was recorded yet. {_GO_ON}"
+        f"No row was recorded yet. {_GO_ON}",
+        report,
     )
 
 

@@ -22,6 +22,7 @@ HIDDEN = "(hidden)"
 
 _SECRET_NAME = re.compile(
     r"(?i)(TOKEN|SECRET|PASSW|PASSPHRASE|PWD$|CREDENTIAL|COOKIE|AUTH|PRIVATE|SIGNATURE|BEARER|JWT|NETRC|DSN"
+    r"|(^|_)PAT$|WEBHOOK"
     r"|CONNECTION_?STRING|(API|ACCESS|ACCOUNT|ENCRYPTION|LICENSE|SSH|GPG|SAS|MASTER|STORAGE)_?KEY"
     r"|(^|_)KEY$|_KEY_|KEY_ID)"
 )
@@ -29,7 +30,7 @@ _HARMLESS = frozenset({"PWD", "OLDPWD", "SSH_TTY", "XAUTHORITY"})
 _USER_IN_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(gh[pousr]_|github_pat_|glpat-|hf_|xox[abpr]-|sk-|AKIA|ASIA)[A-Za-z0-9_-]{12,}"
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.|(?i:\b(password|passwd|pwd|secret|accountkey|sharedaccesskey)=[^;\s]+)"
 )
 
 

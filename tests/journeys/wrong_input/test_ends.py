@@ -141,6 +141,11 @@ def test_no_room_while_committing(lab: Any, says: Any, tmp_path: Path) -> None:
     says(caught.value, "Execution_Asset/large.txt", "no room left", "commit_output_assets() again")
     assert "Execution_Asset/little.txt" not in str(caught.value)
     assert exe.status is ExecutionStatus.Failed
+    failed = {"deriva-ml/Execution_Asset": {"uploaded": 0, "failed": 1}}
+    assert (caught.value.report.per_table, caught.value.report.total_failed) == (failed, 1)
+    with room(ROOM):
+        batch = lab.ml.commit_pending_executions(execution_rids=[exe.execution_rid])
+    assert (batch.per_table, batch.total_uploaded, batch.total_failed) == (failed, 0, 1)
     assert exe.commit_output_assets().total_uploaded == 2
 
 

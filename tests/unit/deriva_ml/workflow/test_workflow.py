@@ -177,6 +177,24 @@ def test_secrets_stay_at_home(monkeypatch):
     assert (shown["PWD"], shown["MONKEY"], shown["PUBLIC_KEY"]) == ("/home/me", "banana", "shown on purpose")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GITHUB_PAT", "0123456789abcdef"),
+        ("SLACK_WEBHOOK_URL", "https://hooks.example.org/services/T0/B0/x"),
+        ("CONNECTION", "Server=db;User=me;Password=tell-nobody;"),
+        ("STORAGE", "AccountName=lab;AccountKey=tell+nobody==;EndpointSuffix=example.org"),
+    ],
+)
+def test_secrets_that_do_not_look_like_it(name, value):
+    assert environment.without_secrets({name: value}) == {name: environment.HIDDEN}
+
+
+@pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "PATTERN", "HOME_PATCH"])
+def test_harmless_variables_are_shown(name):
+    assert environment.without_secrets({name: "/usr/bin"}) == {name: "/usr/bin"}
+
+
 def test_secrets_of_the_command_line_too():
     hide = environment.without_arguments_secrets
     assert hide(["run", "--token", "x", "--name", "y"]) == ["run", "--token", "(hidden)", "--name", "y"]
