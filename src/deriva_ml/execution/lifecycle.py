@@ -152,9 +152,9 @@ def stop(session: Session, execution_rid: str, *, send: bool = True) -> None:
 
 
 def fail(session: Session, execution_rid: str, error: str, *, send: bool = True) -> None:
-    """Running to Failed, with the reason; the clock stops."""
+    """Running to Failed, with the reason, which is still shown when its outputs are committed; the clock stops."""
     clock = _stopped_clock(session, execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Failed, error=error, send=send, **clock)
+    transition(session, execution_rid, ExecutionStatus.Failed, message=error, error=error, send=send, **clock)
 
 
 def reason_of(error: BaseException) -> str:

@@ -152,7 +152,8 @@ def test_an_exception_fails_the_run_and_flies_on(execute, row_of):
     assert status(row_of, exe) == ("Failed", exe.error)
     assert exe.stop_time is not None
     exe.commit_output_assets()
-    assert status(row_of, exe) == ("Uploaded", None)
+    assert exe.error is None
+    assert status(row_of, exe) == ("Uploaded", "ZeroDivisionError: division by zero")
 
 
 def test_execute_gives_the_execution(execute):
