@@ -66,7 +66,6 @@ def fetch(
 
         def bring(group: Sequence[FetchEntry]) -> None:
             first = folder / group[0].path
-            first.parent.mkdir(parents=True, exist_ok=True)
             fetch_one(group[0], first)
             for other in group[1:]:
                 _copy(first, folder / other.path)
