@@ -164,9 +164,9 @@ def _files_of(
     table: Table, rows: list[Row], files: list[tuple[layout.AssetFile, str, str]]
 ) -> Iterator[BagFile]:
     by_rid = {row["RID"]: row for row in rows}
-    # Files about an execution lie in the folder of that execution, so only their bytes tell of which row they are.
-    by_md5 = {row["MD5"]: row for row in rows}
+    # Files about an execution lie in the folder of that execution, so only name and bytes tell of which row they are.
+    by_name = {(row["MD5"], row["Filename"]): row for row in rows}
     for file, place, md5 in files:
-        row = by_rid.get(file.rid) or by_md5.get(md5)
+        row = by_rid.get(file.rid) or by_name.get((md5, file.file_name))
         if row is not None:
             yield bag_file(table, row, place, row["URL"])
