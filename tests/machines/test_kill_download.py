@@ -112,8 +112,8 @@ def test_killed_at_an_instant(lab, dataset, undisturbed, tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", range(14))
 def test_killed_at_many_instants(lab, dataset, undisturbed, tmp_path, part):
-    number = killed_often(lab, dataset, undisturbed, tmp_path / "cache", part, 40)
+    number = killed_often(lab, dataset, undisturbed, tmp_path / "cache", part, 15)
     print(f"{number} downloads were killed")
-    assert number >= 30
+    assert number >= 10

@@ -13,6 +13,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.ermrest.rows import PAGE
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ Sink = Callable[["Table", Iterable[Row]], None]
 
 _BATCH = 700
 """Values in one question; about what fits into one URL, so that a reader need not merge many answers."""
+
+_FIRST = 100
+"""Values in the first question; how many rows there are of each is not known yet."""
 
 OUTSIDE = frozenset({"public", "www", "WWW"})
 """Schemas that no walk enters."""
@@ -287,14 +291,24 @@ class Walk:
     def _select(self, name: TableName, columns: Columns, values: Values) -> Iterator[Row]:
         """Rows where some columns have one of many combinations of values, a manageable number at a time."""
         ordered = sorted(values, key=repr)
-        for start in range(0, len(ordered), _BATCH):
-            batch = set(ordered[start : start + _BATCH])
-            if len(columns) == 1:
-                yield from self._read(name, {columns[0]: batch})
-                continue
-            where = {column: {value[place] for value in batch} for place, column in enumerate(columns)}
-            get = itemgetter(*columns)
-            yield from (row for row in self._read(name, where) if get(row) in batch)
+        start, size = 0, _BATCH if columns == ("RID",) else _FIRST
+        while start < len(ordered):
+            batch = set(ordered[start : start + size])
+            found = 0
+            for row in self._matching(name, columns, batch):
+                found += 1
+                yield row
+            start += size
+            # A service sorts all that matches again for each page, so that what fits on one page is asked for.
+            size = max(1, min(_BATCH, PAGE * len(batch) // (found + 1)))
+
+    def _matching(self, name: TableName, columns: Columns, batch: Values) -> Iterator[Row]:
+        if len(columns) == 1:
+            yield from self._read(name, {columns[0]: batch})
+            return
+        where = {column: {value[place] for value in batch} for place, column in enumerate(columns)}
+        get = itemgetter(*columns)
+        yield from (row for row in self._read(name, where) if get(row) in batch)
 
     # --- the graph under the policy -----------------------------------------------------------------------------
 
