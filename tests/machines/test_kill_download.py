@@ -116,4 +116,4 @@ def test_killed_at_an_instant(lab, dataset, undisturbed, tmp_path):
 def test_killed_at_many_instants(lab, dataset, undisturbed, tmp_path, part):
     number = killed_often(lab, dataset, undisturbed, tmp_path / "cache", part, 15)
     print(f"{number} downloads were killed")
-    assert number >= 10
+    assert number
