@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import bags
 import metrics
 import objects
 import runs
@@ -99,6 +100,7 @@ def client(times: int, *, quick: bool) -> None:
             start_up(times),
             catalog(work / "catalog"),
             runs.measure(work / "runs", quick=quick),
+            bags.measure(work / "bags", quick=quick),
             metrics.measure(work / "metrics", quick=quick),
         )
         for name, seconds, note in chain.from_iterable(lines):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.bag import layout
+from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
 from deriva_ml.names import CacheStatus
 from deriva_ml.records import CachedAsset, CachedBag
@@ -136,8 +140,42 @@ def clean_execution_dirs(
     return _only(_remove(old), "dirs_removed", "bytes_freed", "errors")
 
 
+def note_bag(session: Session, folder: Path) -> None:
+    """Enter a bag that is complete in the cache into its index, by what its maker noted in it.
+
+    Parameters
+    ----------
+    session : Session
+    folder : Path
+        Root of the bag.
+    """
+    noted = json.loads((folder / layout.PROVENANCE).read_text(encoding="utf-8"))
+    extra = noted["extra"]
+    session.workspace.bags.add(
+        folder.parent.name,
+        anchors=[("Dataset", noted["anchors"][0]["rid"])],
+        summary={"version": extra["version"], "snapshot": extra["snapshot"]},
+        size_bytes=_size(folder.parent).bytes,
+        profile_id=noted["profile_identifier"],
+    )
+
+
+def _complete_index(session: Session) -> None:
+    """Enter bags whose maker was killed before it could, or whose index was lost; forget those that are gone."""
+    index = session.workspace.bags
+    parent = session.cache_dir / "bags"
+    places = {folder.name: folder for folder in _folders(parent) if not folder.name.endswith(paths.STAGING)}
+    known = {entry.checksum for entry in index.entries()}
+    for checksum in sorted(known - set(places)):
+        index.remove(checksum)
+    for name in sorted(set(places) - known):
+        for folder in filter(is_sealed, places[name].glob("Dataset_*")):
+            note_bag(session, folder)
+
+
 def list_cached_bags(session: Session) -> list[CachedBag]:
     """Versions of datasets that were downloaded, newest first."""
+    _complete_index(session)
     found = []
     for entry in session.workspace.bags.entries():
         for table, rid in session.workspace.bags.anchors(entry.checksum):
@@ -189,10 +227,27 @@ def delete_cached_bag(session: Session, dataset_rid: str, version: str | None = 
         for bag in list_cached_bags(session)
         if bag.dataset_rid == dataset_rid and version in (None, bag.version)
     ]
-    for bag in gone:
-        session.workspace.bags.remove(bag.checksum)
-    done = _remove([bag.path.parent for bag in gone])
+    done = _remove_bags(session, [bag.path.parent for bag in gone])
     return {"bags_removed": done["dirs_removed"], "bytes_freed": done["bytes_freed"]}
+
+
+def _remove_bags(session: Session, folders: Collection[Path]) -> dict[str, int]:
+    """Remove folders of the cache of bags; one that a process works in stays, and counts as an error."""
+    done = Counter({"dirs_removed": 0, "files_removed": 0, "bytes_freed": 0, "errors": 0})
+    for folder in folders:
+        target = folder.with_name(folder.name.removesuffix(paths.STAGING))
+        with attempted(paths.bag_lock_file(target)) as is_free:
+            if not is_free:
+                done["errors"] += 1
+                continue
+            staging = paths.bag_staging_dir(target)
+            if folder != staging:
+                # Killed on the way, this leaves nothing that could be taken for a bag.
+                done.update(_remove([staging] if staging.exists() else []))
+                folder.rename(staging)
+            session.workspace.bags.remove(target.name)
+            done.update(_remove([staging]))
+    return dict(done)
 
 
 def list_cached_assets(session: Session) -> list[CachedAsset]:
@@ -230,12 +285,13 @@ def clear_cache(session: Session, older_than_days: float | None = None) -> dict[
         ``files_removed``, ``dirs_removed``, ``bytes_freed`` and ``errors``.
     """
     limit = _cutoff(older_than_days)
-    places = [*_folders(session.cache_dir / "bags"), *_folders(session.cache_dir / "assets")]
-    old = [folder for folder in places if limit is None or _size(folder).modified < limit]
-    done = _remove(old)
-    for entry in session.workspace.bags.entries():
-        if not (session.cache_dir / "bags" / paths.safe_name(entry.checksum)).exists():
-            session.workspace.bags.remove(entry.checksum)
+
+    def old(kind: str) -> list[Path]:
+        places = _folders(session.cache_dir / kind)
+        return [folder for folder in places if limit is None or _size(folder).modified < limit]
+
+    done = Counter(_remove_bags(session, old("bags")))
+    done.update(_remove(old("assets")))
     return _only(done, "files_removed", "dirs_removed", "bytes_freed", "errors")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag import layout
+from deriva_ml.bag import layout, seal
 from deriva_ml.bag.database import BagDatabase, BagFile, from_csv, read_csv
 from deriva_ml.bag.walk import Policy, Walk
 from deriva_ml.errors import DerivaMLDataError
@@ -115,9 +115,12 @@ def read_model(folder: Path, ml_schema: str) -> CatalogModel:
     ------
     DerivaMLDataError
         If the folder is no bag with a model.
+    DerivaMLChecksumError
+        If the model is not the one that the bag was made with.
     """
     path = folder / layout.SCHEMA_DOCUMENT
     try:
+        seal.check(folder, [layout.SCHEMA_DOCUMENT])
         document: Any = DocumentModel.from_file(path)
         return CatalogModel(document, ml_schema)
     except (OSError, ValueError, KeyError) as error:
@@ -127,17 +130,43 @@ def read_model(folder: Path, ml_schema: str) -> CatalogModel:
 
 
 def rebuild(folder: Path, database: Path, model: CatalogModel) -> None:
-    """Make the SQLite file of a bag again, from its CSV files and the names of its asset files."""
-    from_csv(database, model, folder / layout.DATA, _files_by_name(folder, model))
+    """Make the SQLite file of a bag again, from its CSV files and its list of asset files.
+
+    Raises
+    ------
+    DerivaMLChecksumError
+        If a CSV file is not as it was written.
+    """
+    tables = [
+        path.relative_to(folder).as_posix()
+        for path in sorted((folder / layout.DATA).glob("*/*.csv"))
+        if path.is_file()
+    ]
+    seal.check(folder, tables)
+    from_csv(database, model, folder / layout.DATA, _files_by_manifest(folder, model))
 
 
-def _files_by_name(folder: Path, model: CatalogModel) -> Iterator[BagFile]:
-    """Which rows the files under ``data/assets`` belong to."""
+def _files_by_manifest(folder: Path, model: CatalogModel) -> Iterator[BagFile]:
+    """Which rows the files under ``data/assets`` belong to, be they here or still elsewhere."""
+    by_table: dict[str, list[tuple[layout.AssetFile, str, str]]] = {}
+    for place, md5 in seal.read_manifest(folder).items():
+        file = layout.parse_asset(place)
+        if file is not None:
+            by_table.setdefault(file.table, []).append((file, place, md5))
     for table in model.find_assets():
+        files = by_table.get(table.name)
         source = folder / layout.rows_csv(table.schema.name, table.name)
-        if not source.is_file():
-            continue
-        for row in read_csv(source, table):
-            place = folder / layout.asset_dir(table.name, row["RID"])
-            for path in sorted(place.glob("*")) if place.is_dir() else ():
-                yield bag_file(table, row, path.relative_to(folder).as_posix(), row["URL"])
+        if files and source.is_file():
+            yield from _files_of(table, list(read_csv(source, table)), files)
+
+
+def _files_of(
+    table: Table, rows: list[Row], files: list[tuple[layout.AssetFile, str, str]]
+) -> Iterator[BagFile]:
+    by_rid = {row["RID"]: row for row in rows}
+    # Files about an execution lie in the folder of that execution, so only name and bytes tell of which row they are.
+    by_name = {(row["MD5"], row["Filename"]): row for row in rows}
+    for file, place, md5 in files:
+        row = by_rid.get(file.rid) or by_name.get((md5, file.file_name))
+        if row is not None:
+            yield bag_file(table, row, place, row["URL"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.bag import layout
 from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.rows.local import FILES, decode, encode, is_boolean, is_json, quoted, table_name
 from deriva_ml.rows.reader import Row
@@ -181,7 +182,7 @@ def from_csv(path: Path, model: CatalogModel, data: Path, files: Iterable[BagFil
     try:
         for schema in model.schemas.values():
             for table in schema.tables.values():
-                source = data / schema.name / f"{table.name}.csv"
+                source = data.parent / layout.rows_csv(schema.name, table.name)
                 if source.is_file():
                     database.add(table, read_csv(source, table))
         database.add_files(files)

@@ -1,9 +1,7 @@
-"""Bring the files of a bag here: in parallel, checked, and going on where an interrupted attempt stopped."""
+"""Bring the files of a bag here: in parallel, checked, going on where an interrupted attempt stopped."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -11,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from deriva_ml.bag import seal
+from deriva_ml.bag import layout
 from deriva_ml.bag.write import FetchEntry
 from deriva_ml.checksums import md5_of
-from deriva_ml.errors import DerivaMLChecksumError, DerivaMLDataError
+from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.parallel import run_all
 
 FetchOne = Callable[[FetchEntry, Path], object]
@@ -49,8 +47,9 @@ def fetch(
         If a file cannot be brought; those that were brought stay, and the next call goes on from there.
     """
     wanted: dict[tuple[str, str], list[FetchEntry]] = defaultdict(list)
+    entries = list(entries)
+    _check_inside(folder, (entry.path for entry in entries))
     for entry in entries:
-        _inside(folder, entry.path)
         if not is_there(folder / entry.path, entry):
             wanted[entry.url, entry.md5].append(entry)
     if not wanted:
@@ -66,7 +65,6 @@ def fetch(
 
         def bring(group: Sequence[FetchEntry]) -> None:
             first = folder / group[0].path
-            first.parent.mkdir(parents=True, exist_ok=True)
             fetch_one(group[0], first)
             for other in group[1:]:
                 _copy(first, folder / other.path)
@@ -89,11 +87,22 @@ def is_there(path: Path, entry: FetchEntry) -> bool:
     return not entry.md5 or md5_of(path) == entry.md5.lower()
 
 
-def _inside(folder: Path, place: str) -> None:
-    """Refuse a path that leads out of the bag."""
-    path = PurePosixPath(place)
-    if path.is_absolute() or ".." in path.parts or "\\" in place:
-        raise DerivaMLDataError(f"Bag {folder} names a file outside of itself: {place!r}.")
+def _check_inside(folder: Path, places: Iterable[str]) -> None:
+    """Refuse a path that leads out of the payload of a bag, be it by its name or by a link on the way."""
+    real = folder.resolve()
+    inside = set()
+    for place in places:
+        path = PurePosixPath(place)
+        safe = not (path.is_absolute() or ".." in path.parts or "\\" in place)
+        if not safe or len(path.parts) < 2 or path.parts[0] != layout.DATA:
+            raise DerivaMLDataError(f"Bag {folder} names a file outside of its data: {place!r}.")
+        parent = (folder / place).parent
+        if parent.parent not in inside:
+            if not parent.parent.resolve().is_relative_to(real):
+                raise DerivaMLDataError(f"A link leads out of bag {folder}, on the way to {place!r}.")
+            inside.add(parent.parent)
+        if parent != folder / layout.DATA and parent.is_symlink():
+            raise DerivaMLDataError(f"A link leads out of bag {folder}, on the way to {place!r}.")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -101,53 +110,3 @@ def _copy(source: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, partial)
     partial.replace(target)
-
-
-# --- has anything changed since ---------------------------------------------------------------------------------------
-
-
-def note_state(folder: Path, state: Path) -> None:
-    """Note size and time of every payload file, so that a change is noticed without reading them all."""
-    found = {
-        place: _mark(folder / place) for place in seal.read_manifest(folder) if (folder / place).exists()
-    }
-    partial = state.with_name(f"{state.name}.{os.getpid()}.part")
-    partial.write_text(json.dumps(found), encoding="utf-8")
-    partial.replace(state)
-
-
-def check_state(folder: Path, state: Path) -> None:
-    """Check that the files of a bag are those that were put there.
-
-    Files whose size and time are as noted are taken for unchanged, others are read.
-
-    Raises
-    ------
-    DerivaMLChecksumError
-        If a file is damaged, or one that is not in ``fetch.txt`` is gone; the message names it.
-    """
-    sums = seal.read_manifest(folder)
-    try:
-        noted = json.loads(state.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        noted = {}
-    fetchable = {entry.path for entry in seal.read_fetch(folder)}
-    damaged = []
-    for place, md5 in sums.items():
-        path = folder / place
-        try:
-            if noted.get(place) != _mark(path) and md5_of(path) != md5:
-                damaged.append(place)
-        except FileNotFoundError:
-            if place not in fetchable:
-                damaged.append(place)
-    if damaged:
-        raise DerivaMLChecksumError(
-            f"Bag {folder} is damaged: {', '.join(damaged[:5])}{', …' if len(damaged) > 5 else ''} changed or gone. "
-            f"Delete the folder {folder.parent} and download again."
-        )
-
-
-def _mark(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

@@ -1,18 +1,20 @@
-"""BagIt manifests of a bag folder: make, read, check; pack and unpack."""
+"""BagIt manifests of a bag folder: make, read, check."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 from deriva_ml.bag import layout
 from deriva_ml.bag.write import FetchEntry
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLDataError
+
+MANIFEST = "manifest-md5.txt"
+TAG_MANIFEST = "tagmanifest-md5.txt"
 
 _DECLARATION = "BagIt-Version: 0.97\nTag-File-Character-Encoding: UTF-8\n"
 
@@ -21,6 +23,10 @@ def _escaped(path: str) -> str:
     # The manifest is a list of lines; only what would break a line is encoded, "%" itself is left alone there
     # because names inside a bag are percent-encoded by `layout` already.
     return path.replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _plain(place: str) -> str:
+    return place.replace("%0D", "\r").replace("%0A", "\n")
 
 
 def _digest(path: Path, algorithm: str) -> str:
@@ -68,7 +74,7 @@ def seal(
         sums[entry.path] = entry.md5
         octets, count = octets + (entry.length or 0), count + 1
     lines = "".join(f"{md5}  {_escaped(place)}\n" for place, md5 in sorted(sums.items()))
-    (folder / "manifest-md5.txt").write_text(lines, encoding="utf-8")
+    (folder / MANIFEST).write_text(lines, encoding="utf-8")
     write_fetch(folder, fetch)
     (folder / "bagit.txt").write_text(_DECLARATION, encoding="utf-8")
     fields = {
@@ -91,7 +97,7 @@ def _seal_tags(folder: Path) -> None:
         and path.relative_to(folder).parts[0] != layout.DATA
     )
     lines = "".join(f"{_digest(path, 'md5')}  {_escaped(_place(folder, path))}\n" for path in tags)
-    (folder / "tagmanifest-md5.txt").write_text(lines, encoding="utf-8")
+    (folder / TAG_MANIFEST).write_text(lines, encoding="utf-8")
 
 
 def write_fetch(folder: Path, fetch: Sequence[FetchEntry]) -> None:
@@ -110,7 +116,7 @@ def write_fetch(folder: Path, fetch: Sequence[FetchEntry]) -> None:
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=~"
 
 
-def read_manifest(folder: Path, name: str = "manifest-md5.txt") -> dict[str, str]:
+def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, str]:
     """Checksum by place inside the bag.
 
     Raises
@@ -120,29 +126,39 @@ def read_manifest(folder: Path, name: str = "manifest-md5.txt") -> dict[str, str
     """
     try:
         text = (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DerivaMLDataError(f"{folder} is not a complete bag: {error}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DerivaMLDataError(f"{folder} is not a complete bag: {name} cannot be read: {error}.") from error
     sums = {}
     for line in text.splitlines():
         checksum, _, place = line.partition(" ")
         if place.strip():
-            sums[place.strip().lstrip("*").replace("%0D", "\r").replace("%0A", "\n")] = checksum.lower()
+            sums[_plain(place.strip().lstrip("*"))] = checksum.lower()
     return sums
 
 
 def read_fetch(folder: Path) -> list[FetchEntry]:
-    """Files of a bag that are elsewhere, present here meanwhile or not."""
+    """Files of a bag that are elsewhere, present here meanwhile or not.
+
+    Raises
+    ------
+    DerivaMLDataError
+        If the list cannot be read, or names a file that the manifest does not.
+    """
     source = folder / layout.FETCH
     if not source.exists():
         return []
     sums = read_manifest(folder)
     entries = []
-    for line in source.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            url, length, place = line.split("\t")
-            entries.append(
-                FetchEntry(url, None if length == "-" else int(length), place, sums.get(place, ""))
-            )
+    try:
+        for line in source.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                url, length, place = line.split("\t")
+                place = _plain(place)
+                entries.append(FetchEntry(url, None if length == "-" else int(length), place, sums[place]))
+    except KeyError as error:
+        raise DerivaMLDataError(f"{source} names a file that is not in the manifest: {error}.") from error
+    except ValueError as error:
+        raise DerivaMLDataError(f"{source} is no list of files: {error}.") from error
     return entries
 
 
@@ -158,6 +174,22 @@ def read_info(folder: Path) -> dict[str, str]:
         name, _, value = line.partition(":")
         fields[name.strip()] = value.strip()
     return fields
+
+
+def check(folder: Path, places: Collection[str]) -> None:
+    """Check some files of a bag before they are used.
+
+    Raises
+    ------
+    DerivaMLChecksumError
+        If one is changed, or not in the manifest.
+    """
+    sums = read_manifest(folder)
+    wrong = [place for place in places if _digest(folder / place, "md5") != sums.get(place)]
+    if wrong:
+        raise DerivaMLChecksumError(
+            f"Bag {folder} is damaged: {', '.join(wrong[:5])} changed or unknown. Get the bag again."
+        )
 
 
 def validate(folder: Path, *, complete: bool = True) -> None:
@@ -180,7 +212,7 @@ def validate(folder: Path, *, complete: bool = True) -> None:
     wrong = [place for place in sums if place not in here and place not in elsewhere]
     wrong += [place for place in here if place not in sums]
     wrong += [place for place, path in here.items() if place in sums and _digest(path, "md5") != sums[place]]
-    for place, checksum in read_manifest(folder, "tagmanifest-md5.txt").items():
+    for place, checksum in read_manifest(folder, TAG_MANIFEST).items():
         path = folder / place
         if not path.exists() or _digest(path, "md5") != checksum:
             wrong.append(place)
@@ -191,40 +223,6 @@ def validate(folder: Path, *, complete: bool = True) -> None:
         )
 
 
-def archive(folder: Path, target: Path) -> Path:
-    """Pack a bag into a zip file whose single top folder is the bag."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as packed:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                packed.write(path, f"{folder.name}/{_place(folder, path)}")
-    return target
-
-
-def extract(source: Path, folder: Path) -> Path:
-    """Unpack a zipped bag into `folder`.
-
-    Returns
-    -------
-    Path
-        The bag.
-
-    Raises
-    ------
-    DerivaMLDataError
-        If the file is no zipped bag, or names a place outside of it.
-    """
-    try:
-        with zipfile.ZipFile(source) as packed:
-            names = [PurePosixPath(name) for name in packed.namelist()]
-            tops = {name.parts[0] for name in names if name.parts}
-            if len(tops) != 1 or any(name.is_absolute() or ".." in name.parts for name in names):
-                raise DerivaMLDataError(f"{source} is not a bag: it must hold exactly one folder.")
-            packed.extractall(folder)
-    except zipfile.BadZipFile as error:
-        raise DerivaMLDataError(f"{source} is not a zip file: {error}.") from error
-    return folder / tops.pop()
-
-
 def discard(folder: Path) -> None:
     """Delete a bag folder; its tag file goes first, so that a half deleted bag is never taken for a bag."""
     (folder / "bagit.txt").unlink(missing_ok=True)
@@ -233,7 +231,7 @@ def discard(folder: Path) -> None:
 
 def is_sealed(folder: Path) -> bool:
     """Whether a folder has been made a bag."""
-    return (folder / "bagit.txt").exists() and (folder / "tagmanifest-md5.txt").exists()
+    return (folder / "bagit.txt").exists() and (folder / TAG_MANIFEST).exists()
 
 
 def source_of(entry: FetchEntry) -> Path | None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.ermrest.rows import PAGE
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
@@ -21,15 +23,28 @@ TableName = tuple[str, str]
 """Schema and table."""
 
 Columns = tuple[str, ...]
-Values = set[tuple[Any, ...]]
+Values = set[Any]
+"""Values of one column, or tuples of values of several: a set of a million values is large enough without tuples."""
+
 Sink = Callable[["Table", Iterable[Row]], None]
 """Takes rows; the same row may be given more than once."""
 
 _BATCH = 700
 """Values in one question; about what fits into one URL, so that a reader need not merge many answers."""
 
+_FIRST = 100
+"""Values in the first question; how many rows there are of each is not known yet."""
+
 OUTSIDE = frozenset({"public", "www", "WWW"})
 """Schemas that no walk enters."""
+
+
+def _getter(columns: Columns) -> Callable[[Row], Any]:
+    """Gives the value of one column of a row, of several a tuple; None where one of them is empty."""
+    get = itemgetter(*columns)
+    if len(columns) == 1:
+        return get
+    return lambda row: None if None in (values := get(row)) else values
 
 
 def name_of(table: Table) -> TableName:
@@ -157,7 +172,7 @@ class Walk:
         policy = self.policy
         everything = frozenset(self.graph.tables) - policy.excluded - {policy.start}
         first = _Stop(policy.start, self._reachable(policy.start, everything))
-        frontier: dict[_Stop, dict[Columns, Values]] = {first: {("RID",): {(rid,) for rid in rids}}}
+        frontier: dict[_Stop, dict[Columns, Values]] = {first: {("RID",): set(rids)}}
         ends: dict[_Stop, dict[Columns, Values]] = {}
         while frontier:
             upcoming: dict[_Stop, dict[Columns, Values]] = {}
@@ -176,7 +191,7 @@ class Walk:
 
     def taken(self, table: Table) -> set[str]:
         """RIDs of the rows taken so far, of a table that others refer to by RID."""
-        return {rid for (rid,) in self._taken.get(name_of(table), {}).get(("RID",), set())}
+        return set(self._taken.get(name_of(table), {}).get(("RID",), set()))
 
     def key_columns(self, table: Table, *others: str) -> list[str]:
         """Columns of a table that a walk needs, and some others."""
@@ -235,10 +250,11 @@ class Walk:
 
     @staticmethod
     def _collect(rows: Iterable[Row], found: dict[Edge, Values]) -> Iterator[Row]:
+        wanted = [(_getter(edge.source_columns), values) for edge, values in found.items()]
         for row in rows:
-            for edge, values in found.items():
-                value = tuple(row[column] for column in edge.source_columns)
-                if None not in value:
+            for get, values in wanted:
+                value = get(row)
+                if value is not None:
                     values.add(value)
             yield row
 
@@ -248,21 +264,22 @@ class Walk:
     def _note(self, name: TableName, rows: Iterable[Row]) -> Iterator[Row]:
         """Remember which rows are there and what they refer to."""
         outward = [edge for edge in self.graph.edges[name] if not edge.inbound and self._is_open(edge.target)]
-        wanted = [
-            (edge, self._wanted.setdefault(edge.target, {}).setdefault(edge.target_columns, set()))
+        noted = [
+            (
+                _getter(edge.source_columns),
+                self._wanted.setdefault(edge.target, {}).setdefault(edge.target_columns, set()),
+            )
             for edge in outward
         ]
-        taken = [
-            (columns, self._taken.setdefault(name, {}).setdefault(columns, set()))
+        noted += [
+            (_getter(columns), self._taken.setdefault(name, {}).setdefault(columns, set()))
             for columns in self._referred[name]
         ]
         for row in rows:
-            for edge, values in wanted:
-                value = tuple(row[column] for column in edge.source_columns)
-                if None not in value:
+            for get, values in noted:
+                value = get(row)
+                if value is not None:
                     values.add(value)
-            for columns, values in taken:
-                values.add(tuple(row[column] for column in columns))
             yield row
 
     # --- reading ------------------------------------------------------------------------------------------------
@@ -274,13 +291,24 @@ class Walk:
     def _select(self, name: TableName, columns: Columns, values: Values) -> Iterator[Row]:
         """Rows where some columns have one of many combinations of values, a manageable number at a time."""
         ordered = sorted(values, key=repr)
-        for start in range(0, len(ordered), _BATCH):
-            batch = ordered[start : start + _BATCH]
-            where = {column: {value[place] for value in batch} for place, column in enumerate(columns)}
-            wanted = set(batch)
-            for row in self._read(name, where):
-                if len(columns) == 1 or tuple(row[column] for column in columns) in wanted:
-                    yield row
+        start, size = 0, _BATCH if columns == ("RID",) else _FIRST
+        while start < len(ordered):
+            batch = set(ordered[start : start + size])
+            found = 0
+            for row in self._matching(name, columns, batch):
+                found += 1
+                yield row
+            start += size
+            # A service sorts all that matches again for each page, so that what fits on one page is asked for.
+            size = max(1, min(_BATCH, PAGE * len(batch) // (found + 1)))
+
+    def _matching(self, name: TableName, columns: Columns, batch: Values) -> Iterator[Row]:
+        if len(columns) == 1:
+            yield from self._read(name, {columns[0]: batch})
+            return
+        where = {column: {value[place] for value in batch} for place, column in enumerate(columns)}
+        get = itemgetter(*columns)
+        yield from (row for row in self._read(name, where) if get(row) in batch)
 
     # --- the graph under the policy -----------------------------------------------------------------------------
 

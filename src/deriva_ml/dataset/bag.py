@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import markup
-from deriva_ml.bag import layout, seal
+from deriva_ml.bag import layout, seal, state
 from deriva_ml.bag.build import read_model, rebuild
 from deriva_ml.bag.walk import name_of
 from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, Targets, arrange
@@ -26,9 +26,6 @@ from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
-
-DATABASE = "database.db"
-"""SQLite file beside the root of a bag."""
 
 Fetch = Callable[[Path, int], None]
 """Brings the missing files of a bag, given its root and how many at a time."""
@@ -76,11 +73,12 @@ class BagCatalog:
     @cached_property
     def reader(self) -> LocalReader:
         """Reader of the rows; the SQLite file is made again if it is gone."""
-        database = self.path.parent / DATABASE
+        database = self.path.parent / state.DATABASE
         if not database.exists():
-            partial = database.with_name(f"{DATABASE}.{os.getpid()}.part")
+            partial = database.with_name(f"{database.name}.{os.getpid()}.part")
             rebuild(self.path, partial, self.model)
             partial.replace(database)
+            state.note_database(self.path)
         return LocalReader(database, self.model, self.path)
 
     @property

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
 import shutil
-from contextlib import AbstractContextManager
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag import layout, seal
+from deriva_ml import storage
+from deriva_ml.bag import layout, seal, state
 from deriva_ml.bag.build import build
 from deriva_ml.bag.database import BagFile
-from deriva_ml.bag.fetch import check_state, fetch, note_state
+from deriva_ml.bag.fetch import fetch
 from deriva_ml.bag.lock import exclusive
 from deriva_ml.bag.write import FetchEntry
 from deriva_ml.dataset import version as labels
-from deriva_ml.dataset.bag import DATABASE, BagCatalog, DatasetBag
+from deriva_ml.dataset.bag import BagCatalog, DatasetBag
 from deriva_ml.dataset.export import DatasetWalk
 from deriva_ml.dataset.view import children, history
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
+    DerivaMLConfigurationError,
     DerivaMLDatasetNotFound,
+    DerivaMLException,
     DerivaMLRidsNotFound,
+    DerivaMLTableNotFound,
     DerivaMLTableTypeError,
 )
 from deriva_ml.names import DatasetVersion, MLTable
@@ -44,9 +51,6 @@ logger = logging.getLogger("deriva_ml")
 
 _LAYOUT = 1
 """Raised when bags of the same version come out differently, so that older ones in the cache are not used."""
-
-STATE = "state.json"
-"""Sizes and times of the files of a bag, beside its root."""
 
 
 @dataclass(frozen=True)
@@ -156,16 +160,38 @@ def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
     resolved = resolve(session, spec)
+    check_excluded(session, resolved)
     bring = partial(fetch_missing, session.connection)
     folder = bag_dir(session, resolved)
-    if not seal.is_sealed(folder):
-        with _lock(folder.parent):
-            # Another process may have made it while this one waited.
-            if not seal.is_sealed(folder):
-                _make(session, resolved, folder)
-    check_state(folder, folder.parent / STATE)
+    with usable(session.cache_dir):
+        if not seal.is_sealed(folder):
+            with _lock(folder):
+                # Another process may have made it while this one waited.
+                if not seal.is_sealed(folder):
+                    _make(session, resolved, folder)
+        state.check(folder)
     bag = DatasetBag(BagCatalog(folder, bring))
     return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
+
+
+def check_excluded(session: Session, resolved: Resolved) -> None:
+    """Check that the tables which shall be left out exist, now or in the version that is asked for.
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is none of a name.
+    """
+    unknown = set(resolved.spec.exclude_tables or ()) - {table.name for table in session.model.tables()}
+    if not unknown:
+        return
+    known = {table.name for table in session.at(resolved.snapshot).model.tables()}
+    for name in sorted(unknown - known):
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise DerivaMLTableNotFound(
+            name, f"exclude_tables names {name!r}, which is no table of this catalog.{hint}"
+        )
 
 
 def bag_dir(session: Session, resolved: Resolved) -> Path:
@@ -175,15 +201,34 @@ def bag_dir(session: Session, resolved: Resolved) -> Path:
     return paths.cached_bag_dir(session.cache_dir, f"{asked}_{resolved.snapshot}", resolved.spec.rid)
 
 
-def _lock(target: Path) -> AbstractContextManager[None]:
+def _lock(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time make or complete a bag; the others wait and then find it."""
-    return exclusive(target.with_name(f"{target.name}.lock"))
+    waiting = (
+        f"Another process is downloading {folder.name.replace('_', ' ')} to {folder.parent}; waiting for it."
+    )
+    return exclusive(paths.bag_lock_file(folder.parent), waiting)
+
+
+@contextmanager
+def usable(cache_dir: Path) -> Iterator[None]:
+    """Say of a cache folder that is full or cannot be written what it is, and the way out."""
+    try:
+        yield
+    except DerivaMLException:
+        # Some are OSErrors, too, and say what they mean.
+        raise
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DerivaMLConfigurationError(
+            f"The cache folder {cache_dir} cannot hold the bag: {reason}. Free disk space (deriva_ml's clear_cache() "
+            "removes what can be downloaded again), mend permissions, or pass cache_dir= with another folder."
+        ) from error
 
 
 def _make(session: Session, resolved: Resolved, folder: Path) -> None:
     """Make a bag under a temporary name; what an interrupted attempt left is used or replaced."""
     target = folder.parent
-    staging = target.with_name(f"{target.name}_staging")
+    staging = paths.bag_staging_dir(target)
     root = staging / folder.name
     shutil.rmtree(staging, ignore_errors=True)
     root.mkdir(parents=True)
@@ -194,7 +239,7 @@ def _make(session: Session, resolved: Resolved, folder: Path) -> None:
     walk = DatasetWalk(reader, spec.exclude_tables)
     build(
         root,
-        staging / DATABASE,
+        staging / state.DATABASE,
         reader,
         walk.policy,
         anchors,
@@ -206,22 +251,14 @@ def _make(session: Session, resolved: Resolved, folder: Path) -> None:
     _write_provenance(session, resolved, root, anchors)
     seal.seal(
         root,
-        fetch=_fetch_entries(session.connection, LocalReader(staging / DATABASE, reader.model, root)),
+        fetch=_fetch_entries(session.connection, LocalReader(staging / state.DATABASE, reader.model, root)),
         info={"External-Identifier": f"{spec.rid}@{resolved.snapshot}", "Contact-Name": "deriva-ml"},
     )
-    note_state(root, staging / STATE)
+    state.note(root)
     # Whatever is in the way is no bag, or this would not have been called.
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
-    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    summary = {"version": str(spec.version), "snapshot": resolved.snapshot}
-    session.workspace.bags.add(
-        target.name,
-        anchors=[(MLTable.dataset.value, spec.rid)],
-        summary=summary,
-        size_bytes=size,
-        profile_id=layout.PROFILE,
-    )
+    storage.note_bag(session, folder)
 
 
 def _write_provenance(session: Session, resolved: Resolved, root: Path, anchors: list[str]) -> None:
@@ -280,9 +317,9 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
 
     # A server in this process does its work in our threads: more of them only get in each other's way.
     workers = 1 if connection.is_embedded else workers
-    with _lock(folder.parent):
+    with usable(folder.parent), _lock(folder):
         fetch(folder, seal.missing(folder), one, workers=workers, label=folder.name.replace("_", " "))
-        note_state(folder, folder.parent / STATE)
+        state.note(folder)
 
 
 def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:

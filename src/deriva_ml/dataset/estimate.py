@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag import layout
 from deriva_ml.bag.database import csv_line
 from deriva_ml.bag.walk import Walk, name_of
-from deriva_ml.dataset.download import bag_dir, resolve
+from deriva_ml.dataset.download import bag_dir, check_excluded, resolve
 from deriva_ml.dataset.export import DatasetWalk, is_stored
 from deriva_ml.dataset.view import children
-from deriva_ml.names import CacheStatus, MLTable
+from deriva_ml.names import CacheStatus
 from deriva_ml.specs import DatasetSpec
-from deriva_ml.storage import bag_status
+from deriva_ml.storage import bag_status, list_cached_bags
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
@@ -39,6 +38,7 @@ def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, An
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
     resolved = resolve(session, spec)
+    check_excluded(session, resolved)
     reader = session.at(resolved.snapshot).reader
     tally = _Tally(reader.model.find_assets())
     plan = DatasetWalk(reader, spec.exclude_tables)
@@ -116,17 +116,12 @@ def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
     folder = bag_dir(session, resolve(session, spec))
     status = bag_status(folder)
-    entries = session.workspace.bags.find(MLTable.dataset.value, spec.rid)
-    kept = [
-        entry
-        for entry in entries
-        if (session.cache_dir / "bags" / entry.checksum / folder.name / layout.DATA).is_dir()
-    ]
+    kept = [bag for bag in list_cached_bags(session) if bag.dataset_rid == spec.rid]
     return {
         **estimate_bag_size(session, spec),
         "status": status.value,
         "cache_path": None if status is CacheStatus.not_cached else str(folder),
-        "versions_cached": sorted({str(entry.summary.get("version")) for entry in kept}),
+        "versions_cached": sorted({str(bag.version) for bag in kept}),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
 import uuid
@@ -12,14 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
 
 from deriva_ml import settings
-from deriva_ml.checksums import md5_and_sha256
-from deriva_ml.copies import clone
+from deriva_ml.ermrest import arrivals
+from deriva_ml.ermrest.arrivals import local_path as local_path
 from deriva_ml.ermrest.bindings import BROKEN_OFF, pause, session_config
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
@@ -38,7 +37,6 @@ Progress = Callable[[int], object]
 _SLOWEST = 20e6
 """Bytes in a second that a service reads and hashes at least, when an upload in pieces is finished."""
 _UNLESS_THERE = "If-None-Match"
-_PIECE = 1 << 20
 
 
 class Taken(Protocol):
@@ -269,14 +267,20 @@ def _send_file(
 ) -> requests.Response:
     if not connection.is_embedded:
         return _send(connection, "PUT", path, data=file, headers=headers)
-    # Cookies, redirects and credentials mean nothing in process, and preparing them takes time.
-    request = requests.PreparedRequest()
-    request.method, request.url, request.hooks = "PUT", connection.url(path), {"response": []}
     length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
-    request.headers = CaseInsensitiveDict({**headers, **length})
-    request.body = file  # type: ignore[assignment]  # requests takes files, its annotation does not say so
+    return _send_in_process(connection, "PUT", path, {**headers, **length}, file)
+
+
+def _send_in_process(
+    connection: Connection, method: str, path: str, headers: dict[str, str], body: BinaryIO | None = None
+) -> requests.Response:
+    """A request without cookies, redirects and credentials: in process they mean nothing, and preparing them takes time."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.hooks = method, connection.url(path), {"response": []}
+    request.headers = CaseInsensitiveDict(headers)
+    request.body = body  # type: ignore[assignment]  # requests takes files, its annotation does not say so
     session: Any = connection.store._session
-    answer: requests.Response = session.send(request)
+    answer: requests.Response = session.send(request, stream=method == "GET")
     return answer
 
 
@@ -367,43 +371,16 @@ def fetch(
     try:
         local = local_path(url)
         if local is not None:
-            found_md5 = _copy_local(local, url, partial)
+            found = arrivals.copy_local(local, url, partial)
         else:
             with translated(f"Fetching {url}"):
-                found_md5 = _receive(connection, url, partial, progress)
-        _verify(partial, url, found_md5, md5, length)
+                found = _receive(connection, url, partial, progress)
+        arrivals.verify(url, found, md5, length)
         partial.replace(target)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
     return target
-
-
-def local_path(url: str) -> Path | None:
-    """Path on this disk that a ``file:`` or ``tag:…:file:`` URL names, None for any other URL."""
-    address = re.sub(r"^tag:[^:]*:(?=file:)", "", url)
-    return Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
-
-
-def _copy_local(source: Path, url: str, partial: Path) -> str:
-    try:
-        clone(source, partial)
-    except OSError as error:
-        raise DerivaMLNotFoundError(
-            f"{url} was registered by its place on a disk, and {source} cannot be read here: {error.strerror or error}."
-        ) from error
-    return md5_and_sha256(partial)[0]
-
-
-def _verify(partial: Path, url: str, found: str, md5: str | None, length: int | None) -> None:
-    size = partial.stat().st_size
-    if length is not None and size != length:
-        raise DerivaMLChecksumError(
-            f"{url} has {size} bytes, the catalog says {length}. Try again, or check the store."
-        )
-    if md5 is not None and found != md5.lower():
-        raise DerivaMLChecksumError(
-            f"{url} has MD5 {found}, the catalog says {md5}. Try again, or check the store."
-        )
 
 
 def _open(connection: Connection, url: str) -> requests.Response:
@@ -414,7 +391,10 @@ def _open(connection: Connection, url: str) -> requests.Response:
     own = not parts.netloc or parts.netloc == connection.authority
     if own:
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        answer = _send(connection, "GET", path, stream=True)
+        if connection.is_embedded:
+            answer = _send_in_process(connection, "GET", path, _context(connection))
+        else:
+            answer = _send(connection, "GET", path, stream=True)
     else:
         answer = requests.get(url, stream=True, timeout=(6, 63))
     if answer.status_code >= 400:
@@ -422,12 +402,12 @@ def _open(connection: Connection, url: str) -> requests.Response:
     return answer
 
 
-def _receive(connection: Connection, url: str, partial: Path, progress: Progress | None) -> str:
-    """Fetch into `partial`, from the beginning again when the connection is lost on the way; returns the MD5."""
+def _receive(connection: Connection, url: str, partial: Path, progress: Progress | None) -> arrivals.Found:
+    """Fetch into `partial`, from the beginning again when the connection is lost on the way."""
     for attempt in range(settings.retry_attempts() + 1):
         with contextlib.closing(_open(connection, url)) as answer:
             try:
-                return _store(answer, url, partial, progress)
+                return arrivals.store(answer, url, partial, progress)
             except BROKEN_OFF:
                 if attempt == settings.retry_attempts():
                     raise
@@ -435,33 +415,6 @@ def _receive(connection: Connection, url: str, partial: Path, progress: Progress
             progress(-partial.stat().st_size)
         pause(attempt)
     raise AssertionError("unreachable")
-
-
-def _store(answer: requests.Response, url: str, partial: Path, progress: Progress | None) -> str:
-    part = getattr(answer.raw, "part", None)
-    if part is not None and part.start == 0 and part.length == part.path.stat().st_size:
-        clone(part.path, partial)
-        found, _, size = md5_and_sha256(partial)
-        if progress is not None:
-            progress(size)
-        return found
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with partial.open("wb") as file:
-        for piece in answer.iter_content(_PIECE):
-            file.write(piece)
-            md5.update(piece)
-            sha256.update(piece)
-            if progress is not None:
-                progress(len(piece))
-    _check_digests(answer, url, md5.digest(), sha256.digest())
-    return md5.hexdigest()
-
-
-def _check_digests(answer: requests.Response, url: str, md5: bytes, sha256: bytes) -> None:
-    for name, digest in (("Content-SHA256", sha256), ("Content-MD5", md5)):
-        given = answer.headers.get(name)
-        if given and given != base64.b64encode(digest).decode():
-            raise DerivaMLChecksumError(f"{url} was damaged on its way: {name} differs. Try again.")
 
 
 def fetch_many(

@@ -34,6 +34,12 @@ INSERT INTO schema_meta VALUES (1)
 )
 
 
+_WAY_OUT = (
+    "If the file is damaged, delete it: it is made again from the bags. If the folder cannot be written, "
+    "pass cache_dir= with another one."
+)
+
+
 @dataclass(frozen=True)
 class BagEntry:
     """One bag in the cache; `anchors` holds (table, RID), `summary` what the maker noted, such as the version."""
@@ -65,7 +71,7 @@ class BagIndex:
 
     def __init__(self, cache_dir: Path) -> None:
         self.cache_dir = Path(cache_dir)
-        self._database = Database(self.cache_dir / "index.sqlite", _MIGRATIONS)
+        self._database = Database(self.cache_dir / "index.sqlite", _MIGRATIONS, _WAY_OUT)
 
     def add(
         self,

@@ -15,6 +15,7 @@ from typing import Any
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 
 _BUSY_SECONDS = 60.0
+_ELSEWHERE = "Pass working_dir= with a folder that you can write to."
 
 # Connections that a fork inherited: closing them in the child would release the parent's file locks.
 _inherited: list[sqlite3.Connection] = []
@@ -32,11 +33,14 @@ class Database:
         Made with its folders on first use.
     migrations : sequence of str
         SQL scripts; the n-th brings the file from version n to n + 1.
+    way_out : str
+        What to do when the file cannot be used.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+    def __init__(self, path: Path, migrations: Sequence[str], way_out: str = _ELSEWHERE) -> None:
         self.path = Path(path)
         self._migrations = tuple(migrations)
+        self._way_out = way_out
         self._forget()
 
     def _leave_to_parent(self) -> None:
@@ -51,7 +55,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_migrations": self._migrations}
+        return {"path": self.path, "_migrations": self._migrations, "_way_out": self._way_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -125,8 +129,7 @@ class Database:
 
     def _unusable(self, error: Exception) -> DerivaMLConfigurationError:
         return DerivaMLConfigurationError(
-            f"The working directory cannot hold the local store {self.path}: {error}. "
-            "Pass working_dir= with a folder that you can write to."
+            f"The working directory cannot hold the local store {self.path}: {error}. {self._way_out}"
         )
 
     def _migrate(self, connection: sqlite3.Connection) -> None:

@@ -10,6 +10,8 @@ from deriva_ml import settings
 MANIFEST_NAME = "asset-manifest.json"
 """Mirror of the asset manifest, beside the staged files of an execution."""
 
+STAGING = "_staging"
+
 SCHEMA_CACHE_NAME = "schema-cache.json"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -99,6 +101,16 @@ def schema_cache_file(root: Path) -> Path:
 def cached_bag_dir(cache_dir: Path, checksum: str, dataset_rid: str) -> Path:
     """Folder of a downloaded dataset bag."""
     return cache_dir / "bags" / safe_name(checksum) / f"Dataset_{safe_name(dataset_rid)}"
+
+
+def bag_lock_file(target: Path) -> Path:
+    """File whose lock is held by the process that makes, completes or removes the bag in a folder of the cache."""
+    return target.with_name(f"{target.name}.lock")
+
+
+def bag_staging_dir(target: Path) -> Path:
+    """Where a folder of the cache is made and unmade; what an ended process left there is of no use."""
+    return target.with_name(f"{target.name}{STAGING}")
 
 
 def cached_asset_dir(cache_dir: Path, asset_rid: str, md5: str) -> Path:

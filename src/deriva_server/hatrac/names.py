@@ -13,7 +13,14 @@ from deriva_server.blobs.metadata import FIELDS, all_fields, read_metadata
 from deriva_server.blobs.rename import Rename, rename
 from deriva_server.blobs.store import ObjectStore
 from deriva_server.blobs.versions import Content, Guard, State
-from deriva_server.errors import BadRequest, LengthRequired, MethodNotAllowed, NotSupported, ServiceError
+from deriva_server.errors import (
+    BadRequest,
+    LengthRequired,
+    MethodNotAllowed,
+    NotFound,
+    NotSupported,
+    ServiceError,
+)
 from deriva_server.hatrac.formats import created, listing, read_json, tag_of
 from deriva_server.hatrac.ranges import wanted_range
 from deriva_server.hatrac.target import Target, parse_path, url_of
@@ -41,9 +48,12 @@ class NameHandler:
         """Answer one request."""
         match request.method, target.version:
             case (("GET" | "HEAD"), None):
-                if self.store.resources.is_namespace(target.path):
-                    return self._list(request, target)
-                return self._content(request, target)
+                try:
+                    return self._content(request, target)
+                except NotFound:
+                    if self.store.resources.is_namespace(target.path):
+                        return self._list(request, target)
+                    raise
             case (("GET" | "HEAD"), _):
                 return self._content(request, target)
             case "DELETE", _:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deriva_ml.bag import layout, seal, write
+from deriva_ml.bag import layout, pack, seal, write
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLDataError
 
 names = st.text(min_size=1).filter(lambda text: "\x00" not in text and text.isprintable())
@@ -88,11 +88,11 @@ def test_damage_is_seen(bag):
 
 
 def test_bags_are_packed_and_unpacked(bag, tmp_path):
-    packed = seal.archive(bag, tmp_path / "bag.zip")
-    again = seal.extract(packed, tmp_path / "out")
+    packed = pack.archive(bag, tmp_path / "bag.zip")
+    again = pack.extract(packed, tmp_path / "out")
     seal.validate(again, complete=False)
     (tmp_path / "text.zip").write_text("no zip")
-    with pytest.raises(DerivaMLDataError, match="not a zip"):
-        seal.extract(tmp_path / "text.zip", tmp_path / "out")
+    with pytest.raises(DerivaMLDataError, match="not a readable zip"):
+        pack.extract(tmp_path / "text.zip", tmp_path / "out")
     seal.discard(again)
     assert not again.exists()
