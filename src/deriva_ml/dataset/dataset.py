@@ -13,10 +13,10 @@ from deriva_ml.dataset import download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.denormalize import WideView
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.members import Members
 from deriva_ml.dataset.view import children, history, member_keys
+from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
