@@ -17,7 +17,6 @@ from deriva_ml import (
     TableDefinition,
 )
 from deriva_ml.dataset import Dataset, DatasetBag, VersionPart
-from deriva_ml.feature.select import select_newest
 from deriva_ml.model.build import Reference, association_table
 from deriva_ml.schema import create_ml_catalog
 
@@ -216,4 +215,3 @@ WAYS = {
     "bag": Readable.bag,
     "moved bag": Readable.moved_bag,
 }
-NEWEST = select_newest

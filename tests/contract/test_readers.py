@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.readable import WAYS, Readable
 
+from deriva_ml.dataset.denormalize import Denormalizer
 from deriva_ml.errors import (
     DerivaMLDenormalizeUnrelatedAnchor,
     DerivaMLException,
@@ -24,20 +27,20 @@ from deriva_ml.feature.select import (
 )
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Readable:
-    return Readable.made(tmp_path_factory.mktemp("readers"))
-
-
 @pytest.fixture(scope="module", params=list(WAYS))
 def way(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def datasets(lab: Readable, way: str) -> tuple[Any, Any]:
+    """The outer and the inner dataset."""
+    return WAYS[way](lab, lab.outer), WAYS[way](lab, lab.inner)
+
+
 @pytest.fixture
-def found(lab: Readable, way: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
-    """The outer and the inner dataset; a bag is read without a network."""
-    datasets = WAYS[way](lab, lab.outer), WAYS[way](lab, lab.inner)
+def found(datasets: tuple[Any, Any], way: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """They; a bag is read without a network."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("A bag was read over the network.")
@@ -240,6 +243,86 @@ def test_features_in_wide_tables(lab: Readable, inner: Any) -> None:
         wide(inner, ["Image"], selector=select_newest)
 
 
+def test_wide_tables_as_frame_arrow_and_parquet(inner: Any, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    tables = ["Image", "Quality", "Subject"]
+    rows = wide(inner, tables, system_columns=["RCT"])
+    assert {"Image.RCT", "Subject.RCT"} < set(rows[0])
+    as_text = [
+        {**row, "Image.Info": json.loads(row["Image.Info"] or "null")} for row in _arrow(inner, tables)
+    ]
+    assert as_text == rows
+    path = inner.write_denormalized_parquet(tmp_path / "new" / "wide.parquet", tables, system_columns=["RCT"])
+    assert parquet.read_table(path).to_pylist() == _arrow(inner, tables)
+    assert [each.name for each in path.parent.iterdir()] == ["wide.parquet"]
+    frame = inner.get_denormalized_as_dataframe(tables, system_columns=["RCT"])
+    assert list(frame.columns) == list(rows[0])
+    assert list(frame["Image.RID"]) == [row["Image.RID"] for row in rows]
+
+
+def _arrow(dataset: Any, tables: list[str]) -> list[dict[str, Any]]:
+    return list(dataset.get_denormalized_as_arrow(tables, system_columns=["RCT"]).read_all().to_pylist())
+
+
+def test_wide_tables_are_kept(inner: Any) -> None:
+    fresh = inner.get_denormalized_as_dataframe(["Image", "Subject"])
+    for force in (False, False, True):
+        assert inner.cache_denormalized(["Image", "Subject"], force=force).equals(fresh)
+
+
+def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
+    found = outer.describe_denormalized(["Image", "Subject"])
+    assert (found["row_per"], found["row_per_source"]) == ("Image", "auto-inferred")
+    assert found["join_path"] == ["Image", "Visit", "Subject"]
+    assert (found["transparent_intermediates"], found["ambiguities"], found["warnings"]) == (
+        ["Visit"],
+        [],
+        [],
+    )
+    assert found["anchors"] == {"total": 6, "by_type": {"Image": 4, "Subject": 2}}
+    assert found["estimated_row_count"]["total"] == len(wide(outer, ["Image", "Subject"]))
+    assert found["estimated_row_count"]["orphan_rows"] == 1
+    assert found["columns"] == outer.list_denormalized_columns(["Image", "Subject"])
+    unclear = outer.describe_denormalized(["Quality", "Outline"])
+    assert (unclear["row_per"], unclear["join_path"]) == (None, [])
+    assert sorted(unclear["row_per_candidates"]) == ["Execution_Image_Outline", "Execution_Image_Quality"]
+    assert unclear["ambiguities"][0]["type"] == "multi_leaf"
+    assert unclear["estimated_row_count"]["total"] is None
+    several = outer.describe_denormalized(["Image", "Grade"])["ambiguities"]
+    assert [(each["type"], each["from"], each["to"]) for each in several] == [
+        ("ambiguous_path", "Image", "Grade")
+    ]
+    assert set(several[0]["suggestions"]["add_to_via"]) >= {"Execution_Image_Quality", "Execution_Image_Side"}
+    assert (
+        "Members of Image, Subject have no path to Alone"
+        in outer.describe_denormalized(["Alone"])["warnings"][0]
+    )
+    with pytest.raises(ValueError, match="include_tables must be a list"):
+        outer.describe_denormalized("Image")
+
+
+def test_paths_between_tables(outer: Any) -> None:
+    found = outer.list_schema_paths()
+    assert found["anchor_types"] == ["Image", "Subject"]
+    assert {"Image", "Mask", "Visit", "Site"} <= set(found["reachable_tables"]["Subject"])
+    assert "Execution_Image_Quality" in found["feature_tables"]
+    assert found["schema_paths"]["Image", "Subject"] == [
+        {"path": ["Image", "Visit", "Subject"], "direct": False}
+    ]
+    assert found["schema_paths"]["Visit", "Site"] == [{"path": ["Visit", "Site"], "direct": True}]
+    assert set(outer.list_schema_paths(["Visit", "Site"])["schema_paths"]) == {
+        ("Visit", "Site"),
+        ("Site", "Visit"),
+    }
+
+
+def test_denormalizer(lab: Readable, inner: Any) -> None:
+    made = Denormalizer(inner)
+    records = list(made.feature_records("Quality", selector=select_newest))
+    assert _grades(records) == _grades(inner.feature_values("Image", "Quality", select_newest))
+    assert made.columns(["Site"]) == inner.list_denormalized_columns(["Site"])
+
+
 def test_columns_of_wide_tables(inner: Any) -> None:
     assert inner.list_denormalized_columns(["Visit", "Site"], row_per="Visit") == [
         ("Visit.RID", "ermrest_rid"),
@@ -265,3 +348,28 @@ def test_members_without_relation_to_the_tables(outer: Any) -> None:
         wide(outer, ["Alone"])
     assert sorted(caught.value.unrelated_tables) == ["Image", "Subject"]
     assert wide(outer, ["Alone"], ignore_unrelated_anchors=True) == []
+
+
+def test_wide_tables_of_some_rows(lab: Readable) -> None:
+    made = Denormalizer.from_rids({"Image": [lab.rids["image 5"]], "Subject": [lab.rids["Cyd"]]}, ml=lab.ml)
+    found = {(row["Image.RID"], row["Subject.Name"]) for row in made.as_dict(["Image", "Subject"])}
+    assert {(lab.rids["image 5"], "Bob"), (None, "Cyd")} <= found
+    with pytest.raises(DerivaMLException, match="9-ZZZZ"):
+        Denormalizer.from_rids(["9-ZZZZ"], ml=lab.ml)
+
+
+def test_live_is_what_is_there_now(lab: Readable) -> None:
+    dataset = lab.live(lab.outer)
+
+    def rename(name: str) -> None:
+        rows = [{"RID": lab.rids["Cyd"], "Name": name}]
+        lab.ml.catalog.put("/attributegroup/lab:Subject/RID;Name", json=rows)
+
+    def names(**options: Any) -> set[str]:
+        return {row["Subject.Name"] for row in dataset.get_denormalized_as_dict(["Subject"], **options)}
+
+    rename("Cyd now")
+    assert "Cyd now" in names()
+    assert names(version="0.2.0") == names() - {"Cyd now"} | {"Cyd"}
+    rename("Cyd")
+    assert names() == names(version="0.2.0")

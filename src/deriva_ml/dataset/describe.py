@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from deriva_ml.errors import (
     DerivaMLDenormalizeMultiLeaf,
     DerivaMLDenormalizeUnrelatedAnchor,
 )
+from deriva_ml.names import MLTable
 from deriva_ml.rows.wide import WideQuery
 from deriva_ml.rows.wide_plan import Plan, Planner
 
@@ -184,15 +185,17 @@ def list_schema_paths(rows: Rows, tables: Sequence[Any] | None = None) -> dict[s
         If there is no such table.
     """
     model, planner = rows.model, rows.planner
-    domain = [table for table in model.tables() if model.is_domain(table)]
+    domain = [
+        table for table in model.tables() if model.is_domain(table) and not _is_membership(model, table)
+    ]
+    paths = {source.name: dict(_paths(planner, source, domain)) for source in domain}
     anchors = [model.name_to_table(name) for name in rows.anchors]
-    reachable = {anchor.name: sorted(_joinable(planner, anchor, domain)) for anchor in anchors}
+    reachable = {anchor.name: _joinable(paths, anchor.name) for anchor in anchors}
     features = {found.table.name for found in model.find_features()}
     if tables is None:
-        names = {name for found in reachable.values() for name in found} | {each.name for each in anchors}
-        chosen = [table for table in domain if table.name in names]
+        chosen = {name for found in reachable.values() for name in found} | set(reachable)
     else:
-        chosen = planner.tables(tables, "tables")
+        chosen = {table.name for table in planner.tables(tables, "tables")}
     return {
         "member_types": sorted(element.table.name for element in model.dataset_elements()),
         "anchor_types": sorted(anchor.name for anchor in anchors),
@@ -201,24 +204,34 @@ def list_schema_paths(rows: Rows, tables: Sequence[Any] | None = None) -> dict[s
             table.name for table in domain if model.associated(table) and table.name not in features
         ),
         "feature_tables": sorted(features),
-        "schema_paths": dict(_pairs(planner, chosen)),
+        "schema_paths": {
+            (source, target): found
+            for source, targets in paths.items()
+            for target, found in targets.items()
+            if source in chosen and target in chosen
+        },
     }
 
 
-def _joinable(planner: Planner, anchor: Table, tables: Iterable[Table]) -> Collection[str]:
-    return [
-        table.name
-        for table in tables
-        if table is not anchor and (planner.paths(anchor, table) or planner.paths(table, anchor))
-    ]
+def _is_membership(model: CatalogModel, table: Table) -> bool:
+    """Whether a table only says what belongs to datasets."""
+    return any(key.pk_table is model.ml_table(MLTable.dataset) for key in model.associated(table))
 
 
-def _pairs(
-    planner: Planner, tables: Sequence[Table]
-) -> Iterable[tuple[tuple[str, str], list[Mapping[str, Any]]]]:
-    for source in tables:
-        for target in tables:
-            found = [] if source is target else planner.paths(source, target)
-            if found:
-                paths = [[source.name, *(step.target.name for step in path)] for path in found]
-                yield (source.name, target.name), [{"path": path, "direct": len(path) == 2} for path in paths]
+def _paths(
+    planner: Planner, source: Table, tables: Iterable[Table]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for target in tables:
+        found = [] if source is target else planner.paths(source, target)
+        if found:
+            names = [[source.name, *(step.target.name for step in path)] for path in found]
+            yield target.name, [{"path": path, "direct": len(path) == 2} for path in names]
+
+
+def _joinable(paths: Mapping[str, Mapping[str, Any]], anchor: str) -> list[str]:
+    """Tables that can stand beside another in a wide table, be it with a third one that leads to both."""
+    found = {anchor: None}
+    for source, targets in paths.items():
+        if source == anchor or anchor in targets:
+            found |= dict.fromkeys((source, *targets))
+    return sorted(set(found) - {anchor})

@@ -47,7 +47,7 @@ def _signature(tf: Any, samples: Samples) -> Any:
             f"There is no sample of {samples.table_name[1]} to take a signature from; pass output_signature=."
         )
     try:
-        return tf.nest.map_structure(lambda value: _spec(tf, value), samples[0])
+        return _spec(tf, samples[0])
     except (TypeError, ValueError) as error:
         raise DerivaMLException(
             f"TensorFlow does not take a sample of {samples.table_name[1]} ({error}); turn samples and targets into "
@@ -56,6 +56,11 @@ def _signature(tf: Any, samples: Samples) -> Any:
 
 
 def _spec(tf: Any, value: Any) -> Any:
+    # As in tf.data itself, tuples and dicts are structures while a list is one tensor.
+    if isinstance(value, tuple):
+        return tuple(_spec(tf, each) for each in value)
+    if isinstance(value, dict):
+        return {name: _spec(tf, each) for name, each in value.items()}
     tensor = tf.convert_to_tensor(value)
     # Files of one table rarely have the same size.
     shape = [None] * min(1, tensor.shape.rank) + list(tensor.shape[1:])

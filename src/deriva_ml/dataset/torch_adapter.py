@@ -21,33 +21,21 @@ def as_torch_dataset(samples: Samples) -> Any:
         raise ImportError(
             "PyTorch is needed for as_torch_dataset; install it with: pip install 'deriva-ml[torch]'"
         ) from error
-    return _adapter(Dataset)(samples)
+    made: Any = type("TorchSamples", (_Items, Dataset), {})
+    return made(samples)
 
 
-def _adapter(base: Any) -> Any:
-    """Class of the datasets; made when it is first needed, and found again where one is unpickled."""
-    if "TorchSamples" not in globals():
+class _Items:
+    """What a dataset of PyTorch does; the class itself can only be made once PyTorch is there."""
 
-        class TorchSamples(base):
-            """Samples of a bag.
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
 
-            Parameters
-            ----------
-            samples : Samples
-            """
+    def __len__(self) -> int:
+        return len(self.samples)
 
-            def __init__(self, samples: Samples) -> None:
-                self.samples = samples
+    def __getitem__(self, index: int) -> Any:
+        return self.samples[index]
 
-            def __len__(self) -> int:
-                return len(self.samples)
-
-            def __getitem__(self, index: int) -> Any:
-                return self.samples[index]
-
-            def __reduce__(self) -> Any:
-                return as_torch_dataset, (self.samples,)
-
-        TorchSamples.__qualname__ = "TorchSamples"
-        globals()["TorchSamples"] = TorchSamples
-    return globals()["TorchSamples"]
+    def __reduce__(self) -> Any:
+        return as_torch_dataset, (self.samples,)
