@@ -155,7 +155,7 @@ class Readable:
     def _grade(self, exe: Any, grades: list[str]) -> None:
         record = self.ml.feature_record_class("Image", "Quality")
         pairs = list(zip(self._images(), grades, strict=True))
-        exe.add_features([record(Image=rid, Grade=grade, Confidence=0.1) for rid, grade in pairs])
+        exe.add_features([record(Image=rid, Grade=grade, Confidence=1) for rid, grade in pairs])
         side = self.ml.feature_record_class("Image", "Side")
         exe.add_features(
             [side(Image=rid, Eye=eye, Grade=grade) for rid, grade in pairs[:2] for eye in ("Left", "Right")]
@@ -191,7 +191,8 @@ class Readable:
 
     def at_version(self, dataset: Dataset) -> Any:
         """The dataset in the catalog as it was at the release of the outer one."""
-        snapshot = self.outer.dataset_history()[-1].snapshot
+        history = self.outer.dataset_history()
+        snapshot = next(entry.snapshot for entry in history if str(entry.dataset_version) == "0.2.0")
         return self.ml.catalog_snapshot(f"{self.ml.catalog_id}@{snapshot}").lookup_dataset(
             dataset.dataset_rid
         )

@@ -122,7 +122,7 @@ def test_a_trainer_that_is_not_installed(
 def tensor(path: Any, row: Any) -> Any:
     import torch
 
-    return torch.tensor([len(path.read_text()), row["Exposure"]])
+    return torch.tensor([len(path.read_text()), float(row["Exposure"])])
 
 
 def test_torch(lab: Readable, bag: Any) -> None:
