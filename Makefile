@@ -45,8 +45,15 @@ format: $(VENV)/.dev  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
+# Builds without CUDA; the usual ones take gigabytes.
+$(VENV)/.train: $(VENV)/.dev
+	@echo "Installing PyTorch and TensorFlow for CPUs …"
+	@$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu 'torch==2.13.0+cpu' tensorflow-cpu
+	@touch $@
+
+soak: $(VENV)/.train  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
+	@$(BIN)/python -m pytest -q tests/contract/test_training.py
 
 bench: $(VENV)/.dev  ## measure the main costs
 	@$(BIN)/python benchmarks/run.py
