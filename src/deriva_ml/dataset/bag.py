@@ -14,8 +14,8 @@ from deriva_ml.bag import layout, seal, state
 from deriva_ml.bag.build import read_model, rebuild
 from deriva_ml.bag.walk import name_of
 from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, Targets, arrange
-from deriva_ml.dataset.denormalize import WideView
 from deriva_ml.dataset.export import reach
+from deriva_ml.dataset.training import TrainingView
 from deriva_ml.dataset.view import children, lookup_row, parents
 from deriva_ml.errors import DerivaMLDataError, DerivaMLDatasetNotFound, DerivaMLException
 from deriva_ml.feature.record import Feature
@@ -114,7 +114,7 @@ class BagCatalog:
         return self.reader.rows(self.model.name_to_table(table))
 
 
-class DatasetBag(WideView):
+class DatasetBag(TrainingView):
     """A dataset in a downloaded bag; read-only, and usable without a network.
 
     Parameters

@@ -13,10 +13,10 @@ from deriva_ml.dataset import download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.denormalize import WideView
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.members import Members
 from deriva_ml.dataset.view import children, history, member_keys
+from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
@@ -324,9 +324,10 @@ class Dataset(WideView):
         return download.download(self._session, spec)
 
     def wide_source(self, version: Version = None) -> tuple[LocalReader, bool]:
-        """Bring the rows of a version to this disk; the current one by default. For `Denormalizer`."""
-        wanted = self.current_version if version is None else version
-        return self.download_dataset_bag(wanted, materialize=False).catalog.reader, True
+        """Bring the rows of a version to this disk; by default what is there now. For `Denormalizer`."""
+        if version is None:
+            return download.current_rows(self._session, self.dataset_rid).catalog.reader, True
+        return self.download_dataset_bag(version, materialize=False).catalog.reader, True
 
     def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
         """Download a version to the cache; returns the root of the bag."""

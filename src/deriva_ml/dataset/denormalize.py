@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from deriva_ml.dataset import describe, wide_cache
+from deriva_ml.dataset.anchored import copy_reach
 from deriva_ml.dataset.export import reach
-from deriva_ml.dataset.view import DatasetView, children, member_keys
+from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLDenormalizeUnrelatedAnchor, DerivaMLValidationError
-from deriva_ml.feature.record import EXECUTION, Feature
+from deriva_ml.feature.record import EXECUTION, Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
-from deriva_ml.rows import frames
-from deriva_ml.rows.wide import wide_rows
+from deriva_ml.rows import arrow, frames
+from deriva_ml.rows.wide import WideQuery
 from deriva_ml.rows.wide_plan import Plan, Planner
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Denormalizer:
     ----------
     dataset : Dataset or DatasetBag
     version : DatasetVersion or str, optional
-        The current one by default.
+        A released version of a dataset in the catalog; by default what is there now.
 
     Examples
     --------
@@ -51,24 +53,57 @@ class Denormalizer:
     """
 
     def __init__(self, dataset: WideSource, *, version: DatasetVersion | str | None = None) -> None:
-        self.rid = dataset.dataset_rid
-        self.reader, self._is_whole = dataset.wide_source(version)
-        self.model = self.reader.model
+        reader, is_whole = dataset.wide_source(version)
+        rid = dataset.dataset_rid
+        found = member_keys(reader, [rid, *children(reader, [rid], recurse=True)])
+        elements = {element.table.name: element.table for element in reader.model.dataset_elements()}
+        anchors = {
+            (table.schema.name, name): found[name]
+            for name, table in elements.items()
+            if found[name] and name != "Dataset"
+        }
+        self._open(reader, anchors, rid if not is_whole else None, type(dataset).__name__)
+
+    @classmethod
+    def from_rids(
+        cls,
+        anchors: Sequence[str] | Mapping[str, Sequence[str]],
+        *,
+        ml: Any,
+        dataset_rid: str | None = None,
+    ) -> Self:
+        """Make wide tables of some rows of a catalog, as if they were the members of a dataset.
+
+        Parameters
+        ----------
+        anchors : sequence of str, or mapping of table name to sequence of str
+            RIDs.
+        ml : DerivaML
+        dataset_rid : str, optional
+            Accepted for callers that pass it: a dataset that the rows come from.
+
+        Raises
+        ------
+        DerivaMLException
+            If there is no row with one of the RIDs.
+        """
+        reader, found = copy_reach(ml, anchors)
+        made = cls.__new__(cls)
+        made._open(reader, found, None, "rows")
+        return made
+
+    def _open(
+        self, reader: LocalReader, anchors: dict[TableName, list[str]], rid: str | None, source: str
+    ) -> None:
+        self.reader, self.anchors, self.source = reader, anchors, source
+        self._part = rid
+        self.model = reader.model
         self.planner = Planner(self.model)
 
     @cached_property
-    def anchors(self) -> dict[TableName, list[str]]:
-        """RIDs of the members, nested ones included, by table; without datasets."""
-        found = member_keys(self.reader, [self.rid, *children(self.reader, [self.rid], recurse=True)])
-        return {
-            (element.table.schema.name, element.table.name): found[element.table.name]
-            for element in self.model.dataset_elements()
-            if found[element.table.name] and element.table.name != "Dataset"
-        }
-
-    @cached_property
-    def _scope(self) -> dict[TableName, set[str]] | None:
-        return None if self._is_whole else reach(self.reader, self.rid)
+    def scope(self) -> dict[TableName, set[str]] | None:
+        """RIDs of the rows that belong to the dataset, by table; None for all that the reader has."""
+        return None if self._part is None else reach(self.reader, self._part)
 
     def plan(
         self,
@@ -77,6 +112,7 @@ class Denormalizer:
         row_per: Any = None,
         via: Sequence[Any] | None = None,
         ignore_unrelated_anchors: bool = True,
+        system_columns: Collection[str] | bool | None = None,
     ) -> Plan:
         """Plan a wide table; see `Planner.plan`.
 
@@ -85,25 +121,36 @@ class Denormalizer:
         DerivaMLDenormalizeUnrelatedAnchor
             If members of some table have nothing to do with the included ones, unless that is to be ignored.
         """
-        found = self.planner.plan(include_tables, row_per=row_per, via=via)
-        if not ignore_unrelated_anchors:
-            joined = {(table.schema.name, table.name) for table in found.joined}
-            strangers = [
-                name for name in self.anchors if name not in joined and not self._is_related(name, found)
-            ]
-            if strangers:
-                raise DerivaMLDenormalizeUnrelatedAnchor(
-                    [name for _, name in strangers], [table.name for table in found.tables]
-                )
+        found = self.planner.plan(include_tables, row_per=row_per, via=via, system_columns=system_columns)
+        strangers = [] if ignore_unrelated_anchors else self.unrelated(found.tables, found.joined)
+        if strangers:
+            raise DerivaMLDenormalizeUnrelatedAnchor(strangers, [table.name for table in found.tables])
         return found
 
-    def _is_related(self, name: TableName, plan: Plan) -> bool:
+    def unrelated(self, tables: Sequence[Table], joined: Sequence[Table]) -> list[str]:
+        """Names of tables with members that have nothing to do with some others."""
+        names = {(table.schema.name, table.name) for table in joined}
+        return [name for schema, name in self.anchors if not self._is_related((schema, name), names, tables)]
+
+    def _is_related(self, name: TableName, joined: Collection[TableName], tables: Sequence[Table]) -> bool:
         anchor = self.model.name_to_table(name)
-        return any(
+        return name in joined or any(
             self.planner.paths(anchor, table) or self.planner.paths(table, anchor)
-            for table in plan.tables
+            for table in tables
             if not self.model.is_vocabulary(table)
         )
+
+    def query(
+        self, include_tables: Sequence[Any], *, selector: Selector[Any] | None = None, **options: Any
+    ) -> WideQuery:
+        """Prepare a wide table without reading it; parameters and errors as for `as_dict`."""
+        plan = self.plan(include_tables, **{"ignore_unrelated_anchors": False, **options})
+        scope = self.scope
+        if selector is not None:
+            picked = self._selected(plan, selector)
+            within = scope or picked
+            scope = {**within, **{name: rids & within.get(name, set()) for name, rids in picked.items()}}
+        return WideQuery(self.reader, plan, self.anchors, scope)
 
     def as_dict(
         self,
@@ -113,6 +160,7 @@ class Denormalizer:
         via: Sequence[Any] | None = None,
         ignore_unrelated_anchors: bool = False,
         selector: Selector[Any] | None = None,
+        system_columns: Collection[str] | bool | None = None,
     ) -> Iterator[Row]:
         """Rows of a wide table, streamed.
 
@@ -128,6 +176,8 @@ class Denormalizer:
             Whether members that have nothing to do with the included tables are left out silently.
         selector : callable, optional
             Chooses one of the feature records of each row; needs exactly one feature among the tables.
+        system_columns : collection of str or bool, optional
+            Which of RCT, RMT, RCB and RMB are shown; none by default, True for all.
 
         Yields
         ------
@@ -141,15 +191,14 @@ class Denormalizer:
         DerivaMLDenormalizeError
             If it is not clear how the tables are joined.
         """
-        plan = self.plan(
-            include_tables, row_per=row_per, via=via, ignore_unrelated_anchors=ignore_unrelated_anchors
-        )
-        scope = self._scope
-        if selector is not None:
-            picked = self._selected(plan, selector)
-            within = scope or picked
-            scope = {**within, **{name: rids & within.get(name, set()) for name, rids in picked.items()}}
-        return wide_rows(self.reader, plan, anchors=self.anchors, scope=scope)
+        return self.query(
+            include_tables,
+            row_per=row_per,
+            via=via,
+            ignore_unrelated_anchors=ignore_unrelated_anchors,
+            selector=selector,
+            system_columns=system_columns,
+        ).rows()
 
     def as_dataframe(self, include_tables: Sequence[Any], **options: Any) -> Any:
         """Rows of a wide table as a pandas frame; parameters and errors as for `as_dict`.
@@ -159,10 +208,33 @@ class Denormalizer:
         ImportError
             If pandas is not installed.
         """
-        plan = self.plan(include_tables, row_per=options.get("row_per"), via=options.get("via"))
-        return frames.frame(
-            self.as_dict(include_tables, **options), [column.label for column in plan.columns]
-        )
+        found = self.query(include_tables, **options)
+        return frames.frame(found.rows(), [column.label for column in found.plan.columns])
+
+    def as_arrow(self, include_tables: Sequence[Any], **options: Any) -> Any:
+        """Rows of a wide table as Arrow batches, streamed; parameters and errors as for `as_dict`.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            ``.read_all()`` makes a table of it.
+
+        Raises
+        ------
+        ImportError
+            If pyarrow is not installed.
+        """
+        return arrow.batches(self.query(include_tables, **options))
+
+    def to_parquet(self, path: Path | str, include_tables: Sequence[Any], **options: Any) -> Path:
+        """Write a wide table to a Parquet file, never all in memory; parameters and errors as for `as_dict`.
+
+        Raises
+        ------
+        ImportError
+            If pyarrow is not installed.
+        """
+        return arrow.write_parquet(self.query(include_tables, **options), Path(path))
 
     def columns(
         self, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
@@ -170,6 +242,58 @@ class Denormalizer:
         """Labels and types of the columns of a wide table."""
         plan = self.plan(include_tables, row_per=row_per, via=via)
         return [(column.label, column.column.type.typename) for column in plan.columns]
+
+    def describe(
+        self, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
+    ) -> dict[str, Any]:
+        """Say how a wide table would be made, and what is unclear; see `deriva_ml.dataset.describe.describe`."""
+        return describe.describe(self, include_tables, row_per=row_per, via=via)
+
+    def list_paths(self, tables: Sequence[Any] | None = None) -> dict[str, Any]:
+        """List how tables are joined; see `deriva_ml.dataset.describe.list_schema_paths`."""
+        return describe.list_schema_paths(self, tables)
+
+    def cached(self, include_tables: Sequence[Any], *, force: bool = False, **options: Any) -> Any:
+        """Rows of a wide table as a pandas frame, kept on this disk beside the rows it was made of.
+
+        Parameters
+        ----------
+        include_tables : sequence of str
+        force : bool
+            Whether it is made again though it is there.
+        **options
+            As for `as_dict`, but for a selector.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        return wide_cache.cached(self.query(include_tables, **options), force=force)
+
+    def feature_records(
+        self, feature: Any, *, selector: Selector[Any] | None = None
+    ) -> Iterator[FeatureRecord]:
+        """Records of a feature, of the rows that belong to the dataset.
+
+        Parameters
+        ----------
+        feature : str or Feature
+            Its name, or the name of its table.
+        selector : callable, optional
+            Chooses one of the records of each row.
+
+        Raises
+        ------
+        DerivaMLTableNotFound
+            If there is no such feature.
+        """
+        found = self._feature_of(self.planner.resolve(getattr(feature, "feature_name", feature)))
+        if found is None:
+            raise DerivaMLValidationError(f"{feature!r} is a table, but no feature.")
+        target = (found.target.schema.name, found.target.name)
+        targets = None if self.scope is None else self.scope.get(target, set())
+        return feature_values(self.reader, Feature(self.model, found), selector, targets=targets)
 
     def _selected(self, plan: Plan, selector: Selector[Any]) -> dict[TableName, set[str]]:
         """RIDs of the feature rows that a selector chooses."""
@@ -190,34 +314,6 @@ class Denormalizer:
 
     def _feature_of(self, table: Table) -> FeatureTable | None:
         return next((found for found in self.model.find_features() if found.table is table), None)
-
-
-class WideView(DatasetView):
-    """A dataset that can be seen as wide tables."""
-
-    def get_denormalized_as_dict(self, include_tables: Sequence[Any], **options: Any) -> Iterator[Row]:
-        """Rows of several tables joined into one wide table, streamed; see `Denormalizer.as_dict`."""
-        return self._wide(options).as_dict(include_tables, **options)
-
-    def get_denormalized_as_dataframe(self, include_tables: Sequence[Any], **options: Any) -> Any:
-        """Rows of several tables joined into one wide table, as a pandas frame; see `Denormalizer.as_dict`."""
-        return self._wide(options).as_dataframe(include_tables, **options)
-
-    def list_denormalized_columns(
-        self, include_tables: Sequence[Any], **options: Any
-    ) -> list[tuple[str, str]]:
-        """Labels and types of the columns of a wide table."""
-        return self._wide(options).columns(include_tables, **options)
-
-    denormalize_as_dict = get_denormalized_as_dict
-    denormalize_as_dataframe = get_denormalized_as_dataframe
-
-    def _wide(self, options: dict[str, Any]) -> Denormalizer:
-        return Denormalizer(self, version=options.pop("version", None))
-
-    @abstractmethod
-    def wide_source(self, version: DatasetVersion | str | None = None) -> tuple[LocalReader, bool]:
-        """Reader of the rows of a version on this disk, and whether it has no others; for `Denormalizer`."""
 
 
 def label_of(plan: Plan, table: Table, column: str) -> str | None:

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -159,9 +159,33 @@ def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
         used by the next call.
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
-    resolved = resolve(session, spec)
-    check_excluded(session, resolved)
+    bag = _bag(session, resolve(session, spec))
+    return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
+
+
+def current_rows(session: Session, dataset_rid: str) -> DatasetBag:
+    """Bring the rows of a dataset to this disk as they are now, be they part of a version or not; no files.
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such dataset, or something cannot be read.
+    """
+    released = resolve(session, DatasetSpec(rid=dataset_rid, version=_newest(session, dataset_rid)))
+    # What was changed since is in no version yet.
+    label = DatasetVersion(f"{released.entry.dataset_version}+live")
+    spec = released.spec.model_copy(update={"version": label, "materialize": False})
+    return _bag(session, replace(released, spec=spec, snapshot=session.connection.snaptime()))
+
+
+def _newest(session: Session, dataset_rid: str) -> DatasetVersion | None:
+    return max((entry.dataset_version for entry in history(session.reader, [dataset_rid])), default=None)
+
+
+def _bag(session: Session, resolved: Resolved) -> DatasetBag:
+    """Find the rows of a version in the cache, or bring them there."""
     bring = partial(fetch_missing, session.connection)
+    check_excluded(session, resolved)
     folder = bag_dir(session, resolved)
     with usable(session.cache_dir):
         if not seal.is_sealed(folder):
@@ -170,8 +194,7 @@ def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
                 if not seal.is_sealed(folder):
                     _make(session, resolved, folder)
         state.check(folder)
-    bag = DatasetBag(BagCatalog(folder, bring))
-    return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
+    return DatasetBag(BagCatalog(folder, bring))
 
 
 def check_excluded(session: Session, resolved: Resolved) -> None:

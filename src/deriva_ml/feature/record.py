@@ -212,14 +212,24 @@ class Feature:
         made.feature = self
         return made
 
+    @cached_property
+    def _fields(self) -> list[tuple[str, str, Any, bool]]:
+        """Field of a record, its column and default, and whether it is a float."""
+        kinds = {column.name: column.type.typename for column in self.feature_table.columns}
+        return [
+            (name, column, field.default, kinds.get(column, "").startswith("float"))
+            for name, field in self.feature_record_class().model_fields.items()
+            if (column := field.alias or name)
+        ]
+
     def record_of(self, row: dict[str, Any]) -> FeatureRecord:
         """Make a record of a row that was read, without validating it again."""
-        record_class = self.feature_record_class()
-        values = {
-            name: row.get(field.alias or name, field.default)
-            for name, field in record_class.model_fields.items()
-        }
-        return record_class.model_construct(_fields_set=set(values), **values)
+        values = {}
+        for name, column, default, is_float in self._fields:
+            value = row.get(column, default)
+            # A catalog writes whole numbers without a point, whatever the type of the column.
+            values[name] = float(value) if is_float and value is not None else value
+        return self._record_class.model_construct(_fields_set=set(values), **values)
 
     def __repr__(self) -> str:
         columns = ", ".join(self._payload)

@@ -11,6 +11,9 @@ from deriva_ml.ermrest.connect import Connection
 from deriva_ml.model.graph import CatalogModel, Table
 from deriva_ml.rows.reader import Row
 
+_MANY_PARTS = 4
+"""Requests that one question may take, each answered in pages of its own, before other ways are looked for."""
+
 
 class LiveReader:
     """Rows of a catalog, by keyset pages.
@@ -39,7 +42,30 @@ class LiveReader:
         columns: Sequence[str] | None = None,
     ) -> Iterator[Row]:
         """Rows in RID order, streamed; see `Reader.rows`."""
-        return rows.read(self.connection, table, where=where, columns=columns)
+        wide = self._wide_condition(table, where)
+        if wide is None:
+            return rows.read(self.connection, table, where=where, columns=columns)
+        return self._sifted(table, dict(where or {}), wide, columns)
+
+    def _wide_condition(self, table: Table, where: Mapping[str, Collection[Any]] | None) -> str | None:
+        """The column with so many accepted values that reading the rest of the table asks for less."""
+        parts = len(rows.conditions(self.connection, where)) if where else 0
+        if parts < _MANY_PARTS:
+            return None
+        widest = max(where or (), key=lambda column: len((where or {})[column]))
+        others = {name: values for name, values in (where or {}).items() if name != widest}
+        pages = rows.count(self.connection, table, others) // rows.PAGE + 1
+        return widest if pages <= parts else None
+
+    def _sifted(
+        self, table: Table, where: dict[str, Collection[Any]], column: str, columns: Sequence[str] | None
+    ) -> Iterator[Row]:
+        """Rows that match, found among those that match all but one condition."""
+        accepted = frozenset(where.pop(column))
+        asked = None if columns is None else [*columns, column]
+        for row in rows.read(self.connection, table, where=where, columns=asked):
+            if row[column] in accepted:
+                yield row if columns is None else {name: row[name] for name in columns}
 
     def count(self, table: Table, *, where: Mapping[str, Collection[Any]] | None = None) -> int:
         """How many rows `rows` would give."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from deriva_ml.rows.local import LocalReader, decode, quoted, table_name
+from deriva_ml.rows.local import LocalReader, decode, is_boolean, is_json, quoted, table_name
 from deriva_ml.rows.wide_plan import Plan, Step
 
 if TYPE_CHECKING:
@@ -17,17 +18,16 @@ if TYPE_CHECKING:
 Scope = Mapping[tuple[str, str], Collection[str]]
 """RIDs by schema and table; a table that is not there is not restricted."""
 
-_PIECE = 2_000
+Condition = tuple[str, list[str]]
+"""SQL and its parameters."""
+
+PIECE = 2_000
+"""Rows that are taken from the database at a time."""
 
 
-def wide_rows(
-    reader: LocalReader,
-    plan: Plan,
-    *,
-    anchors: Mapping[tuple[str, str], Collection[str]],
-    scope: Scope | None = None,
-) -> Iterator[Row]:
-    """Rows of a wide table.
+@dataclass(frozen=True)
+class WideQuery:
+    """A wide table of some rows.
 
     Parameters
     ----------
@@ -38,74 +38,111 @@ def wide_rows(
         gives one row of its own.
     scope : mapping, optional
         Restricts which rows are used; the whole file by default.
-
-    Yields
-    ------
-    dict
-        Label to value, in the order of the plan's columns.
     """
-    yield from _select(reader, plan, plan.row_per, list(plan.joins), scope, "")
-    for table in plan.tables:
-        key = (table.schema.name, table.name)
-        if table is plan.row_per or not anchors.get(key):
-            continue
-        path = _path_to(plan, table)
-        if path is not None:
-            yield from _select(
-                reader, plan, table, plan.below(table), {**(scope or {}), key: anchors[key]}, path
-            )
 
+    reader: LocalReader
+    plan: Plan
+    anchors: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    scope: Scope | None = None
 
-def _select(
-    reader: LocalReader, plan: Plan, start: Table, joins: list[Step], scope: Scope | None, condition: str
-) -> Iterator[Row]:
-    joins = [step for step in joins if reader.has(step.target)]
-    if not reader.has(start):
-        return
-    alias = {_key(start): "t0"} | {_key(step.target): f"t{n}" for n, step in enumerate(joins, 1)}
-    shown = [
-        f"{alias[_key(column.table)]}.{quoted(column.column.name)}" if _key(column.table) in alias else "NULL"
-        for column in plan.columns
-    ]
-    parameters: list[str] = []
-    lines = [f"SELECT {', '.join(shown)} FROM {_source(start)} AS t0"]
-    for step in joins:
-        here, there = alias[_key(step.source)], alias[_key(step.target)]
-        terms = [f"{here}.{quoted(a)} = {there}.{quoted(b)}" for a, b in step.pairs]
-        terms += _restrict(step.target, there, scope, parameters)
-        lines.append(f"LEFT JOIN {_source(step.target)} AS {there} ON {' AND '.join(terms)}")
-    terms = _restrict(start, "t0", scope, parameters) + ([condition] if condition else [])
-    if terms:
-        lines.append(f"WHERE {' AND '.join(terms)}")
-    lines.append("ORDER BY " + ", ".join(f"{name}.RID" for name in alias.values()))
-    with closing(reader.connection.execute(" ".join(lines), parameters)) as cursor:
-        while piece := cursor.fetchmany(_PIECE):
+    def rows(self) -> Iterator[Row]:
+        """Label to value, in the order of the plan's columns; streamed."""
+        labels = [column.label for column in self.plan.columns]
+        special = [
+            (column.label, column.column)
+            for column in self.plan.columns
+            if is_json(column.column) or is_boolean(column.column)
+        ]
+        for piece in self.pieces():
             for values in piece:
-                yield {
-                    column.label: decode(column.column, value)
-                    for column, value in zip(plan.columns, values, strict=True)
-                }
+                row = dict(zip(labels, values, strict=True))
+                for label, column in special:
+                    row[label] = decode(column, row[label])
+                yield row
 
+    def pieces(self, size: int = PIECE) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Some rows at a time, as the SQLite file has them: in the order of the plan's columns, not decoded."""
+        for query, parameters in self._selects(self._shown):
+            with closing(self.reader.connection.execute(query, parameters)) as cursor:
+                while piece := cursor.fetchmany(size):
+                    yield piece
 
-def _path_to(plan: Plan, table: Table) -> str | None:
-    """Condition that no row of the plan's leaf leads to a row of a table."""
-    chain: list[Step] = []
-    place = table
-    by_target = {_key(step.target): step for step in plan.joins}
-    while place is not plan.row_per:
-        step = by_target.get(_key(place))
-        if step is None:
-            return None
-        chain.append(step)
-        place = step.source
-    names = {_key(table): "t0"} | {_key(step.source): f"u{n}" for n, step in enumerate(chain)}
-    sources = ", ".join(f"{_source(step.source)} AS {names[_key(step.source)]}" for step in chain)
-    terms = " AND ".join(
-        f"{names[_key(step.source)]}.{quoted(a)} = {names[_key(step.target)]}.{quoted(b)}"
-        for step in chain
-        for a, b in step.pairs
-    )
-    return f"NOT EXISTS (SELECT 1 FROM {sources} WHERE {terms})"
+    def count(self) -> tuple[int, int]:
+        """How many rows there are: those per row of the leaf, and those of members that nothing refers to."""
+        numbers = [0, 0]
+        leaf = iter((0,))
+        for query, parameters in self._selects(None):
+            with closing(self.reader.connection.execute(query, parameters)) as cursor:
+                numbers[next(leaf, 1)] += int(cursor.fetchone()[0])
+        return numbers[0], numbers[1]
+
+    def _shown(self, alias: Mapping[tuple[str, str], str]) -> str:
+        shown = (
+            f"{alias[_key(column.table)]}.{quoted(column.column.name)}"
+            if _key(column.table) in alias
+            else "NULL"
+            for column in self.plan.columns
+        )
+        return ", ".join(shown)
+
+    def _selects(self, shown: Any) -> Iterator[Condition]:
+        """Queries that give the rows one after another; the first one those per row of the leaf."""
+        plan = self.plan
+        yield self._select(plan.row_per, list(plan.joins), self.scope, ("", []), shown)
+        for table in plan.tables:
+            key = _key(table)
+            if table is plan.row_per or not self.anchors.get(key) or not self.reader.has(table):
+                continue
+            if table not in plan.joined:
+                continue
+            scope = {**(self.scope or {}), key: self.anchors[key]}
+            yield self._select(table, plan.below(table), scope, self._unreferred(table), shown)
+
+    def _select(
+        self, start: Table, joins: list[Step], scope: Scope | None, condition: Condition, shown: Any
+    ) -> Condition:
+        if not self.reader.has(start):
+            return ("SELECT 0" if shown is None else "SELECT 0 WHERE 0"), []
+        joins = [step for step in joins if self.reader.has(step.target)]
+        alias = {_key(start): "t0"} | {_key(step.target): f"t{n}" for n, step in enumerate(joins, 1)}
+        parameters: list[str] = []
+        lines = [f"SELECT {'count(*)' if shown is None else shown(alias)} FROM {_source(start)} AS t0"]
+        for step in joins:
+            here, there = alias[_key(step.source)], alias[_key(step.target)]
+            terms = [f"{here}.{quoted(a)} = {there}.{quoted(b)}" for a, b in step.pairs]
+            terms += _restrict(step.target, there, scope, parameters)
+            lines.append(f"LEFT JOIN {_source(step.target)} AS {there} ON {' AND '.join(terms)}")
+        terms = _restrict(start, "t0", scope, parameters)
+        if condition[0]:
+            terms.append(condition[0])
+            parameters += condition[1]
+        if terms:
+            lines.append(f"WHERE {' AND '.join(terms)}")
+        if shown is not None:
+            lines.append("ORDER BY " + ", ".join(f"{name}.RID" for name in alias.values()))
+        return " ".join(lines), parameters
+
+    def _unreferred(self, table: Table) -> Condition:
+        """Condition that no used row of the plan's leaf leads to a row of a table."""
+        chain: list[Step] = []
+        place = table
+        by_target = {_key(step.target): step for step in self.plan.joins}
+        while place is not self.plan.row_per:
+            chain.append(by_target[_key(place)])
+            place = chain[-1].source
+        if not all(self.reader.has(step.source) for step in chain):
+            return "", []
+        names = {_key(table): "t0"} | {_key(step.source): f"u{n}" for n, step in enumerate(chain)}
+        sources = ", ".join(f"{_source(step.source)} AS {names[_key(step.source)]}" for step in chain)
+        parameters: list[str] = []
+        terms = [
+            f"{names[_key(step.source)]}.{quoted(a)} = {names[_key(step.target)]}.{quoted(b)}"
+            for step in chain
+            for a, b in step.pairs
+        ]
+        for step in chain:
+            terms += _restrict(step.source, names[_key(step.source)], self.scope, parameters)
+        return f"NOT EXISTS (SELECT 1 FROM {sources} WHERE {' AND '.join(terms)})", parameters
 
 
 def _restrict(table: Table, alias: str, scope: Scope | None, parameters: list[str]) -> list[str]:

@@ -135,6 +135,7 @@ class Planner:
         *,
         row_per: str | Table | None = None,
         via: Sequence[str | Table] | None = None,
+        system_columns: Collection[str] | bool | None = None,
     ) -> Plan:
         """Plan a wide table.
 
@@ -146,6 +147,8 @@ class Planner:
             The table that gives the rows; by default the one that refers to all others.
         via : sequence of str, optional
             Tables that paths shall lead through, without showing their columns.
+        system_columns : collection of str or bool, optional
+            Which of RCT, RMT, RCB and RMB are shown; none by default, True for all.
 
         Raises
         ------
@@ -156,22 +159,41 @@ class Planner:
         DerivaMLDenormalizeError
             If no single table gives the rows, or paths are not unique.
         """
-        tables = _unique(self.resolve(name) for name in include_tables)
-        if not tables:
-            raise DerivaMLValidationError("include_tables must name at least one table.")
-        others = _unique(self.resolve(name) for name in via or ())
-        leaf = self._leaf(tables, None if row_per is None else self.resolve(row_per))
+        tables = self.tables(include_tables, "include_tables")
+        others = self.tables(via or (), "via")
+        leaf = self.leaf(tables, None if row_per is None else self.resolve(row_per))
         joins = self._joins(leaf, tables, others)
-        return Plan(leaf, row_per is not None, tuple(tables), tuple(self.columns(tables)), tuple(joins))
+        columns = tuple(self.columns(tables, system_columns))
+        return Plan(leaf, row_per is not None, tuple(tables), columns, tuple(joins))
 
-    def columns(self, tables: Iterable[Table]) -> Iterator[WideColumn]:
-        """Columns that tables give: all but who and when, labelled ``Table.Column``."""
+    def tables(self, names: Sequence[str | Table], what: str) -> list[Table]:
+        """Return tables, given by their names or those of features, once each.
+
+        Raises
+        ------
+        DerivaMLTableNotFound
+            If there is no such table.
+        ValueError
+            If `names` is a single name, or nothing is included.
+        """
+        if isinstance(names, str):
+            raise DerivaMLValidationError(f"{what} must be a list, as in {what}=[{names!r}].")
+        found = _unique(self.resolve(name) for name in names)
+        if not found and what == "include_tables":
+            raise DerivaMLValidationError("include_tables must name at least one table.")
+        return found
+
+    def columns(
+        self, tables: Iterable[Table], system_columns: Collection[str] | bool | None = None
+    ) -> Iterator[WideColumn]:
+        """Columns that tables give, labelled ``Table.Column``; who and when only if asked for."""
         tables = list(tables)
+        hidden = _HIDDEN - _asked(system_columns)
         schemas = {table.schema.name for table in tables} & set(self.model.domain_schemas)
         for table in tables:
             prefix = f"{table.schema.name}.{table.name}" if len(schemas) > 1 else table.name
             for column in table.columns:
-                if column.name not in _HIDDEN:
+                if column.name not in hidden:
                     yield WideColumn(f"{prefix}.{column.name}", table, column)
 
     # --- which table gives the rows ---------------------------------------------------------------------------------
@@ -185,7 +207,8 @@ class Planner:
         ]
         return [table for table in found if not self.model.is_vocabulary(table)] or found
 
-    def _leaf(self, tables: Sequence[Table], asked: Table | None) -> Table:
+    def leaf(self, tables: Sequence[Table], asked: Table | None = None) -> Table:
+        """Return the table that gives the rows; errors as for `plan`."""
         names = [table.name for table in tables]
         if asked is not None:
             if asked not in tables:
@@ -325,6 +348,18 @@ class Planner:
                 for here, there in zip(key.foreign_key_columns, key.referenced_columns, strict=True)
             )
             yield Step(table, key.table, pairs, True, key.constraint_name)
+
+
+def _asked(system_columns: Collection[str] | bool | None) -> frozenset[str]:
+    if isinstance(system_columns, bool) or system_columns is None:
+        return _HIDDEN if system_columns else frozenset()
+    asked = frozenset([system_columns] if isinstance(system_columns, str) else system_columns)
+    unknown = sorted(asked - _HIDDEN - {"RID"})
+    if unknown:
+        raise DerivaMLValidationError(
+            f"system_columns may name {', '.join(sorted(_HIDDEN))}, not {', '.join(unknown)}."
+        )
+    return asked
 
 
 def _unique(tables: Iterable[Table]) -> list[Table]:

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 from deriva_ml.ermrest import rows
+from deriva_ml.model.define import ColumnDefinition, TableDefinition
+from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.rows.reader import Reader
 
 
@@ -35,3 +37,22 @@ def test_files_on_this_disk(ml_session, tmp_path):
     assert ml_session.reader.file(file, {"URL": "/hatrac/x"}) is None
     assert ml_session.reader.file(file, {"URL": f"file://{tmp_path}/no"}) is None
     assert isinstance(path, Path)
+
+
+def test_many_accepted_values_take_few_requests(ml_session, fresh, monkeypatch):
+    table = ml_session.create_tables(
+        [TableDefinition(fresh("Many"), [ColumnDefinition("Number", BuiltinTypes.text)])], "lab"
+    )[0]
+    rows.insert(ml_session.connection, table, [{"Number": f"number {n}"} for n in range(50)])
+    accepted = [f"number {n}" for n in range(7, 40_000)]
+    sent = []
+    plain = type(ml_session.connection)._request
+    monkeypatch.setattr(
+        type(ml_session.connection),
+        "_request",
+        lambda self, *given, **options: sent.append(given) or plain(self, *given, **options),
+    )
+    found = list(ml_session.reader.rows(table, where={"Number": accepted}, columns=["Number"]))
+    assert len(sent) <= 2
+    assert found == [{"Number": name} for name in accepted[:43]]
+    assert list(ml_session.reader.rows(table, where={"Number": accepted, "RID": []})) == []

@@ -18,7 +18,7 @@ from deriva_ml.errors import (
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.rows.local import LocalReader
-from deriva_ml.rows.wide import wide_rows
+from deriva_ml.rows.wide import WideQuery
 from deriva_ml.rows.wide_plan import Planner
 
 VOCABULARY = {
@@ -112,9 +112,7 @@ def wide(reader: LocalReader, include: list[str], **options: Any) -> list[tuple[
     scope = options.pop("scope", None)
     shown = options.pop("show")
     plan = Planner(reader.model).plan(include, **options)
-    return [
-        tuple(row[label] for label in shown) for row in wide_rows(reader, plan, anchors=anchors, scope=scope)
-    ]
+    return [tuple(row[label] for label in shown) for row in WideQuery(reader, plan, anchors, scope).rows()]
 
 
 def test_rows_come_from_the_table_that_refers_to_all_others(reader: LocalReader) -> None:
