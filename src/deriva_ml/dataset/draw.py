@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.dataset import partition
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.dataset.denormalize import Denormalizer, label_of
+from deriva_ml.dataset.release import pinned
 from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.rows import frames
@@ -146,8 +147,12 @@ class Source:
 
     def __init__(self, session: Session, dataset: Dataset, drawing: Drawing) -> None:
         self.session, self.dataset, self.drawing = session, dataset, drawing
-        self.version = dataset.current_version
-        reader = session.reader
+        entry = dataset.dataset_history()[-1]
+        self.version = entry.dataset_version
+        snapshot = pinned(session, self.version, entry.version_rid, entry.snapshot)
+        self.snapshot = snapshot or session.connection.snaptime()
+        # A dev version is what is there now.
+        reader = session.at(snapshot).reader if snapshot else session.reader
         own = [dataset.dataset_rid, *children(reader, [dataset.dataset_rid], recurse=True)]
         self.members = {
             name: keys for name, keys in member_keys(reader, own).items() if name != "Dataset" and keys

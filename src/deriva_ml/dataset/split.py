@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import vocabulary
 from deriva_ml.dataset import partition, registry
 from deriva_ml.dataset.dataset import lookup
+from deriva_ml.dataset.draft import Draft, create_together
 from deriva_ml.dataset.draw import Drawing, SelectionFunction, Source, random_split, stratified_split
 from deriva_ml.dataset.members import type_names
-from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.session import session_of
@@ -191,16 +191,19 @@ def split_dataset(
     else:
         recorder = _Recorder(session, source, execution)
         recorder.begin("split_config.json", {**asked, "types": types})
-        for name, rids in parts.items():
-            text = f"{name} part of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
-            kinds = [name, "Split_Partition", *(types[name] or ())]
-            made[name] = recorder.make(kinds, text, {source.element.name: rids})
-        nested = {"Dataset": [info.rid for info in made.values()]}
-        text = (
-            split_description
-            or f"Split of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
-        )
-        whole = recorder.make(["Split"], text, nested)
+        how = f"dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        drafts = [
+            Draft(
+                f"{name} part of {how}",
+                type_names(session, [name, "Split_Partition", *(types[name] or ())]),
+                {source.element.name: rids},
+            )
+            for name, rids in parts.items()
+        ]
+        nested = tuple(range(len(drafts)))
+        drafts.append(Draft(split_description or f"Split of {how}", ("Split",), nested=nested))
+        *infos, whole = recorder.make(drafts)
+        made = dict(zip(parts, infos, strict=True))
     return SplitResult(
         source=source_dataset_rid,
         split=whole,
@@ -295,7 +298,8 @@ def subsample(
             description
             or f"Subsample of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
         )
-        made = recorder.make(["Subsample", *(dataset_types or ())], text, {source.element.name: rids})
+        kinds = type_names(session, ["Subsample", *(dataset_types or ())])
+        (made,) = recorder.make([Draft(text, kinds, {source.element.name: rids})])
     return SubsampleResult(
         source_dataset_rid, made, drawing.strategy, source.element.name, drawing.seed, dry_run
     )
@@ -323,6 +327,7 @@ class _Recorder:
         document = {
             "source": rid,
             "source_version": str(version),
+            "source_snapshot": self.source.snapshot,
             "element_table": self.source.element.name,
             "strategy": self.source.drawing.strategy,
             **asked,
@@ -356,15 +361,13 @@ class _Recorder:
             name = f"{first.stem}_{number}{first.suffix}"
         return name
 
-    def make(
-        self, types: Sequence[str], description: str, members: Mapping[str, Sequence[str]]
-    ) -> PartitionInfo:
-        """Make one dataset whose first release has these members."""
-        rid = registry.create(
-            self.session,
-            execution_rid=self.execution_rid,
-            dataset_types=list(dict.fromkeys(types)),
-            description=description,
-            members=members,
-        )
-        return PartitionInfo(rid, str(FIRST_RELEASE), sum(map(len, members.values())))
+    def make(self, drafts: Sequence[Draft]) -> list[PartitionInfo]:
+        """Make datasets whose first releases have their members; all of them, or none."""
+        return [
+            PartitionInfo(
+                one.dataset_rid,
+                str(one.version),
+                sum(map(len, one.draft.members.values())) + len(one.draft.nested),
+            )
+            for one in create_together(self.session, drafts, self.execution_rid)
+        ]

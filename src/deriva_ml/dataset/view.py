@@ -93,6 +93,14 @@ def _related(reader: Reader, rids: Iterable[str], *, downward: bool, recurse: bo
     return list(found)
 
 
+def nesting(reader: Reader, rids: Collection[str]) -> list[tuple[RID, RID]]:
+    """Pairs of a dataset and one of some datasets that is nested in it."""
+    pair = reader.model.dataset_element(reader.model.ml_table(MLTable.dataset))
+    columns = [pair.dataset_column, pair.element_column]
+    found = reader.rows(pair.association, where={pair.element_column: rids}, columns=columns)
+    return [(row[pair.dataset_column], row[pair.element_column]) for row in found]
+
+
 def member_keys(reader: Reader, rids: Collection[str]) -> dict[str, list[Any]]:
     """Keys of the members of some datasets, by element table, without repetition.
 
