@@ -233,9 +233,15 @@ def add_inputs(
     """Record that an execution read versions of datasets, with one request; nothing for a dry run."""
     if execution_rid == DRY_RUN_RID:
         return []
+    read = [(rid, _version_rid(session, rid, version)) for rid, version in datasets]
+    return insert_inputs(session, execution_rid, read)
+
+
+def insert_inputs(session: Session, execution_rid: str, versions: Iterable[tuple[RID, RID]]) -> list[Row]:
+    """Write that an execution read datasets, given with the RIDs of their versions; what is there stays."""
     new = [
-        {"Dataset": rid, "Execution": execution_rid, "Dataset_Version": _version_rid(session, rid, version)}
-        for rid, version in datasets
+        {"Dataset": rid, "Execution": execution_rid, "Dataset_Version": version_rid}
+        for rid, version_rid in versions
     ]
     return rows.insert(session.connection, session.ml_table("Dataset_Execution"), new, skip_conflicts=True)
 
