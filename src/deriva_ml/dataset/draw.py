@@ -127,6 +127,19 @@ class Drawing:
         return fields
 
 
+def names_of(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of tables as users give them.
+
+    Raises
+    ------
+    ValueError
+        If it is one name instead of a list.
+    """
+    if isinstance(given, str):
+        raise DerivaMLValidationError(f"Tables must be given as a list of names: [{given!r}], not {given!r}.")
+    return tuple(given or ())
+
+
 Sizes = Callable[[int], dict[str, int]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ class Lab:
 
     session: Session
     execution_rid: str
+    second_execution: str
     folder: Path
-    grades: tuple[str, ...] = field(default=("Mild", "Severe"))
 
     def subjects(self, number: int) -> list[str]:
         """RIDs of new subjects."""
@@ -53,10 +53,11 @@ class Lab:
             made.release("minor", "filled")
         return made
 
-    def grade(self, graded: dict[str, str | None]) -> None:
-        """Give subjects a grade."""
+    def grade(self, graded: dict[str, str | None], again: bool = False) -> None:
+        """Give subjects a grade, the first or another one."""
+        execution = self.second_execution if again else self.execution_rid
         new = [
-            {"Subject": rid, "Grade": grade, "Feature_Name": "Graded", "Execution": self.execution_rid}
+            {"Subject": rid, "Grade": grade, "Feature_Name": "Graded", "Execution": execution}
             for rid, grade in graded.items()
             if grade is not None
         ]
@@ -81,8 +82,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     features.create_feature(session, "Subject", "Graded", terms=["Grade"])
     spec = Workflow(name="w", workflow_type="Testing", url="https://example.org/w", checksum="d" * 40)
     made = {"Workflow": add(session, spec), "Status": "Running"}
-    (execution,) = rows.insert(connection, session.ml_table("Execution"), [made])
-    return Lab(session, execution["RID"], folder)
+    first, second = rows.insert(connection, session.ml_table("Execution"), [made, made])
+    return Lab(session, first["RID"], second["RID"], folder)
 
 
 @pytest.fixture
