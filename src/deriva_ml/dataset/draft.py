@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deriva_ml.dataset.members import insert_memberships, insert_types, type_table
-from deriva_ml.dataset.release import pin
+from deriva_ml.dataset.release import pin, require_execution
 from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
@@ -116,6 +116,7 @@ def create_together(
             extend(made)
     except DerivaMLException:
         _discard(session, made)
+        require_execution(session, execution_rid)
         raise
     seen = [{"RID": one.dataset_rid, "Version": one.version_rid} for one in made]
     rows.update(connection, datasets, seen, columns=("Version", "Deleted"), chunk=len(seen))

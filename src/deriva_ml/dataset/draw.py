@@ -181,11 +181,14 @@ class Source:
                     f"Dataset {self.dataset.dataset_rid} has no members in {table.name}."
                 )
             return table
-        if len(self.members) != 1:
-            found = ", ".join(sorted(self.members)) or "none"
+        if not self.members:
             raise DerivaMLValidationError(
-                f"Dataset {self.dataset.dataset_rid} has members in several tables or none ({found}); "
-                "pass element_table=."
+                f"Dataset {self.dataset.dataset_rid} has no members in its version {self.version}."
+            )
+        if len(self.members) != 1:
+            raise DerivaMLValidationError(
+                f"Dataset {self.dataset.dataset_rid} has members in several tables: {', '.join(sorted(self.members))}. "
+                "Say with element_table= which of them are meant."
             )
         return self.session.table(next(iter(self.members)))
 
@@ -279,6 +282,10 @@ def _hashable(value: Any) -> Hashable:
 
 def _checked(chosen: Mapping[str, Sequence[int]], wanted: Sequence[str], total: int) -> dict[str, list[int]]:
     """Positions that a selection function gave, if they are possible and disjoint."""
+    if not isinstance(chosen, Mapping):
+        raise DerivaMLValidationError(
+            f"The selection function must return a mapping of {', '.join(wanted)} to positions, not {chosen!r:.50}."
+        )
     missing = [name for name in wanted if name not in chosen]
     parts = {name: [int(index) for index in chosen[name]] for name in wanted if name in chosen}
     drawn = [index for indices in parts.values() for index in indices]

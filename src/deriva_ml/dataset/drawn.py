@@ -13,9 +13,9 @@ from deriva_ml.dataset import registry
 from deriva_ml.dataset.draft import Draft, create_together
 from deriva_ml.dataset.draw import Source
 from deriva_ml.dataset.members import type_names
-from deriva_ml.ermrest.rids import resolve_rid
-from deriva_ml.errors import DerivaMLTableTypeError, DerivaMLValidationError
-from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLTable, MLVocab
+from deriva_ml.dataset.release import require_execution
+from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -64,12 +64,8 @@ class Recorder:
         session.require_writable("make datasets")
         self.session, self.source, self.execution = session, source, execution
         self.execution_rid = str(getattr(execution, "execution_rid", execution))
-        if isinstance(execution, str) and execution != DRY_RUN_RID:
-            self._check_execution(execution)
-
-    def _check_execution(self, rid: str) -> None:
-        if resolve_rid(self.session.connection, self.session.model, rid).table_name != MLTable.execution:
-            raise DerivaMLTableTypeError("Execution", rid, f"{rid} is not the RID of an execution.")
+        if isinstance(execution, str):
+            require_execution(session, execution)
 
     def begin(self, file_name: str, asked: Mapping[str, Any]) -> None:
         """Record what is read and how; terms that are missing are added."""

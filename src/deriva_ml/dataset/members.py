@@ -18,7 +18,7 @@ from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaML
 from deriva_ml.names import MLTable, MLVocab, is_rid
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Element, Table
+    from deriva_ml.model.graph import Element
     from deriva_ml.session import Session
 
 logger = logging.getLogger("deriva_ml")
@@ -31,8 +31,6 @@ ByElement = list[tuple["Element", list[str]]]
 
 _CHUNK = 10_000
 _NAMED = 5
-_WHOLE = 10
-"""Up to how many times as many rows are read at once as are asked for."""
 
 
 def add(
@@ -51,7 +49,7 @@ def add(
     session : Session
     dataset_rid : str
     members : iterable of str, or mapping of table to iterable of str
-        RIDs. With a mapping their tables need not be looked up.
+        RIDs, or datasets. With a mapping their tables need not be looked up.
     validate : bool
         Whether to check that none of them is a member already; without the check those are left as they are.
     description : str
@@ -172,7 +170,8 @@ def _by_element(session: Session, members: Members) -> ByElement:
 def _rids(given: Any) -> list[str]:
     if isinstance(given, str):
         raise DerivaMLValidationError(f"Members must be a list of RIDs or a mapping, not the text {given!r}.")
-    rids = list(given) if isinstance(given, Iterable) else [given]
+    given = list(given) if isinstance(given, Iterable) else [given]
+    rids = [getattr(one, "dataset_rid", one) for one in given]
     for rid in rids:
         if not is_rid(rid):
             raise DerivaMLValidationError(
@@ -183,7 +182,7 @@ def _rids(given: Any) -> list[str]:
 
 def _check_rows(session: Session, element: Element, rids: Collection[str]) -> None:
     """RIDs given for a table must be those of its rows."""
-    present = _among(session, element.table, "RID", rids, {})
+    present = rows.present(session.connection, element.table, "RID", rids)
     if missing := [rid for rid in rids if rid not in present]:
         raise DerivaMLValidationError(
             f"Not rows of {element.table.name}: {_listed(missing)}. Nothing was added."
@@ -200,17 +199,7 @@ def _check_new(session: Session, dataset_rid: str, element: Element, rids: Colle
 
 def _members_among(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> set[str]:
     where = {element.dataset_column: [dataset_rid]}
-    return _among(session, element.association, element.element_column, rids, where)
-
-
-def _among(session: Session, table: Table, column: str, rids: Collection[str], where: rows.Where) -> set[str]:
-    """Those of some RIDs that a column has in the rows that match; all are read where that is less to ask for."""
-    connection = session.connection
-    if len(rids) <= rows.CHUNK or rows.count(connection, table, where) > _WHOLE * len(rids):
-        where = {**where, column: rids}
-    return {row[column] for row in rows.read(connection, table, where=where, columns=[column])}.intersection(
-        rids
-    )
+    return rows.present(session.connection, element.association, element.element_column, rids, where)
 
 
 def _listed(rids: list[str]) -> str:

@@ -136,7 +136,7 @@ def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
     DerivaMLTableTypeError
         If the RID is that of something else.
     """
-    rid = str(getattr(dataset, "rid", dataset))
+    rid = str(getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset)))
     try:
         row = lookup_row(session.reader, rid, deleted=deleted)
         if is_unfinished(row):

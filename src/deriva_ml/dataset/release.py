@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.view import lookup_row
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,
     DerivaMLException,
     DerivaMLReadOnlyError,
+    DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
 from deriva_ml.names import DRY_RUN_RID, DatasetVersion, MLTable, VersionPart
@@ -69,24 +71,26 @@ def advance(
     ------
     DerivaMLConflictError
         If somebody else changed the dataset at the same time.
+    DerivaMLDatasetNotFound
+        If there is no such dataset (any more).
     DerivaMLReadOnlyError
         If the session is that of a snapshot.
     """
-    _require_changeable(session, dataset_rid)
+    pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     label = labels.next_dev(found)
     table = session.ml_table(MLTable.dataset_version)
     values = {"Version": str(label), "Description": description, "Execution": _recorded(execution_rid)}
     current, row = next(reversed(found.items()))
     if current.dev is not None:
-        if current.dev == 1:
-            _heal_pointer(session, dataset_rid, row["RID"])
+        _heal_pointer(session, dataset_rid, pointer, row["RID"])
         _guarded_update(session, dataset_rid, row, values)
         return label
     pinned(session, current, row["RID"], row["Snapshot"])
     try:
         (made,) = rows.insert(session.connection, table, [{"Dataset": dataset_rid, **values}])
     except DerivaMLConflictError as error:
+        require_execution(session, execution_rid)
         raise _raced(dataset_rid) from error
     rows.update_one(session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=made["RID"])
     return label
@@ -111,7 +115,7 @@ def changing(
             advance(session, dataset_rid, description, execution_rid)
     overtaken = [old["RID"] for label, old in older if label.is_devrelease]
     if overtaken:
-        _heal_pointer(session, dataset_rid, row["RID"])
+        _heal_pointer(session, dataset_rid, None, row["RID"])
         rows.delete(session.connection, session.ml_table(MLTable.dataset_version), {"RID": overtaken})
 
 
@@ -181,14 +185,14 @@ def release(
     DerivaMLConflictError
         If somebody else changed the dataset at the same time.
     """
-    _require_changeable(session, dataset_rid)
+    pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     current, row = next(reversed(found.items()))
     if not current.is_devrelease:
         raise DerivaMLValidationError(
             f"Dataset {dataset_rid} has not changed since release {current}; call mark_dev() first to release it again."
         )
-    _heal_pointer(session, dataset_rid, row["RID"])
+    _heal_pointer(session, dataset_rid, pointer, row["RID"])
     label = labels.next_release(found, VersionPart(bump))
     values = {
         "Version": str(label),
@@ -200,12 +204,11 @@ def release(
     return label
 
 
-def _heal_pointer(session: Session, dataset_rid: str, version_rid: str) -> None:
+def _heal_pointer(session: Session, dataset_rid: str, pointer: str | None, version_rid: str) -> None:
     """Set the pointer to the current version, if an interruption left it at an older one."""
-    if lookup_row(session.reader, dataset_rid)["Version"] != version_rid:
-        rows.update_one(
-            session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=version_rid
-        )
+    if pointer != version_rid:
+        table = session.ml_table(MLTable.dataset)
+        rows.update_one(session.connection, table, dataset_rid, Version=version_rid)
 
 
 def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mapping[str, str | None]) -> None:
@@ -214,6 +217,7 @@ def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mappin
     try:
         changed = rows.update(session.connection, table, [body], keys=("RID", "RMT"), columns=tuple(values))
     except DerivaMLConflictError as error:
+        require_execution(session, values["Execution"])
         raise _raced(dataset_rid) from error
     if not changed:
         raise _raced(dataset_rid)
@@ -229,6 +233,25 @@ def _recorded(execution_rid: str | None) -> str | None:
     return None if execution_rid == DRY_RUN_RID else execution_rid
 
 
-def _require_changeable(session: Session, dataset_rid: str) -> None:
+def _pointer_of_changeable(session: Session, dataset_rid: str) -> str | None:
+    """Version that a dataset points to; raises when it cannot change."""
     if session.connection.is_snapshot:
         raise DerivaMLReadOnlyError(f"Dataset {dataset_rid} is seen at a snapshot, where nothing can change.")
+    pointer: str | None = lookup_row(session.reader, dataset_rid, deleted=False)["Version"]
+    return pointer
+
+
+def require_execution(session: Session, rid: str | None) -> None:
+    """Check that an RID, if there is one, is that of an execution.
+
+    Raises
+    ------
+    DerivaMLTableTypeError
+        If it is that of something else.
+    DerivaMLRidsNotFound
+        If there is no such RID.
+    """
+    if rid is None or rid == DRY_RUN_RID:
+        return
+    if resolve_rid(session.connection, session.model, rid).table is not session.ml_table(MLTable.execution):
+        raise DerivaMLTableTypeError("Execution", rid, f"{rid} is not the RID of an execution.")

@@ -90,7 +90,7 @@ def split_dataset(
     Parameters
     ----------
     ml : DerivaML
-    source_dataset_rid : str
+    source_dataset_rid : str or Dataset
         What is divided, at its current version; members of nested datasets are included, each once.
     execution : Execution, optional
         What makes the split; needed unless `dry_run`.
@@ -149,6 +149,7 @@ def split_dataset(
     )
     session = session_of(ml)
     source = Source(session, lookup(session, source_dataset_rid), drawing)
+    source_dataset_rid = source.dataset.dataset_rid
     parts = source.draw(
         lambda total: partition.part_sizes(
             total, test_size=test_size, train_size=train_size, val_size=val_size
@@ -264,6 +265,7 @@ def subsample(
     )
     session = session_of(ml)
     source = Source(session, lookup(session, source_dataset_rid), drawing)
+    source_dataset_rid = source.dataset.dataset_rid
     parts = source.draw(lambda total: {"Subsample": partition.count_of(size, total, "size")})
     rids, types = parts["Subsample"], extra_types(session, dataset_types)
     made = PartitionInfo(DRY_RUN, DRY_RUN, len(rids))

@@ -14,9 +14,9 @@ from deriva_ml.bag.load import matching_rows
 from deriva_ml.dataset import registry
 from deriva_ml.dataset.dataset import Dataset, lookup
 from deriva_ml.dataset.draft import Draft, Made, create_together
+from deriva_ml.dataset.release import require_execution
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest.rids import resolve_rid
-from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
+from deriva_ml.errors import DerivaMLException
 from deriva_ml.names import MLTable, MLVocab
 
 if TYPE_CHECKING:
@@ -74,12 +74,7 @@ def add_files(
     vocabulary.require_terms(
         session, MLVocab.asset_type, {name for spec in specs for name in [*spec.file_types, _FILE]}
     )
-    if resolve_rid(session.connection, session.model, execution_rid).table is not session.ml_table(
-        MLTable.execution
-    ):
-        raise DerivaMLTableTypeError(
-            "Execution", execution_rid, f"{execution_rid} is not the RID of an execution."
-        )
+    require_execution(session, execution_rid)
     rids = _insert_files(session, specs, chunk_size)
     root, folders = _folders(specs)
     name = root_name or root.name

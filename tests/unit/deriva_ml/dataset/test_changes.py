@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+import requests
 
 from deriva_ml.dataset import dataset as datasets
 from deriva_ml.dataset import registry, release
@@ -16,6 +17,8 @@ from deriva_ml.errors import (
     DerivaMLConflictError,
     DerivaMLDatasetNotFound,
     DerivaMLException,
+    DerivaMLRidsNotFound,
+    DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
 
@@ -166,3 +169,60 @@ def test_a_release_is_told_of_a_change_meanwhile(lab: Any, before_request: Any) 
     with pytest.raises(DerivaMLConflictError):
         release.release(lab.session, dataset.dataset_rid, "minor", "mine")
     assert labels(dataset) == ["0.1.0", "0.1.0.post1.dev2"]
+
+
+def test_makers_that_are_no_executions_are_named(lab: Any) -> None:
+    dataset, before = lab.dataset(), len(datasets.find(lab.session, deleted=True))
+    dataset.mark_dev("open")
+    for call in (
+        lambda rid: datasets.create(lab.session, execution_rid=rid),
+        lambda rid: dataset.release("minor", "x", rid),
+        lambda rid: dataset.add_dataset_members(lab.subjects(1), execution_rid=rid),
+    ):
+        with pytest.raises(DerivaMLTableTypeError, match="is not the RID of an execution"):
+            call(dataset.dataset_rid)
+        with pytest.raises(DerivaMLRidsNotFound, match="9-ZZZZ"):
+            call("9-ZZZZ")
+    assert len(datasets.find(lab.session, deleted=True)) == before
+    assert labels(dataset) == ["0.1.0", "0.1.0.post1.dev1"]
+
+
+def test_a_deleted_dataset_does_not_change(lab: Any) -> None:
+    dataset = lab.dataset()
+    dataset.mark_dev("open")
+    datasets.delete(lab.session, dataset)
+    with pytest.raises(DerivaMLDatasetNotFound, match="is deleted"):
+        dataset.add_dataset_members(lab.subjects(1))
+    with pytest.raises(DerivaMLDatasetNotFound, match="is deleted"):
+        dataset.release("minor", "x")
+
+
+def test_members_may_be_given_as_datasets(lab: Any) -> None:
+    inner, outer = lab.dataset(), lab.dataset()
+    outer.add_dataset_members([inner])
+    assert outer.list_dataset_children() == [inner]
+    workflow = next(row["RID"] for row in lab.session.reader.rows(lab.session.ml_table("Workflow")))
+    with pytest.raises(DerivaMLTableTypeError, match=r"cannot be members of a dataset\.$"):
+        outer.add_dataset_members([workflow])
+
+
+def test_requests_do_not_grow_with_members(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    plain = requests.Session.send
+
+    def counted(self: Any, request: Any, **options: Any) -> Any:
+        sent.append(request.method)
+        return plain(self, request, **options)
+
+    few, many = lab.subjects(2), lab.subjects(3000)
+    monkeypatch.setattr(requests.Session, "send", counted)
+    numbers = []
+    for rids in (few, many):
+        for members in (rids, {"Subject": rids}):
+            dataset = lab.dataset()
+            sent.clear()
+            dataset.add_dataset_members(members)
+            assert len(dataset.list_members("Subject")) == len(rids)
+            numbers.append(len(sent))
+    # Many are looked up among all that there are, which are counted first.
+    assert max(numbers) <= min(numbers) + 3, numbers

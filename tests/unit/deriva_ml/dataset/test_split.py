@@ -150,6 +150,7 @@ def six(lab: Any) -> Any:
         ({"stratify_by_column": GRADE, "include_tables": "Subject"}, "must be given as a list"),
         ({"element_table": "Subjekt"}, "Subjekt"),
         ({"training_types": ["Nonsense"]}, "Nonsense"),
+        ({"selection_fn": lambda *_: None, **WIDE}, "must return a mapping"),
     ],
 )
 def test_splits_that_make_no_sense(lab: Any, six: Any, options: dict[str, Any], message: str) -> None:
