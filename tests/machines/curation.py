@@ -103,9 +103,10 @@ def _count(dataset: Dataset, version: str | None = None) -> int:
 
 def broken(session: Session, label: str) -> list[str]:
     """What must not be, whenever a process died."""
-    wrong = []
-    everything = datasets.find(session, deleted=True)
-    wrong += [f"{one} has no version" for one in everything if not one.dataset_history()]
+    versions = session.reader.rows(session.ml_table("Dataset_Version"), columns=["Dataset"])
+    versioned = {row["Dataset"] for row in versions}
+    everything = registry.find(session, deleted=True)
+    wrong = [f"{row['RID']} has no version" for row in everything if row["RID"] not in versioned]
     for dataset in _named(session, label):
         labels = _labels(dataset)
         if sum("dev" in text for text in labels) > 1:
