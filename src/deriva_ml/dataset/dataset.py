@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import markup
 from deriva_ml.bag.walk import name_of
 from deriva_ml.citation import record_url
-from deriva_ml.dataset import download, estimate, registry, release
+from deriva_ml.dataset import difference, download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
@@ -101,7 +101,8 @@ class Dataset(WideView):
             entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])
         }
         chosen = labels.choose(entries, DatasetVersion.coerce(version), self.dataset_rid)
-        snapshot = entries[chosen].snapshot
+        entry = entries[chosen]
+        snapshot = release.pinned(self._session, chosen, entry.version_rid, entry.snapshot)
         return self._session.at(snapshot).reader if snapshot else self._session.reader
 
     def _reached(self, feature: Feature, reader: Reader, version: Version) -> Collection[str] | None:
@@ -131,8 +132,9 @@ class Dataset(WideView):
         return self._datasets(self.list_dataset_children_rids(recurse, version=version))
 
     def list_dataset_parents(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
-        """Datasets that contain this one, nearest first."""
-        return self._datasets(self.list_dataset_parents_rids(recurse, version=version))
+        """Datasets that contain this one and are not deleted, nearest first."""
+        above = self.list_dataset_parents_rids(recurse, version=version)
+        return self._datasets(registry.alive(self._session, above))
 
     def _datasets(self, rids: list[RID]) -> list[Dataset]:
         if not rids:
@@ -249,7 +251,9 @@ class Dataset(WideView):
 
     def mark_dev(self, description: str = "", execution: Any = None) -> None:
         """Begin a dev version, or advance it, without a change of members or types."""
-        release.advance(self._session, self.dataset_rid, description, _rid_of(execution) or self._maker)
+        maker = _rid_of(execution) or self._maker
+        with release.changing(self._session, self.dataset_rid, description, maker):
+            pass
 
     def is_dirty(self) -> bool:
         """Whether any row that belongs to this dataset was added, changed or removed since the last release."""
@@ -257,7 +261,7 @@ class Dataset(WideView):
 
     def release_diff(self) -> dict[str, int]:
         """Table name to number of rows that were added, changed or removed since the last release."""
-        return release.diff_since_release(self._session, self.dataset_rid)
+        return difference.diff_since_release(self._session, self.dataset_rid)
 
     def compare_versions(self, a: DatasetVersion | str, b: DatasetVersion | str) -> dict[str, int]:
         """Table name to number of rows that differ between two versions.
@@ -268,7 +272,7 @@ class Dataset(WideView):
             If there is no such version; the message lists those there are.
         """
         first, second = DatasetVersion.coerce(a), DatasetVersion.coerce(b)
-        return release.diff(self._session, self.dataset_rid, first, second)
+        return difference.diff(self._session, self.dataset_rid, first, second)
 
     # --- bags -----------------------------------------------------------------------------------------------------
 

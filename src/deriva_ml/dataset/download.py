@@ -26,6 +26,7 @@ from deriva_ml.bag.write import FetchEntry
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import BagCatalog, DatasetBag
 from deriva_ml.dataset.export import DatasetWalk
+from deriva_ml.dataset.release import pinned
 from deriva_ml.dataset.view import children, history
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import Connection
@@ -116,8 +117,8 @@ def resolve(session: Session, spec: DatasetSpec) -> Resolved:
             newest,
         )
     entry = by_label[chosen]
-    # A dev version is what is there now; a release whose creation was interrupted before its snapshot was noted, too.
-    snapshot = entry.snapshot or session.connection.snaptime()
+    # A dev version is what is there now.
+    snapshot = pinned(session, chosen, entry.version_rid, entry.snapshot) or session.connection.snaptime()
     return Resolved(spec.model_copy(update={"version": chosen}), entry, snapshot)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.dataset import partition
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.dataset.denormalize import Denormalizer, label_of
+from deriva_ml.dataset.release import pinned
 from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.rows import frames
@@ -126,6 +127,19 @@ class Drawing:
         return fields
 
 
+def names_of(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of tables as users give them.
+
+    Raises
+    ------
+    ValueError
+        If it is one name instead of a list.
+    """
+    if isinstance(given, str):
+        raise DerivaMLValidationError(f"Tables must be given as a list of names: [{given!r}], not {given!r}.")
+    return tuple(given or ())
+
+
 Sizes = Callable[[int], dict[str, int]]
 
 
@@ -146,8 +160,12 @@ class Source:
 
     def __init__(self, session: Session, dataset: Dataset, drawing: Drawing) -> None:
         self.session, self.dataset, self.drawing = session, dataset, drawing
-        self.version = dataset.current_version
-        reader = session.reader
+        entry = dataset.dataset_history()[-1]
+        self.version = entry.dataset_version
+        snapshot = pinned(session, self.version, entry.version_rid, entry.snapshot)
+        self.snapshot = snapshot or session.connection.snaptime()
+        # A dev version is what is there now.
+        reader = session.at(snapshot).reader if snapshot else session.reader
         own = [dataset.dataset_rid, *children(reader, [dataset.dataset_rid], recurse=True)]
         self.members = {
             name: keys for name, keys in member_keys(reader, own).items() if name != "Dataset" and keys
@@ -163,11 +181,14 @@ class Source:
                     f"Dataset {self.dataset.dataset_rid} has no members in {table.name}."
                 )
             return table
-        if len(self.members) != 1:
-            found = ", ".join(sorted(self.members)) or "none"
+        if not self.members:
             raise DerivaMLValidationError(
-                f"Dataset {self.dataset.dataset_rid} has members in several tables or none ({found}); "
-                "pass element_table=."
+                f"Dataset {self.dataset.dataset_rid} has no members in its version {self.version}."
+            )
+        if len(self.members) != 1:
+            raise DerivaMLValidationError(
+                f"Dataset {self.dataset.dataset_rid} has members in several tables: {', '.join(sorted(self.members))}. "
+                "Say with element_table= which of them are meant."
             )
         return self.session.table(next(iter(self.members)))
 
@@ -261,6 +282,10 @@ def _hashable(value: Any) -> Hashable:
 
 def _checked(chosen: Mapping[str, Sequence[int]], wanted: Sequence[str], total: int) -> dict[str, list[int]]:
     """Positions that a selection function gave, if they are possible and disjoint."""
+    if not isinstance(chosen, Mapping):
+        raise DerivaMLValidationError(
+            f"The selection function must return a mapping of {', '.join(wanted)} to positions, not {chosen!r:.50}."
+        )
     missing = [name for name in wanted if name not in chosen]
     parts = {name: [int(index) for index in chosen[name]] for name in wanted if name in chosen}
     drawn = [index for indices in parts.values() for index in indices]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import vocabulary
-from deriva_ml.dataset.release import advance
+from deriva_ml.dataset.release import changing
 from deriva_ml.dataset.view import children, lookup_row, types_of
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rids
@@ -17,8 +21,13 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Element
     from deriva_ml.session import Session
 
+logger = logging.getLogger("deriva_ml")
+
 Members = Iterable[str] | Mapping[str, Iterable[str]]
 """RIDs, or table name to RIDs."""
+
+ByElement = list[tuple["Element", list[str]]]
+"""Element types, and RIDs of their rows."""
 
 _CHUNK = 10_000
 _NAMED = 5
@@ -40,7 +49,7 @@ def add(
     session : Session
     dataset_rid : str
     members : iterable of str, or mapping of table to iterable of str
-        RIDs. With a mapping their tables need not be looked up.
+        RIDs, or datasets. With a mapping their tables need not be looked up.
     validate : bool
         Whether to check that none of them is a member already; without the check those are left as they are.
     description : str
@@ -58,23 +67,45 @@ def add(
         If the dataset would contain itself.
     """
     by_element = _by_element(session, members)
-    if not any(rids for _, rids in by_element):
+    if not by_element:
         return
+    started = _Started(session, dataset_rid, "add", by_element)
     for element, rids in by_element:
         if isinstance(members, Mapping):
             _check_rows(session, element, rids)
-        if validate:
+        if validate and not started.before:
             _check_new(session, dataset_rid, element, rids)
         if element.table is session.ml_table(MLTable.dataset):
             _check_acyclic(session, dataset_rid, rids)
-    advance(session, dataset_rid, description, execution_rid)
-    for element, rids in by_element:
-        insert_members(session, dataset_rid, element, rids)
+    with started.noted(), changing(session, dataset_rid, description, execution_rid):
+        for element, rids in by_element:
+            insert_memberships(session, element, [(dataset_rid, rid) for rid in rids])
 
 
-def insert_members(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> None:
-    """Write membership rows; those that are there stay."""
-    new = [{element.dataset_column: dataset_rid, element.element_column: rid} for rid in rids]
+class _Started:
+    """Remembers on this disk that a change of members is being written.
+
+    An interruption leaves it written in part, or wholly; the same call then writes the rest, instead of refusing what
+    it wrote before.
+    """
+
+    def __init__(self, session: Session, dataset_rid: str, verb: str, by_element: ByElement) -> None:
+        self._store = session.workspace.changes
+        asked = [verb, sorted((element.association.name, sorted(rids)) for element, rids in by_element)]
+        self._key = dataset_rid, hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        self.before = self._store.is_begun(*self._key)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Write in the block."""
+        self._store.begin(*self._key)
+        yield
+        self._store.end(*self._key)
+
+
+def insert_memberships(session: Session, element: Element, pairs: Collection[tuple[str, str]]) -> None:
+    """Write pairs of a dataset and a member; those that are there stay."""
+    new = [{element.dataset_column: dataset, element.element_column: rid} for dataset, rid in pairs]
     try:
         rows.insert(session.connection, element.association, new, skip_conflicts=True, chunk=_CHUNK)
     except DerivaMLConflictError as error:
@@ -91,19 +122,44 @@ def remove(
     description: str = "",
     execution_rid: str | None = None,
 ) -> None:
-    """Take members out of a dataset; the rows themselves stay. Parameters and errors as for `add`."""
-    by_element = [(element, rids) for element, rids in _by_element(session, members) if rids]
-    if not by_element:
+    """Take members out of a dataset; the rows themselves stay.
+
+    Parameters
+    ----------
+    session, dataset_rid, members, description, execution_rid
+        As for `add`. What is no member is named in a warning and left alone.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If none of them is a member, or a table is given whose rows cannot be members.
+    DerivaMLRidsNotFound
+        If an RID does not exist.
+    """
+    by_element = _by_element(session, members)
+    started = _Started(session, dataset_rid, "remove", by_element)
+    present = [(element, _members_among(session, dataset_rid, element, rids)) for element, rids in by_element]
+    given = [rid for _, rids in by_element for rid in rids]
+    found = {rid for _, rids in present for rid in rids}
+    missing = [rid for rid in given if rid not in found]
+    if missing and not started.before:
+        if not found:
+            raise DerivaMLValidationError(
+                f"Not in dataset {dataset_rid}: {_listed(missing)}. Nothing was removed."
+            )
+        logger.warning("Not in dataset %s, so not removed: %s.", dataset_rid, _listed(missing))
+    if not given:
         return
-    advance(session, dataset_rid, description, execution_rid)
-    for element, rids in by_element:
-        where = {element.dataset_column: [dataset_rid], element.element_column: rids}
-        rows.delete(session.connection, element.association, where)
+    with started.noted(), changing(session, dataset_rid, description, execution_rid):
+        for element, rids in present:
+            where = {element.dataset_column: [dataset_rid], element.element_column: rids}
+            rows.delete(session.connection, element.association, where)
 
 
-def _by_element(session: Session, members: Members) -> list[tuple[Element, list[str]]]:
+def _by_element(session: Session, members: Members) -> ByElement:
     if isinstance(members, Mapping):
-        return [(session.model.dataset_element(name), _rids(rids)) for name, rids in members.items()]
+        given = [(session.model.dataset_element(name), _rids(rids)) for name, rids in members.items()]
+        return [(element, rids) for element, rids in given if rids]
     members = _rids(members)
     by_table: dict[tuple[str, str], list[str]] = {}
     for rid, place in resolve_rids(session.connection, session.model, members).items():
@@ -114,7 +170,8 @@ def _by_element(session: Session, members: Members) -> list[tuple[Element, list[
 def _rids(given: Any) -> list[str]:
     if isinstance(given, str):
         raise DerivaMLValidationError(f"Members must be a list of RIDs or a mapping, not the text {given!r}.")
-    rids = list(given) if isinstance(given, Iterable) else [given]
+    given = list(given) if isinstance(given, Iterable) else [given]
+    rids = [getattr(one, "dataset_rid", one) for one in given]
     for rid in rids:
         if not is_rid(rid):
             raise DerivaMLValidationError(
@@ -125,28 +182,29 @@ def _rids(given: Any) -> list[str]:
 
 def _check_rows(session: Session, element: Element, rids: Collection[str]) -> None:
     """RIDs given for a table must be those of its rows."""
-    where = {"RID": rids} if len(rids) <= rows.CHUNK else {}
-    present = {row["RID"] for row in session.reader.rows(element.table, where=where, columns=["RID"])}
-    missing = [rid for rid in rids if rid not in present]
-    if missing:
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    present = rows.present(session.connection, element.table, "RID", rids)
+    if missing := [rid for rid in rids if rid not in present]:
         raise DerivaMLValidationError(
-            f"Not rows of {element.table.name}: {', '.join(missing[:_NAMED])}{more}. Nothing was added."
+            f"Not rows of {element.table.name}: {_listed(missing)}. Nothing was added."
         )
 
 
 def _check_new(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> None:
-    where = {element.dataset_column: [dataset_rid]}
-    if len(rids) <= rows.CHUNK:
-        where[element.element_column] = list(rids)
-    wanted = set(rids)
-    present = session.reader.rows(element.association, where=where, columns=["RID", element.element_column])
-    known = sorted(row[element.element_column] for row in present if row[element.element_column] in wanted)
-    if known:
-        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    if known := sorted(_members_among(session, dataset_rid, element, rids)):
         raise DerivaMLValidationError(
-            f"Already in dataset {dataset_rid}: {', '.join(known[:_NAMED])}{more} ({element.table.name})."
+            f"Already in dataset {dataset_rid}: {_listed(known)} ({element.table.name}). Nothing was added; pass "
+            "validate=False to add only the others."
         )
+
+
+def _members_among(session: Session, dataset_rid: str, element: Element, rids: Collection[str]) -> set[str]:
+    where = {element.dataset_column: [dataset_rid]}
+    return rows.present(session.connection, element.association, element.element_column, rids, where)
+
+
+def _listed(rids: list[str]) -> str:
+    more = f" and {len(rids) - _NAMED} more" if len(rids) > _NAMED else ""
+    return f"{', '.join(rids[:_NAMED])}{more}"
 
 
 def _check_acyclic(session: Session, dataset_rid: str, nested: Collection[str]) -> None:
@@ -186,22 +244,23 @@ def set_types(
     if not new and not gone:
         return False
     note = ", ".join([f"+{name}" for name in new] + [f"-{name}" for name in gone])
-    advance(session, dataset_rid, f"Types changed: {note}", execution_rid)
-    insert_types(session, dataset_rid, new)
-    if gone:
-        table, dataset_column, type_column = _type_table(session)
-        rows.delete(session.connection, table, {dataset_column: [dataset_rid], type_column: gone})
+    with changing(session, dataset_rid, f"Types changed: {note}", execution_rid):
+        insert_types(session, [(dataset_rid, name) for name in new])
+        if gone:
+            table, dataset_column, type_column = type_table(session)
+            rows.delete(session.connection, table, {dataset_column: [dataset_rid], type_column: gone})
     return True
 
 
-def insert_types(session: Session, dataset_rid: str, types: Iterable[str]) -> None:
-    """Write type rows of a dataset; those that are there stay."""
-    table, dataset_column, type_column = _type_table(session)
-    new = [{dataset_column: dataset_rid, type_column: name} for name in types]
+def insert_types(session: Session, pairs: Iterable[tuple[str, str]]) -> None:
+    """Write pairs of a dataset and a type; those that are there stay."""
+    table, dataset_column, type_column = type_table(session)
+    new = [{dataset_column: rid, type_column: name} for rid, name in pairs]
     rows.insert(session.connection, table, new, skip_conflicts=True)
 
 
-def _type_table(session: Session) -> tuple[Any, str, str]:
+def type_table(session: Session) -> tuple[Any, str, str]:
+    """Table that says which types datasets have, with its columns of datasets and of types."""
     return session.model.find_association(
         session.ml_table(MLTable.dataset), session.ml_table(MLVocab.dataset_type)
     )

@@ -22,7 +22,7 @@ def count_of(size: float, total: int, name: str) -> int:
     ValueError
         If `size` is not positive, or comes to less than one item.
     """
-    if isinstance(size, bool) or not size > 0:
+    if isinstance(size, bool) or not isinstance(size, int | float) or not size > 0:
         raise DerivaMLValidationError(
             f"{name} must be a fraction between 0 and 1 or a count of at least 1, not {size!r}."
         )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.dataset.download import require_dataset, resolve, version_label
-from deriva_ml.dataset.members import insert_members, insert_types, type_names
-from deriva_ml.dataset.version import FIRST_RELEASE
-from deriva_ml.dataset.view import children, lookup_row, parents
+from deriva_ml.dataset.draft import Draft, create_together, is_unfinished
+from deriva_ml.dataset.members import type_names
+from deriva_ml.dataset.view import children, lookup_row, nesting, parents
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
-    DerivaMLException,
     DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
-
-CREATED = "Initial dataset creation."
-
 Sort = bool | Callable[..., Any] | None
 
 
@@ -41,11 +34,8 @@ def create(
     dataset_types: str | Iterable[str] | None = None,
     description: str = "",
     version: DatasetVersion | str | None = None,
-    members: Mapping[str, Collection[str]] | None = None,
 ) -> RID:
-    """Make a dataset with its first release.
-
-    Until all of it is written the dataset counts as deleted, so an interruption leaves nothing that is seen.
+    """Make a dataset with its first release, which has no members.
 
     Parameters
     ----------
@@ -58,8 +48,6 @@ def create(
         Markdown.
     version : DatasetVersion or str, optional
         Label of the first release, 0.1.0 by default.
-    members : mapping, optional
-        Element table to RIDs that the first release has; empty by default.
 
     Returns
     -------
@@ -73,43 +61,9 @@ def create(
     DerivaMLValidationError
         If the version is a dev version.
     """
-    types = type_names(session, dataset_types)
-    label = FIRST_RELEASE if version is None else DatasetVersion.coerce(version)
-    if label.is_devrelease:
-        raise DerivaMLValidationError(f"A dataset begins with a release, not with {label}.")
-    connection = session.connection
-    dataset, versions = session.ml_table(MLTable.dataset), session.ml_table(MLTable.dataset_version)
-    rid, version_rid = lease(connection, 2)
-    rows.insert(
-        connection, dataset, [{"RID": rid, "Description": description, "Deleted": True}], with_rids=True
-    )
-    try:
-        first = {
-            "RID": version_rid,
-            "Dataset": rid,
-            "Version": str(label),
-            "Description": CREATED,
-            "Execution": None if execution_rid == DRY_RUN_RID else execution_rid,
-        }
-        rows.insert(connection, versions, [first], with_rids=True)
-        insert_types(session, rid, types)
-        for name, rids in (members or {}).items():
-            insert_members(session, rid, session.model.dataset_element(name), rids)
-        rows.update_one(connection, dataset, rid, Version=version_rid, Deleted=None)
-    except DerivaMLException:
-        _discard(session, rid, version_rid)
-        raise
-    rows.update_one(connection, versions, version_rid, Snapshot=connection.snaptime())
-    return rid
-
-
-def _discard(session: Session, rid: str, version_rid: str) -> None:
-    """Take back what was written of a dataset that could not be made."""
-    try:
-        rows.delete(session.connection, session.ml_table(MLTable.dataset_version), {"RID": [version_rid]})
-        rows.delete(session.connection, session.ml_table(MLTable.dataset), {"RID": [rid]})
-    except DerivaMLException as error:
-        logger.warning("Dataset %s could not be made; it stays behind marked as deleted: %s", rid, error)
+    draft = Draft(description, type_names(session, dataset_types))
+    (made,) = create_together(session, [draft], execution_rid, version)
+    return made.dataset_rid
 
 
 def delete(session: Session, dataset_rid: str, *, recurse: bool = False) -> list[RID]:
@@ -135,28 +89,41 @@ def delete(session: Session, dataset_rid: str, *, recurse: bool = False) -> list
         If another dataset contains it.
     """
     lookup_row(session.reader, dataset_rid, deleted=False)
-    above = _alive(session, parents(session.reader, [dataset_rid]))
+    above = alive(session, parents(session.reader, [dataset_rid]))
     if above:
         raise DerivaMLValidationError(
             f"Dataset {dataset_rid} is a member of {', '.join(above)}; remove it there before deleting it."
         )
-    gone = [dataset_rid]
-    for rid in children(session.reader, [dataset_rid], recurse=True) if recurse else ():
-        if set(_alive(session, parents(session.reader, [rid]))) <= set(gone):
-            gone.append(rid)
-    # The children first: an interruption leaves a dataset whose deletion can be asked for again.
-    marked = [{"RID": rid, "Deleted": True} for rid in reversed(gone)]
-    rows.update(session.connection, session.ml_table(MLTable.dataset), marked, columns=("Deleted",))
+    gone = [dataset_rid, *_only_inside(session, dataset_rid)] if recurse else [dataset_rid]
+    marked = [{"RID": rid, "Deleted": True} for rid in gone]
+    # One request, so all of them or none.
+    table = session.ml_table(MLTable.dataset)
+    rows.update(session.connection, table, marked, columns=("Deleted",), chunk=len(marked))
     return gone
 
 
-def _alive(session: Session, rids: list[RID]) -> list[RID]:
+def _only_inside(session: Session, dataset_rid: str) -> list[RID]:
+    """Datasets nested in one, at any depth, that no other dataset contains."""
+    nested = children(session.reader, [dataset_rid], recurse=True)
+    pairs = nesting(session.reader, nested)
+    others = set(alive(session, list({above for above, _ in pairs}))) - {dataset_rid, *nested}
+    kept: set[RID] = set()
+    while True:
+        # Whatever is in a dataset that stays, stays.
+        more = {below for above, below in pairs if above in others | kept} - kept
+        if not more:
+            return [rid for rid in nested if rid not in kept]
+        kept |= more
+
+
+def alive(session: Session, rids: list[RID]) -> list[RID]:
+    """Those of some datasets that are not deleted, in the same order."""
     if not rids:
         return []
-    found = session.reader.rows(
-        session.ml_table(MLTable.dataset), where={"RID": rids}, columns=["RID", "Deleted"]
-    )
-    return [row["RID"] for row in found if not row["Deleted"]]
+    table = session.ml_table(MLTable.dataset)
+    found = session.reader.rows(table, where={"RID": rids}, columns=["RID", "Deleted"])
+    deleted = {row["RID"]: row["Deleted"] for row in found}
+    return [rid for rid in rids if rid in deleted and not deleted[rid]]
 
 
 def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
@@ -169,9 +136,12 @@ def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
     DerivaMLTableTypeError
         If the RID is that of something else.
     """
-    rid = str(getattr(dataset, "rid", dataset))
+    rid = str(getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset)))
     try:
-        return lookup_row(session.reader, rid, deleted=deleted)
+        row = lookup_row(session.reader, rid, deleted=deleted)
+        if is_unfinished(row):
+            raise DerivaMLDatasetNotFound(rid, f"There is no dataset {rid}: its creation was interrupted.")
+        return row
     except DerivaMLDatasetNotFound:
         # It may be something else; that is said then.
         require_dataset(session, rid)
@@ -190,7 +160,9 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
         True puts the newest first; a callable is a sort key over rows.
     """
     found = [
-        row for row in session.reader.rows(session.ml_table(MLTable.dataset)) if deleted or not row["Deleted"]
+        row
+        for row in session.reader.rows(session.ml_table(MLTable.dataset))
+        if not row["Deleted"] or (deleted and not is_unfinished(row))
     ]
     if sort is True:
         return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
@@ -261,9 +233,15 @@ def add_inputs(
     """Record that an execution read versions of datasets, with one request; nothing for a dry run."""
     if execution_rid == DRY_RUN_RID:
         return []
+    read = [(rid, _version_rid(session, rid, version)) for rid, version in datasets]
+    return insert_inputs(session, execution_rid, read)
+
+
+def insert_inputs(session: Session, execution_rid: str, versions: Iterable[tuple[RID, RID]]) -> list[Row]:
+    """Write that an execution read datasets, given with the RIDs of their versions; what is there stays."""
     new = [
-        {"Dataset": rid, "Execution": execution_rid, "Dataset_Version": _version_rid(session, rid, version)}
-        for rid, version in datasets
+        {"Dataset": rid, "Execution": execution_rid, "Dataset_Version": version_rid}
+        for rid, version_rid in versions
     ]
     return rows.insert(session.connection, session.ml_table("Dataset_Execution"), new, skip_conflicts=True)
 

@@ -1,32 +1,28 @@
-"""Versions of a dataset: the dev version that every change opens or advances, releases, and what changed between."""
+"""Versions of a dataset: the dev version that every change opens or advances, and releases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from deriva_ml.bag.walk import Policy, TableName, Walk, name_of
 from deriva_ml.dataset import version as labels
-from deriva_ml.dataset.export import policy
-from deriva_ml.dataset.view import children, lookup_row
+from deriva_ml.dataset.view import lookup_row
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
+    DerivaMLAuthenticationError,
     DerivaMLConflictError,
     DerivaMLException,
     DerivaMLReadOnlyError,
+    DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
 from deriva_ml.names import DRY_RUN_RID, DatasetVersion, MLTable, VersionPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from deriva_ml.model.graph import Table
-    from deriva_ml.rows.reader import Reader, Row
+    from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
-
-_BOOKKEEPING = ("Dataset", "Dataset_Version", "Dataset_Execution", "Execution", "Workflow")
-"""Tables whose rows change without the dataset changing."""
 
 
 def version_rows(session: Session, dataset_rid: str) -> dict[DatasetVersion, Row]:
@@ -75,29 +71,90 @@ def advance(
     ------
     DerivaMLConflictError
         If somebody else changed the dataset at the same time.
+    DerivaMLDatasetNotFound
+        If there is no such dataset (any more).
     DerivaMLReadOnlyError
         If the session is that of a snapshot.
     """
-    _require_live(session, dataset_rid)
+    pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     label = labels.next_dev(found)
     table = session.ml_table(MLTable.dataset_version)
     values = {"Version": str(label), "Description": description, "Execution": _recorded(execution_rid)}
     current, row = next(reversed(found.items()))
     if current.dev is not None:
-        if current.dev == 1:
-            _heal_pointer(session, dataset_rid, row["RID"])
+        _heal_pointer(session, dataset_rid, pointer, row["RID"])
         _guarded_update(session, dataset_rid, row, values)
         return label
-    if not row["Snapshot"]:
-        # The creation was interrupted just before its end, and nothing has changed since.
-        rows.update_one(session.connection, table, row["RID"], Snapshot=session.connection.snaptime())
+    pinned(session, current, row["RID"], row["Snapshot"])
     try:
         (made,) = rows.insert(session.connection, table, [{"Dataset": dataset_rid, **values}])
     except DerivaMLConflictError as error:
+        require_execution(session, execution_rid)
         raise _raced(dataset_rid) from error
     rows.update_one(session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=made["RID"])
     return label
+
+
+@contextmanager
+def changing(
+    session: Session, dataset_rid: str, description: str = "", execution_rid: str | None = None
+) -> Iterator[None]:
+    """Change a dataset in the block: its dev version is opened or advanced before, and stands open after.
+
+    Parameters and errors as for `advance`.
+    """
+    advance(session, dataset_rid, description, execution_rid)
+    yield
+    # Somebody else may have released between the two: what was changed after that belongs to the next version.
+    while True:
+        *older, (newest, row) = version_rows(session, dataset_rid).items()
+        if newest.is_devrelease:
+            break
+        with suppress(DerivaMLConflictError):
+            advance(session, dataset_rid, description, execution_rid)
+    overtaken = [old["RID"] for label, old in older if label.is_devrelease]
+    if overtaken:
+        _heal_pointer(session, dataset_rid, None, row["RID"])
+        rows.delete(session.connection, session.ml_table(MLTable.dataset_version), {"RID": overtaken})
+
+
+def pin(session: Session, version_rows_: Iterable[Row]) -> None:
+    """Note the present moment as the snapshot of releases, unless somebody else did so before.
+
+    Parameters
+    ----------
+    session : Session
+    version_rows_ : iterable of dict
+        Rows of Dataset_Version as they were read or inserted.
+    """
+    snapshot = session.connection.snaptime()
+    body = [{"RID": row["RID"], "RMT": row["RMT"], "Snapshot": snapshot} for row in version_rows_]
+    table = session.ml_table(MLTable.dataset_version)
+    rows.update(session.connection, table, body, keys=("RID", "RMT"), columns=("Snapshot",))
+
+
+def pinned(session: Session, label: DatasetVersion, version_rid: str, snapshot: str | None) -> str | None:
+    """Snapshot of a version; None for a dev version, which is what is there now.
+
+    A release without one was made by a call that was interrupted just before its end: it gets its snapshot now, so
+    that it reads the same from here on.
+
+    Parameters
+    ----------
+    session : Session
+    label : DatasetVersion
+    version_rid, snapshot : str
+        As they are in its row.
+    """
+    if snapshot or label.is_devrelease or session.connection.is_snapshot:
+        return snapshot
+    table = session.ml_table(MLTable.dataset_version)
+    where = {"RID": [version_rid]}
+    # Who may only read sees what is there now, until somebody who may write comes by.
+    with suppress(DerivaMLAuthenticationError):
+        pin(session, [row for row in session.reader.rows(table, where=where) if not row["Snapshot"]])
+    return next((row["Snapshot"] for row in session.reader.rows(table, where=where)), None)
 
 
 def release(
@@ -128,14 +185,14 @@ def release(
     DerivaMLConflictError
         If somebody else changed the dataset at the same time.
     """
-    _require_live(session, dataset_rid)
+    pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     current, row = next(reversed(found.items()))
     if not current.is_devrelease:
         raise DerivaMLValidationError(
             f"Dataset {dataset_rid} has not changed since release {current}; call mark_dev() first to release it again."
         )
-    _heal_pointer(session, dataset_rid, row["RID"])
+    _heal_pointer(session, dataset_rid, pointer, row["RID"])
     label = labels.next_release(found, VersionPart(bump))
     values = {
         "Version": str(label),
@@ -147,12 +204,11 @@ def release(
     return label
 
 
-def _heal_pointer(session: Session, dataset_rid: str, version_rid: str) -> None:
+def _heal_pointer(session: Session, dataset_rid: str, pointer: str | None, version_rid: str) -> None:
     """Set the pointer to the current version, if an interruption left it at an older one."""
-    if lookup_row(session.reader, dataset_rid)["Version"] != version_rid:
-        rows.update_one(
-            session.connection, session.ml_table(MLTable.dataset), dataset_rid, Version=version_rid
-        )
+    if pointer != version_rid:
+        table = session.ml_table(MLTable.dataset)
+        rows.update_one(session.connection, table, dataset_rid, Version=version_rid)
 
 
 def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mapping[str, str | None]) -> None:
@@ -161,6 +217,7 @@ def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mappin
     try:
         changed = rows.update(session.connection, table, [body], keys=("RID", "RMT"), columns=tuple(values))
     except DerivaMLConflictError as error:
+        require_execution(session, values["Execution"])
         raise _raced(dataset_rid) from error
     if not changed:
         raise _raced(dataset_rid)
@@ -176,77 +233,25 @@ def _recorded(execution_rid: str | None) -> str | None:
     return None if execution_rid == DRY_RUN_RID else execution_rid
 
 
-def _require_live(session: Session, dataset_rid: str) -> None:
+def _pointer_of_changeable(session: Session, dataset_rid: str) -> str | None:
+    """Version that a dataset points to; raises when it cannot change."""
     if session.connection.is_snapshot:
         raise DerivaMLReadOnlyError(f"Dataset {dataset_rid} is seen at a snapshot, where nothing can change.")
+    pointer: str | None = lookup_row(session.reader, dataset_rid, deleted=False)["Version"]
+    return pointer
 
 
-# --- what changed -----------------------------------------------------------------------------------------------------
-
-
-def diff(
-    session: Session, dataset_rid: str, before: DatasetVersion, after: DatasetVersion | None
-) -> dict[str, int]:
-    """Count the rows that were added, changed or removed between two versions.
-
-    Parameters
-    ----------
-    session : Session
-    dataset_rid : str
-    before, after : DatasetVersion
-        Versions of the dataset; `after` None stands for what is there now.
-
-    Returns
-    -------
-    dict
-        Table name to number of rows, without tables where nothing changed.
+def require_execution(session: Session, rid: str | None) -> None:
+    """Check that an RID, if there is one, is that of an execution.
 
     Raises
     ------
-    DerivaMLException
-        If there is no such version; the message lists those there are.
+    DerivaMLTableTypeError
+        If it is that of something else.
+    DerivaMLRidsNotFound
+        If there is no such RID.
     """
-    found = version_rows(session, dataset_rid)
-    states = [
-        _state(_reader_at(session, found, label, dataset_rid), dataset_rid) for label in (before, after)
-    ]
-    counts: dict[str, int] = {}
-    for name in states[0].keys() | states[1].keys():
-        old, new = states[0].get(name, {}), states[1].get(name, {})
-        differing = sum(old.get(rid) != new.get(rid) for rid in old.keys() | new.keys())
-        if differing:
-            counts[name[1]] = counts.get(name[1], 0) + differing
-    return dict(sorted(counts.items()))
-
-
-def diff_since_release(session: Session, dataset_rid: str) -> dict[str, int]:
-    """Count the rows that were added, changed or removed since the last release."""
-    last = labels.latest_release(version_rows(session, dataset_rid))
-    if last is None:
-        raise DerivaMLException(f"Dataset {dataset_rid} has never been released.")
-    return diff(session, dataset_rid, last, None)
-
-
-def _reader_at(
-    session: Session, found: Mapping[DatasetVersion, Row], label: DatasetVersion | None, dataset_rid: str
-) -> Reader:
-    if label is None:
-        return session.reader
-    snapshot = found[labels.choose(found, label, dataset_rid)]["Snapshot"]
-    return session.at(snapshot).reader if snapshot else session.reader
-
-
-def _state(reader: Reader, dataset_rid: str) -> dict[TableName, dict[str, str]]:
-    """When each row that belongs to a dataset was last changed, by table and RID."""
-    ignored = {(reader.model.ml_schema, name) for name in _BOOKKEEPING}
-    found: dict[TableName, dict[str, str]] = {}
-
-    def keep(table: Table, rows_: Iterable[Row]) -> None:
-        times = {row["RID"]: row["RMT"] for row in rows_}
-        if name_of(table) not in ignored:
-            found.setdefault(name_of(table), {}).update(times)
-
-    rules: Policy = policy(reader.model)
-    walk = Walk(reader, rules, keep, lambda table: walk.key_columns(table, "RMT"))
-    walk.run([dataset_rid, *children(reader, [dataset_rid], recurse=True)])
-    return {name: times for name, times in found.items() if name not in rules.whole}
+    if rid is None or rid == DRY_RUN_RID:
+        return
+    if resolve_rid(session.connection, session.model, rid).table is not session.ml_table(MLTable.execution):
+        raise DerivaMLTableTypeError("Execution", rid, f"{rid} is not the RID of an execution.")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deriva_ml import vocabulary
-from deriva_ml.dataset import partition, registry
+from deriva_ml.dataset import partition
 from deriva_ml.dataset.dataset import lookup
-from deriva_ml.dataset.draw import Drawing, SelectionFunction, Source, random_split, stratified_split
+from deriva_ml.dataset.draft import Draft
+from deriva_ml.dataset.draw import (
+    Drawing,
+    SelectionFunction,
+    Source,
+    names_of,
+    random_split,
+    stratified_split,
+)
+from deriva_ml.dataset.drawn import DRY_RUN, PartitionInfo, Recorder, extra_types
 from deriva_ml.dataset.members import type_names
-from deriva_ml.dataset.version import FIRST_RELEASE
-from deriva_ml.errors import DerivaMLValidationError
-from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.session import session_of
-
-if TYPE_CHECKING:
-    from deriva_ml.session import Session
 
 __all__ = [
     "PartitionInfo",
@@ -31,34 +31,6 @@ __all__ = [
     "stratified_split",
     "subsample",
 ]
-
-DRY_RUN = "(dry run)"
-
-_TERMS = {
-    "Split": "A dataset divided into parts, which are nested in it.",
-    "Training": "Data that a model is fitted to.",
-    "Validation": "Data that choices during training are made on.",
-    "Testing": "Data that a finished model is judged on.",
-    "Split_Partition": "One part of a split.",
-    "Subsample": "A random part of another dataset.",
-}
-
-
-@dataclass(frozen=True)
-class PartitionInfo:
-    """One dataset that was drawn.
-
-    Parameters
-    ----------
-    rid, version : str
-        ``(dry run)`` where nothing was written.
-    count : int
-        Number of members.
-    """
-
-    rid: str
-    version: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -118,7 +90,7 @@ def split_dataset(
     Parameters
     ----------
     ml : DerivaML
-    source_dataset_rid : str
+    source_dataset_rid : str or Dataset
         What is divided, at its current version; members of nested datasets are included, each once.
     execution : Execution, optional
         What makes the split; needed unless `dry_run`.
@@ -169,38 +141,46 @@ def split_dataset(
         stratify_missing=stratify_missing,
         selection_fn=selection_fn,
         element_table=element_table,
-        include_tables=tuple(include_tables or ()),
-        via=tuple(via or ()),
+        include_tables=names_of(include_tables),
+        via=names_of(via),
         row_per=row_per,
         ignore_unrelated_anchors=ignore_unrelated_anchors,
         partition_by=partition_by,
     )
     session = session_of(ml)
     source = Source(session, lookup(session, source_dataset_rid), drawing)
+    source_dataset_rid = source.dataset.dataset_rid
     parts = source.draw(
         lambda total: partition.part_sizes(
             total, test_size=test_size, train_size=train_size, val_size=val_size
         )
     )
-    types = {"Training": training_types, "Validation": validation_types, "Testing": testing_types}
+    types = {
+        "Training": extra_types(session, training_types),
+        "Validation": extra_types(session, validation_types),
+        "Testing": extra_types(session, testing_types),
+    }
     asked = {"test_size": test_size, "train_size": train_size, "val_size": val_size}
     made: dict[str, PartitionInfo] = {}
     if dry_run:
         made = {name: PartitionInfo(DRY_RUN, DRY_RUN, len(rids)) for name, rids in parts.items()}
         whole = PartitionInfo(DRY_RUN, DRY_RUN, len(parts))
     else:
-        recorder = _Recorder(session, source, execution)
+        recorder = Recorder(session, source, execution)
         recorder.begin("split_config.json", {**asked, "types": types})
-        for name, rids in parts.items():
-            text = f"{name} part of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
-            kinds = [name, "Split_Partition", *(types[name] or ())]
-            made[name] = recorder.make(kinds, text, {source.element.name: rids})
-        nested = {"Dataset": [info.rid for info in made.values()]}
-        text = (
-            split_description
-            or f"Split of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
-        )
-        whole = recorder.make(["Split"], text, nested)
+        how = f"dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
+        drafts = [
+            Draft(
+                f"{name} part of {how}",
+                type_names(session, [name, "Split_Partition", *types[name]]),
+                {source.element.name: rids},
+            )
+            for name, rids in parts.items()
+        ]
+        nested = tuple(range(len(drafts)))
+        drafts.append(Draft(split_description or f"Split of {how}", ("Split",), nested=nested))
+        *infos, whole = recorder.make(drafts)
+        made = dict(zip(parts, infos, strict=True))
     return SplitResult(
         source=source_dataset_rid,
         split=whole,
@@ -277,94 +257,27 @@ def subsample(
         stratify_by_column=stratify_by_column,
         stratify_missing=stratify_missing,
         element_table=element_table,
-        include_tables=tuple(include_tables or ()),
-        via=tuple(via or ()),
+        include_tables=names_of(include_tables),
+        via=names_of(via),
         row_per=row_per,
         ignore_unrelated_anchors=ignore_unrelated_anchors,
         partition_by=partition_by,
     )
     session = session_of(ml)
     source = Source(session, lookup(session, source_dataset_rid), drawing)
+    source_dataset_rid = source.dataset.dataset_rid
     parts = source.draw(lambda total: {"Subsample": partition.count_of(size, total, "size")})
-    rids = parts["Subsample"]
+    rids, types = parts["Subsample"], extra_types(session, dataset_types)
     made = PartitionInfo(DRY_RUN, DRY_RUN, len(rids))
     if not dry_run:
-        recorder = _Recorder(session, source, execution)
-        recorder.begin("subsample_config.json", {"size": size, "types": dataset_types})
+        recorder = Recorder(session, source, execution)
+        recorder.begin("subsample_config.json", {"size": size, "types": types})
         text = (
             description
             or f"Subsample of dataset {source_dataset_rid} ({drawing.strategy}, seed {drawing.seed})"
         )
-        made = recorder.make(["Subsample", *(dataset_types or ())], text, {source.element.name: rids})
+        kinds = type_names(session, ["Subsample", *types])
+        (made,) = recorder.make([Draft(text, kinds, {source.element.name: rids})])
     return SubsampleResult(
         source_dataset_rid, made, drawing.strategy, source.element.name, drawing.seed, dry_run
     )
-
-
-class _Recorder:
-    """Writes the datasets that were drawn, and how."""
-
-    def __init__(self, session: Session, source: Source, execution: Any) -> None:
-        if execution is None:
-            raise DerivaMLValidationError("Pass the execution that does this, or dry_run=True.")
-        session.require_writable("make datasets")
-        self.session, self.source, self.execution = session, source, execution
-        self.execution_rid = str(getattr(execution, "execution_rid", execution))
-
-    def begin(self, file_name: str, asked: Mapping[str, Any]) -> None:
-        """Record what is read and how; terms that are missing are added."""
-        for name, text in _TERMS.items():
-            vocabulary.add_term(self.session, MLVocab.dataset_type, name, text)
-        types = asked.get("types")
-        extra = types.values() if isinstance(types, Mapping) else [types]
-        type_names(self.session, [name for names in extra for name in names or ()])
-        rid, version = self.source.dataset.dataset_rid, self.source.version
-        registry.add_input(self.session, self.execution_rid, rid, version)
-        document = {
-            "source": rid,
-            "source_version": str(version),
-            "element_table": self.source.element.name,
-            "strategy": self.source.drawing.strategy,
-            **asked,
-            **self.source.drawing.document(),
-        }
-        self._note(file_name, document)
-
-    def _note(self, file_name: str, document: Mapping[str, Any]) -> None:
-        """Keep the parameters with the execution: they are uploaded with its outputs."""
-        if self.execution_rid == DRY_RUN_RID or not hasattr(self.execution, "asset_file_path"):
-            return
-        path = Path(self.execution.working_dir) / file_name
-        path.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
-        staged = self.execution.asset_file_path(
-            MLAsset.execution_metadata,
-            path,
-            asset_types=ExecMetadataType.execution_config.value,
-            copy_file=True,
-            rename_file=self._unused_name(file_name),
-        )
-        if Path(staged) != path:
-            path.unlink()
-
-    def _unused_name(self, file_name: str) -> str:
-        """A second split in one execution must not replace the parameters of the first."""
-        first = Path(file_name)
-        folder = Path(self.execution.working_dir) / "assets" / MLAsset.execution_metadata
-        number, name = 1, first.name
-        while (folder / name).exists():
-            number += 1
-            name = f"{first.stem}_{number}{first.suffix}"
-        return name
-
-    def make(
-        self, types: Sequence[str], description: str, members: Mapping[str, Sequence[str]]
-    ) -> PartitionInfo:
-        """Make one dataset whose first release has these members."""
-        rid = registry.create(
-            self.session,
-            execution_rid=self.execution_rid,
-            dataset_types=list(dict.fromkeys(types)),
-            description=description,
-            members=members,
-        )
-        return PartitionInfo(rid, str(FIRST_RELEASE), sum(map(len, members.values())))

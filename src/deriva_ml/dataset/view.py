@@ -16,7 +16,7 @@ from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table
+    from deriva_ml.model.graph import Element, Table
 
 
 def lookup_row(reader: Reader, rid: str, *, deleted: bool = True) -> Row:
@@ -93,20 +93,30 @@ def _related(reader: Reader, rids: Iterable[str], *, downward: bool, recurse: bo
     return list(found)
 
 
+def nesting(reader: Reader, rids: Collection[str]) -> list[tuple[RID, RID]]:
+    """Pairs of a dataset and one of some datasets that is nested in it."""
+    pair = reader.model.dataset_element(reader.model.ml_table(MLTable.dataset))
+    columns = [pair.dataset_column, pair.element_column]
+    found = reader.rows(pair.association, where={pair.element_column: rids}, columns=columns)
+    return [(row[pair.dataset_column], row[pair.element_column]) for row in found]
+
+
 def member_keys(reader: Reader, rids: Collection[str]) -> dict[str, list[Any]]:
     """Keys of the members of some datasets, by element table, without repetition.
 
     A key is the RID of the member, for every element table that is no vocabulary.
     """
-    found: dict[str, list[Any]] = {}
-    for element in reader.model.dataset_elements():
-        rows = reader.rows(
-            element.association,
-            where={element.dataset_column: list(rids)},
-            columns=["RID", element.element_column],
-        )
-        found[element.table.name] = list(dict.fromkeys(row[element.element_column] for row in rows))
-    return found
+    return {element.table.name: keys_of(reader, element, rids) for element in reader.model.dataset_elements()}
+
+
+def keys_of(reader: Reader, element: Element, rids: Collection[str]) -> list[Any]:
+    """Keys of the members of some datasets in one element table, without repetition."""
+    rows = reader.rows(
+        element.association,
+        where={element.dataset_column: list(rids)},
+        columns=["RID", element.element_column],
+    )
+    return list(dict.fromkeys(row[element.element_column] for row in rows))
 
 
 def members(reader: Reader, rids: Collection[str], limit: int | None = None) -> dict[str, list[Row]]:
@@ -248,10 +258,12 @@ class DatasetView(ABC):
         return members(reader, self._scope(reader, recurse), limit)
 
     def list_members(self, table: Any, *, recurse: bool = False) -> list[RID]:
-        """RIDs of the members in one table, sorted."""
+        """RIDs of the members in one table, sorted; none in a table whose rows cannot be members."""
         reader = self._reader()
-        name = reader.model.name_to_table(table).name
-        return sorted(member_keys(reader, self._scope(reader, recurse)).get(name, []))
+        wanted = reader.model.name_to_table(table)
+        elements = [element for element in reader.model.dataset_elements() if element.table is wanted]
+        rids = self._scope(reader, recurse)
+        return sorted(rid for element in elements for rid in keys_of(reader, element, rids))
 
     def _scope(self, reader: Reader, recurse: bool) -> list[RID]:
         own = [self.dataset_rid]

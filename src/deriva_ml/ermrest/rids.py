@@ -120,8 +120,8 @@ def resolve_rids(
     found: dict[str, ResolvedRid] = {}
 
     def take_from(table: Table) -> None:
-        for row in list(rows.read(connection, table, where={"RID": list(left)}, columns=["RID"])):
-            found[left.pop(row["RID"])] = ResolvedRid(row["RID"], table, connection)
+        for plain in rows.present(connection, table, "RID", list(left)):
+            found[left.pop(plain)] = ResolvedRid(plain, table, connection)
 
     if candidate_tables is not None:
         for candidate in candidate_tables:

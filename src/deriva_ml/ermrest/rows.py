@@ -19,7 +19,11 @@ TableLike = Table | tuple[str, str]
 Where = Mapping[str, Collection[Any]]
 
 PAGE = 10_000
+PAGE_OF_KEYS = 100_000
+"""Rows per request where no more than two columns are asked for: membership and keys."""
 CHUNK = 1_000
+_WHOLE = 10
+"""Up to how many times as many values are read at once as are asked for."""
 FILTER_BYTES = 6_000
 """Length of the values in one URL; web servers commonly accept 8 KiB in all."""
 LOCAL_FILTER_BYTES = 100_000
@@ -109,7 +113,7 @@ def read(
     *,
     where: Where | None = None,
     columns: Sequence[str] | None = None,
-    page: int = PAGE,
+    page: int | None = None,
 ) -> Iterator[Row]:
     """Rows of a table in RID order, one page at a time.
 
@@ -121,14 +125,15 @@ def read(
         Column to accepted values; all must match. An empty collection selects nothing.
     columns : sequence of str, optional
         Columns to return, all by default.
-    page : int
-        Rows per request.
+    page : int, optional
+        Rows per request, by default `PAGE`, or `PAGE_OF_KEYS` where only two columns or one are asked for.
 
     Examples
     --------
     >>> list(read(connection, ("demo", "Image"), where={"Subject": ["1-ABC"]}))  # doctest: +SKIP
     """
     wanted = None if columns is None else list(dict.fromkeys(("RID", *columns)))
+    page = page or (PAGE if wanted is None or len(wanted) > 2 else PAGE_OF_KEYS)
     streams = [_pages(connection, table, part, wanted, page) for part in conditions(connection, where)]
     in_order = len(streams) < 2 or list(where or ()) == ["RID"]
     rows = chain.from_iterable(streams) if in_order else heapq.merge(*streams, key=itemgetter("RID"))
@@ -170,6 +175,27 @@ def count(connection: Connection, table: TableLike, where: Where | None = None) 
     doing = f"Counting {_label(table)} of {connection.name}"
     paths = [f"/aggregate/{path_of(table)}{part}/n:=cnt(RID)" for part in conditions(connection, where)]
     return sum(int(connection.get(path, doing=doing).json()[0]["n"]) for path in paths)
+
+
+def present(
+    connection: Connection, table: TableLike, column: str, values: Collection[Any], where: Where | None = None
+) -> set[Any]:
+    """Those of some values that a column has; of many values, all that there are is read where that is not much more.
+
+    Parameters
+    ----------
+    connection : Connection
+    table : Table or (schema, name)
+    column : str
+    values : collection
+    where : mapping, optional
+        What else must match.
+    """
+    if len(values) <= CHUNK or count(connection, table, where) > _WHOLE * len(values):
+        where = {**(where or {}), column: values}
+    return {row[column] for row in read(connection, table, where=where, columns=[column])}.intersection(
+        values
+    )
 
 
 # Writing -----------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from deriva_ml.asset import asset as assets
 from deriva_ml.asset.filespec import FileSpec
 from deriva_ml.bag.load import matching_rows
 from deriva_ml.dataset import registry
-from deriva_ml.dataset.dataset import Dataset, create, lookup
+from deriva_ml.dataset.dataset import Dataset, lookup
+from deriva_ml.dataset.draft import Draft, Made, create_together
+from deriva_ml.dataset.release import require_execution
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest.rids import resolve_rid
-from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
+from deriva_ml.errors import DerivaMLException
 from deriva_ml.names import MLTable, MLVocab
 
 if TYPE_CHECKING:
@@ -73,36 +74,31 @@ def add_files(
     vocabulary.require_terms(
         session, MLVocab.asset_type, {name for spec in specs for name in [*spec.file_types, _FILE]}
     )
-    if resolve_rid(session.connection, session.model, execution_rid).table is not session.ml_table(
-        MLTable.execution
-    ):
-        raise DerivaMLTableTypeError(
-            "Execution", execution_rid, f"{execution_rid} is not the RID of an execution."
-        )
+    require_execution(session, execution_rid)
     rids = _insert_files(session, specs, chunk_size)
     root, folders = _folders(specs)
     name = root_name or root.name
-    made = {
-        folder: create(
-            session,
-            execution_rid=execution_rid,
-            dataset_types=types,
+    order = list(folders)
+    drafts = [
+        Draft(
             description=(name or description or "root") if folder == root else description,
+            types=types,
+            members={MLTable.file.value: [rids[url] for url in members]} if members else {},
+            nested=[order.index(other) for other in order if other.parent == folder and other != root],
         )
-        for folder in folders
-    }
-    labels = {
-        folder: (name or "root") if folder == root else str(folder.relative_to(root)) for folder in folders
-    }
-    directories = [{"Dataset": made[folder].dataset_rid, "Path": labels[folder]} for folder in folders]
-    rows.insert(session.connection, session.ml_table("Directory_Dataset"), directories)
-    for folder, members in folders.items():
-        inside = [made[other].dataset_rid for other in folders if other.parent == folder and other != root]
-        found = {MLTable.file.value: [rids[url] for url in members], MLTable.dataset.value: inside}
-        made[folder].add_dataset_members({table: items for table, items in found.items() if items})
-    result = made[root]
-    registry.add_input(session, execution_rid, result.dataset_rid, result.current_version)
-    return lookup(session, result.dataset_rid)
+        for folder, members in folders.items()
+    ]
+    labels = [(name or "root") if folder == root else str(folder.relative_to(root)) for folder in order]
+
+    def link(made: list[Made]) -> None:
+        places = [
+            {"Dataset": one.dataset_rid, "Path": label} for one, label in zip(made, labels, strict=True)
+        ]
+        rows.insert(session.connection, session.ml_table("Directory_Dataset"), places)
+        registry.insert_inputs(session, execution_rid, [(made[0].dataset_rid, made[0].version_rid)])
+
+    made = create_together(session, drafts, execution_rid, extend=link)
+    return lookup(session, made[0].dataset_rid)
 
 
 def place_of(spec: FileSpec) -> PurePosixPath:

@@ -463,11 +463,12 @@ class CatalogModel:
         for element in self.dataset_elements():
             if element.table is wanted:
                 return element
+        can_be = self.is_domain(wanted) and not self.is_vocabulary(wanted)
+        hint = f"; allow it with ml.add_dataset_element_type({wanted.name!r})" if can_be else ""
         raise DerivaMLTableTypeError(
             "dataset element",
             wanted.name,
-            f"Rows of {wanted.name!r} cannot be members of a dataset; "
-            f"allow it with ml.add_dataset_element_type({wanted.name!r}).",
+            f"Rows of {wanted.name!r} cannot be members of a dataset{hint}.",
         )
 
     def asset_executions(self, table: TableName) -> tuple[Table, str, str]:

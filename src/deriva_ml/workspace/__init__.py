@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from deriva_ml.workspace import executions, features, manifest, metrics, paths
+from deriva_ml.workspace import changes, executions, features, manifest, metrics, paths
 from deriva_ml.workspace.bags import BagIndex
+from deriva_ml.workspace.changes import ChangeStore
 from deriva_ml.workspace.database import Database
 from deriva_ml.workspace.executions import ExecutionStateStore
 from deriva_ml.workspace.features import FeatureStore
@@ -20,6 +21,7 @@ _MIGRATIONS = (
     f"{executions.MIGRATION};{manifest.MIGRATION};{features.MIGRATION}",
     executions.OWNER_BORN,
     manifest.READ_AS,
+    changes.MIGRATION,
 )
 
 
@@ -65,6 +67,11 @@ class Workspace:
     def features(self) -> FeatureStore:
         """Staged feature rows."""
         return FeatureStore(self.database)
+
+    @cached_property
+    def changes(self) -> ChangeStore:
+        """Changes of datasets that did not end."""
+        return ChangeStore(self.database)
 
     @cached_property
     def metrics(self) -> MetricsStore:

@@ -151,7 +151,7 @@ def test_dataset_elements(model):
         "Dataset",
         "Nested_Dataset",
     )
-    with pytest.raises(DerivaMLTableTypeError, match="add_dataset_element_type"):
+    with pytest.raises(DerivaMLTableTypeError, match="cannot be members of a dataset"):
         model.dataset_element("Label")
 
 
