@@ -123,7 +123,11 @@ class DatasetSpec(Checked):
     @model_validator(mode="before")
     @classmethod
     def _from_rid(cls, value: Any) -> Any:
-        return {"rid": value} if isinstance(value, str) else _plain(value)
+        if not isinstance(value, str):
+            return _plain(value)
+        # What follows the sign may be a snapshot, which is part of the RID and has no dots.
+        rid, _, version = value.partition("@")
+        return {"rid": rid, "version": version} if "." in version else {"rid": value}
 
     @field_validator("version", mode="before")
     @classmethod
@@ -223,6 +227,12 @@ class WorkflowSpec(Checked):
     git_root: Path | None = None
     allow_dirty: bool = False
 
+    def __eq__(self, other: object) -> bool:
+        # A workflow that was read back from a file is the same one, although it cannot do as much.
+        return isinstance(other, WorkflowSpec) and all(
+            getattr(self, name) == getattr(other, name) for name in WorkflowSpec.model_fields
+        )
+
     @field_validator("workflow_type", mode="before")
     @classmethod
     def _as_list(cls, value: Any) -> list[str]:
@@ -246,7 +256,7 @@ class ExecutionConfiguration(Checked):
     Parameters
     ----------
     datasets : list of DatasetSpec
-        Bare RIDs are accepted.
+        ``RID`` and ``RID@version`` are accepted.
     assets : list of AssetSpec or LocalFile
         Bare RIDs are accepted.
     workflow : WorkflowSpec, optional
@@ -263,6 +273,8 @@ class ExecutionConfiguration(Checked):
     >>> config = ExecutionConfiguration(description="Training", datasets=["1-ABC"], assets=["2-GHI"])
     >>> [asset.rid for asset in config.assets]
     ['2-GHI']
+    >>> ExecutionConfiguration(datasets=["1-ABC@2.1.0"]).datasets[0].version
+    DatasetVersion('2.1.0')
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")

@@ -83,7 +83,9 @@ class Application:
             response = answer()
         except ServiceError as error:
             if error.status >= 500:
-                _log.warning("%s %s: %s", request.method, request.target, error, exc_info=error.__cause__)
+                # It is known what is wrong; where it came from is of interest to few.
+                cause = error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None
+                _log.warning("%s %s: %s", request.method, request.target, error, exc_info=cause)
             response = error_response(request, error)
         except Exception:  # noqa: BLE001 - a defect must answer 500 and must not end the server
             _log.exception("%s %s failed", request.method, request.target)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from deriva_ml.execution.execution import create_execution, resume_execution
-from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.specs import ExecutionConfiguration, LocalFile
 from deriva_ml.workflow.changes import PATCH_NAME
 from deriva_ml.workflow.workflow import Workflow
 
@@ -88,3 +88,21 @@ def test_what_was_kept_stays_when_the_run_is_resumed(session, begin, code):
     session.workspace.executions.update(rid, prepared=False)
     again = resume_execution(session, rid)
     assert len(kept(again)) == 1
+
+
+def test_a_configuration_that_is_read_back_is_the_same(code, tmp_path):
+    workflow = Workflow(
+        name="Test", workflow_type=["Testing"], url=code.as_uri(), checksum="1", git_root=code
+    )
+    given = ExecutionConfiguration(
+        workflow=workflow,
+        datasets=["1-ABC@2.1.0", "1-DEF"],
+        assets=["2-GHI", LocalFile(path=code / "train.py")],
+        config_choices={"model": "small"},
+    )
+    file = tmp_path / "configuration.json"
+    file.write_text(given.model_dump_json())
+    found = ExecutionConfiguration.load_configuration(file)
+    assert found == given
+    assert [str(spec.version) for spec in found.datasets] == ["2.1.0", "None"]
+    assert found != given.model_copy(update={"workflow": workflow.model_copy(update={"checksum": "2"})})
