@@ -70,7 +70,13 @@ class PinnedModel:
         )
 
     def store(self, model: KeptModel) -> None:
-        """Keep a model; readers see the former file or this one, never a part."""
+        """Keep a model; readers see the former file or this one, never a part.
+
+        Raises
+        ------
+        DerivaMLConfigurationError
+            If the disk is full or the folder cannot be written.
+        """
         document: dict[str, Any] = {
             "snapshot_id": model.snapshot_id,
             "hostname": model.hostname,
@@ -80,7 +86,13 @@ class PinnedModel:
         }
         if model.pin:
             document["pin"] = {"at": model.pin.at, "reason": model.pin.reason}
-        write_whole(self.path, json.dumps(document))
+        try:
+            write_whole(self.path, json.dumps(document))
+        except OSError as error:
+            raise DerivaMLConfigurationError(
+                f"The working directory cannot hold the model of the catalog in {self.path}: {error.strerror or error}. "
+                "Free disk space, or pass working_dir= with a folder that you can write to."
+            ) from error
 
     def pin(self, reason: str | None = None) -> SchemaPin:
         """Refuse replacements of the kept model from now on."""

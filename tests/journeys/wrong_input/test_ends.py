@@ -132,6 +132,13 @@ def test_no_room_while_staging(lab: Any, says: Any, tmp_path: Path) -> None:
     assert not exe.pending_summary().has_pending
 
 
+def test_no_room_to_connect(lab: Any, says: Any, tmp_path: Path) -> None:
+    with room(10_000), pytest.raises(DerivaMLConfigurationError) as caught:
+        DerivaML(lab.folder, 1, working_dir=tmp_path / "work")
+    says(caught.value, str(tmp_path / "work"), "Free disk space", "working_dir=")
+    assert DerivaML(lab.folder, 1, working_dir=tmp_path / "work").model.schemas
+
+
 def test_no_room_while_committing(lab: Any, says: Any, tmp_path: Path) -> None:
     with begin(lab) as exe:
         exe.asset_file_path("Execution_Asset", "large.txt").write_bytes(b"y" * (ROOM + 1))
