@@ -437,6 +437,7 @@ class DerivaML:
     download_dataset_bag = _forward(bags.download)
     estimate_bag_size = _forward(estimate.estimate_bag_size)
     bag_info = _forward(estimate.bag_info)
+    estimate_denormalized_size = _forward(estimate.estimate_denormalized_size)
 
     def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
         """Download a version of a dataset to the cache, so that later downloads find it there."""

@@ -373,3 +373,23 @@ def test_live_is_what_is_there_now(lab: Readable) -> None:
     assert names(version="0.2.0") == names() - {"Cyd now"} | {"Cyd"}
     rename("Cyd")
     assert names() == names(version="0.2.0")
+
+
+def test_the_size_of_a_wide_table(lab: Readable) -> None:
+    found = lab.ml.estimate_denormalized_size(["Image", "Subject"])
+    files = lab.ml.get_table_as_dataframe("Image")
+    tables = found["tables"]
+    assert found["join_path"] == list(tables)
+    assert (found["join_path"][0], "Subject" in tables) == ("Image", True)
+    assert ("Subject.Name", "text") in found["columns"]
+    assert tables["Image"] == {
+        "row_count": len(files),
+        "is_asset": True,
+        "asset_bytes": sum(files["Length"]),
+    }
+    assert not tables["Subject"]["is_asset"]
+    assert found["total_rows"] == sum(each["row_count"] for each in tables.values())
+    assert found["total_asset_bytes"] == sum(files["Length"])
+    assert found["total_asset_size"].endswith("B")
+    with pytest.raises(DerivaMLTableNotFound):
+        lab.ml.estimate_denormalized_size(["Imagee"])

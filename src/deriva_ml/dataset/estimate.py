@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag.database import csv_line
@@ -10,7 +10,9 @@ from deriva_ml.bag.walk import Walk, name_of
 from deriva_ml.dataset.download import bag_dir, check_excluded, resolve
 from deriva_ml.dataset.export import DatasetWalk, is_stored
 from deriva_ml.dataset.view import children
+from deriva_ml.ermrest.rows import count, stored_bytes
 from deriva_ml.names import CacheStatus
+from deriva_ml.rows.wide_plan import Planner
 from deriva_ml.specs import DatasetSpec
 from deriva_ml.storage import bag_status, list_cached_bags
 
@@ -47,6 +49,49 @@ def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, An
     plan.extend(walk)
     walk.close()
     return tally.report()
+
+
+def estimate_denormalized_size(session: Session, include_tables: Sequence[str | Table]) -> dict[str, Any]:
+    """Count rows and bytes of the tables that a wide table of the whole catalog would join.
+
+    Parameters
+    ----------
+    session : Session
+    include_tables : sequence of str
+        Tables or features whose columns are shown.
+
+    Returns
+    -------
+    dict
+        ``columns`` (labels and ERMrest types), ``join_path`` (names of tables), ``tables`` (name to ``row_count``,
+        ``is_asset``, ``asset_bytes``), ``total_rows``, ``total_asset_bytes`` and, as text, ``total_asset_size``.
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is no such table.
+    DerivaMLDenormalizeError
+        If no single table gives the rows, or paths are not unique.
+    """
+    plan = Planner(session.model).plan(include_tables)
+    assets = {name_of(table) for table in session.model.find_assets()}
+    tables = {}
+    for table in plan.joined:
+        is_asset = name_of(table) in assets
+        tables[table.name] = {
+            "row_count": count(session.connection, table),
+            "is_asset": is_asset,
+            "asset_bytes": stored_bytes(session.connection, table) if is_asset else 0,
+        }
+    size = sum(entry["asset_bytes"] for entry in tables.values())
+    return {
+        "columns": [(each.label, each.column.type.typename) for each in plan.columns],
+        "join_path": [table.name for table in plan.joined],
+        "tables": tables,
+        "total_rows": sum(entry["row_count"] for entry in tables.values()),
+        "total_asset_bytes": size,
+        "total_asset_size": size_text(size),
+    }
 
 
 class _Tally:

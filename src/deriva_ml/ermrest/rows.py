@@ -177,6 +177,13 @@ def count(connection: Connection, table: TableLike, where: Where | None = None) 
     return sum(int(connection.get(path, doing=doing).json()[0]["n"]) for path in paths)
 
 
+def stored_bytes(connection: Connection, table: TableLike) -> int:
+    """How many bytes the files of an asset table have that are in an object store, not merely registered."""
+    path = f"/aggregate/{path_of(table)}/!(URL::regexp::{escaped('^tag:')})/n:=sum(Length)"
+    found = connection.get(path, doing=f"Adding up {_label(table)} of {connection.name}").json()[0]["n"]
+    return int(found or 0)
+
+
 def present(
     connection: Connection, table: TableLike, column: str, values: Collection[Any], where: Where | None = None
 ) -> set[Any]:
