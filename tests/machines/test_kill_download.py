@@ -13,6 +13,7 @@ from tests.machines.runs import dying, ended, in_child, started
 from deriva_ml.bag import seal
 from deriva_ml.dataset import registry
 from deriva_ml.dataset.download import download
+from deriva_ml.dataset.draft import Draft, create_together
 from deriva_ml.ermrest import rows
 from deriva_ml.session import Session
 from deriva_ml.storage import clear_cache, list_cached_bags
@@ -27,7 +28,8 @@ def dataset(lab, tmp_path_factory):
     lab.run(session, "ingest")
     images = sorted(row["RID"] for row in rows.read(session.connection, session.table("Image")))
     registry.add_element_type(session, "Image")
-    return registry.create(session, description="images", members={"Image": images})
+    (made,) = create_together(session, [Draft("images", members={"Image": images})])
+    return made.dataset_rid
 
 
 def open_session(lab, cache):

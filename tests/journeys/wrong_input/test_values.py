@@ -209,7 +209,7 @@ RIDS: dict[str, Case] = {
     "members-kind": (
         lambda lab: lab.dataset.add_dataset_members([lab.workflow_rid]),
         DerivaMLTableTypeError,
-        ["'Workflow'", "add_dataset_element_type"],
+        ["'Workflow'", "cannot be members"],
     ),
     "members-text": (
         lambda lab: lab.dataset.add_dataset_members("9-ZZZ"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +64,9 @@ def test_what_is_open(ml: DerivaML, ml_catalog: Connection, tmp_path: Path) -> N
     assert "lab" in ml._repr_html_()
 
 
-def test_opening_is_quick_and_asks_once(
-    ml: DerivaML, ml_catalog: Connection, tmp_path: Path, requests: list[str]
-) -> None:
-    started = time.perf_counter()
+def test_opening_asks_once(ml: DerivaML, ml_catalog: Connection, tmp_path: Path, requests: list[str]) -> None:
     DerivaML(ml_catalog.host, ml_catalog.catalog_id, working_dir=tmp_path / "work")
     assert requests == ["get /schema"]
-    assert time.perf_counter() - started < 0.3
 
 
 def test_all_that_the_constructor_takes(ml_catalog: Connection, tmp_path: Path) -> None:
