@@ -297,6 +297,9 @@ def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
         "Members of Image, Subject have no path to Alone"
         in outer.describe_denormalized(["Alone"])["warnings"][0]
     )
+    assert outer.describe_denormalized(["Alone"], ignore_unrelated_anchors=True)["warnings"] == []
+    with pytest.raises(TypeError):
+        outer.describe_denormalized(["Image"], row_pr="Image")
     with pytest.raises(ValueError, match="include_tables must be a list"):
         outer.describe_denormalized("Image")
 

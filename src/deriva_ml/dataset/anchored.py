@@ -42,22 +42,17 @@ def copy_reach(
     session = session_of(ml)
     found = _by_table(session, anchors)
     folder = Path(tempfile.mkdtemp(prefix="deriva-ml-rows-"))
-    finish = weakref.finalize(session, shutil.rmtree, folder, True)
+    target = BagDatabase(folder / "rows.db")
     try:
-        target = BagDatabase(folder / "rows.db")
-        try:
-            for name, rids in found.items():
-                rules = replace(policy(session.model), start=name)
-                Walk(session.reader, rules, target.add).run(rids)
-            target.close()
-        except BaseException:
-            target.abandon()
-            raise
+        for name, rids in found.items():
+            rules = replace(policy(session.model), start=name)
+            Walk(session.reader, rules, target.add).run(rids)
+        target.close()
     except BaseException:
-        finish()
+        target.abandon()
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     reader = LocalReader(folder / "rows.db", session.model, folder)
-    finish.detach()
     weakref.finalize(reader, shutil.rmtree, folder, True)
     return reader, found
 

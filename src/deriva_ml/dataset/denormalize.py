@@ -243,11 +243,9 @@ class Denormalizer:
         plan = self.plan(include_tables, row_per=row_per, via=via)
         return [(column.label, column.column.type.typename) for column in plan.columns]
 
-    def describe(
-        self, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
-    ) -> dict[str, Any]:
+    def describe(self, include_tables: Sequence[Any], **options: Any) -> dict[str, Any]:
         """Say how a wide table would be made, and what is unclear; see `deriva_ml.dataset.describe.describe`."""
-        return describe.describe(self, include_tables, row_per=row_per, via=via)
+        return describe.describe(self, include_tables, **options)
 
     def list_paths(self, tables: Sequence[Any] | None = None) -> dict[str, Any]:
         """List how tables are joined; see `deriva_ml.dataset.describe.list_schema_paths`."""

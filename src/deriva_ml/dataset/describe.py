@@ -70,7 +70,12 @@ class _Doubts:
 
 
 def describe(
-    rows: Rows, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
+    rows: Rows,
+    include_tables: Sequence[Any],
+    *,
+    row_per: Any = None,
+    via: Sequence[Any] | None = None,
+    ignore_unrelated_anchors: bool = False,
 ) -> dict[str, Any]:
     """Say how a wide table would be made, and what is unclear.
 
@@ -83,6 +88,8 @@ def describe(
         The table that gives the rows.
     via : sequence of str, optional
         Tables that joins shall lead through.
+    ignore_unrelated_anchors : bool
+        Whether nothing is said of members that have nothing to do with the included tables.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def describe(
         _note_routes(planner, leaf, tables, others, doubts)
     plan = None if doubts.warnings else planner.plan(include_tables, row_per=row_per, via=via)
     joined = plan.joined if plan is not None else tables
-    strangers = rows.unrelated(tables, joined)
+    strangers = [] if ignore_unrelated_anchors else rows.unrelated(tables, joined)
     if strangers:
         names = [table.name for table in tables]
         doubts.note(DerivaMLDenormalizeUnrelatedAnchor(strangers, names))

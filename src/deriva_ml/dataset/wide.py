@@ -104,11 +104,13 @@ class WideView(DatasetView):
         *,
         row_per: Any = None,
         via: Sequence[Any] | None = None,
+        ignore_unrelated_anchors: bool = False,
         version: DatasetVersion | str | None = None,
-        **_ignored: Any,
     ) -> dict[str, Any]:
         """Say how a wide table would be made, and what is unclear; see `deriva_ml.dataset.describe.describe`."""
-        return Denormalizer(self, version=version).describe(include_tables, row_per=row_per, via=via)
+        return Denormalizer(self, version=version).describe(
+            include_tables, row_per=row_per, via=via, ignore_unrelated_anchors=ignore_unrelated_anchors
+        )
 
     def list_schema_paths(
         self, tables: Sequence[Any] | None = None, *, version: DatasetVersion | str | None = None
