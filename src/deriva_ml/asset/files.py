@@ -30,7 +30,7 @@ class Registration(Protocol):
         ...
 
 
-class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
+class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]  # a variable to the checker, see above
     """Path of an asset's file: staged for upload, or downloaded.
 
     Usable wherever a `pathlib.Path` is. Paths derived from it (``path.parent``, ``path / "x"``) are plain paths.
@@ -110,11 +110,12 @@ class AssetFilePath(_PlainPath):  # type: ignore[misc, valid-type]
         # Private there, and so without types.
         @classmethod
         def _from_parts(cls, args: Any) -> Path:
-            return _PlainPath._from_parts(args)  # type: ignore[attr-defined, no-any-return]
+            return _PlainPath._from_parts(args)  # type: ignore[attr-defined, no-any-return]  # private, see above
 
         @classmethod
         def _from_parsed_parts(cls, drv: str, root: str, parts: list[str]) -> Path:
-            return _PlainPath._from_parsed_parts(drv, root, parts)  # type: ignore[attr-defined, no-any-return]
+            made: Path = _PlainPath._from_parsed_parts(drv, root, parts)  # type: ignore[attr-defined]  # private, see above
+            return made
 
     def with_segments(self, *segments: Any) -> Path:
         """Make the path that is derived from this one; a plain path."""

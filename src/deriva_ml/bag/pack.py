@@ -17,8 +17,8 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,
-    RuntimeError,
+    NotImplementedError,  # of a compression or version that zipfile does not know
+    RuntimeError,  # of an encrypted entry
     UnicodeDecodeError,
 )
 

@@ -90,7 +90,7 @@ class _PatientAdapter(TimeoutHTTPAdapter):
                     raise
             pause(attempt)
             # Private to requests, as is what it is for: whether there is a body that has been read.
-            if request._body_position is not None:  # type: ignore[attr-defined]
+            if request._body_position is not None:  # type: ignore[attr-defined]  # private, see above
                 rewind_body(request)
         return answer
 

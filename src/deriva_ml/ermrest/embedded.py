@@ -81,7 +81,9 @@ class LocalTransport(BaseAdapter):
         return self._server
 
     # What else requests passes by position, no session does: time-outs and certificates mean nothing here.
-    def send(self, request: requests.PreparedRequest, stream: bool = False, **_: Any) -> requests.Response:  # type: ignore[override]
+    def send(  # type: ignore[override]  # fewer by position, see above
+        self, request: requests.PreparedRequest, stream: bool = False, **_: Any
+    ) -> requests.Response:
         """Answer a request."""
         body, length = _body_of(request)
         headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
@@ -100,7 +102,7 @@ class LocalTransport(BaseAdapter):
         response.url = request.url or ""
         response.request = request
         # Set by requests' own adapter, too; its types do not know of either.
-        response.connection = self  # type: ignore[assignment]
+        response.connection = self  # type: ignore[assignment]  # see above
         response.raw = _Body(b"" if request.method == "HEAD" else answer.body)
         if not stream:
             try:
@@ -109,7 +111,7 @@ class LocalTransport(BaseAdapter):
                 # The body is made while it is read, so an error may come after the first pieces.
                 response.status_code, response.reason = error.status, reasons.get(error.status, "")
                 response._content = error.text().encode()
-            response._content_consumed = True  # type: ignore[attr-defined]
+            response._content_consumed = True  # type: ignore[attr-defined]  # see above
             response.raw.close()
         return response
 

@@ -298,11 +298,9 @@ class InputDataset(DatasetSpec):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DatasetSpec) and self.model_dump() == other.model_dump()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            return super().__getattr__(name)  # type: ignore[misc]
+            return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from checkers
         return getattr(self.bag, name)
 
 
