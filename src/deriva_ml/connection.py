@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from deriva_ml import settings
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.logs import is_hydra_initialized
@@ -93,7 +94,7 @@ class DerivaMLConfig(Checked):
         base = (
             Path(working_dir).expanduser().absolute() / getpass.getuser() / "deriva-ml"
             if working_dir
-            else Path.home() / ".deriva-ml"
+            else settings.home()
         )
         return base.joinpath(*(safe_name(str(part)) for part in (hostname, catalog_id) if part is not None))
 

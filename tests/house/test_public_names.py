@@ -27,7 +27,9 @@ KNOWN = {
     """,
     "deriva_ml.execution": """
         ExecutionConfiguration Execution Workflow AssetSpec AssetSpecConfig LocalFile LocalFileConfig LineageResult
-        LineageNode RootDescriptor ExecutionSummary DatasetSummary AssetSummary WorkflowSummary
+        LineageNode RootDescriptor ExecutionSummary DatasetSummary AssetSummary WorkflowSummary BaseConfig
+        DerivaBaseConfig base_defaults load_configs with_description DescribedList notebook_config multirun_config
+        MultirunSpec get_multirun_config list_multirun_configs get_all_multirun_configs
     """,
     "deriva_ml.execution.state_store": "ExecutionStatus ExecutionStateStore EXECUTIONS_TABLE",
     "deriva_ml.execution.state_machine": "InvalidTransitionError ALLOWED_TRANSITIONS validate_transition",
