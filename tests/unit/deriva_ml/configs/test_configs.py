@@ -64,7 +64,7 @@ def test_defaults_are_those_that_projects_rely_on():
         {"workflow": "default_workflow"},
         {"model_config": "default_model"},
     ]
-    assert DerivaBaseConfig.defaults[:4] == base_defaults[:4]
+    assert DerivaBaseConfig().defaults[:4] == base_defaults[:4]
     made = BaseConfig()
     assert (made.dry_run, made.description, made.config_choices, made.script_config) == (False, "", {}, None)
 
