@@ -97,6 +97,12 @@ COMMANDS = (
         "executions",
     ),
     Command(
+        "reproduce",
+        "run an execution again and tell which of its outputs come out the same",
+        "deriva_ml.cli.reproduce",
+        "reproduce",
+    ),
+    Command(
         "upload", "commit the executions of a working directory that wait", "deriva_ml.cli.upload", "upload"
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from deriva_ml import settings
 from deriva_ml.errors import DerivaMLConfigurationError
 
 
@@ -92,7 +93,8 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
 
 def _folder(host: str, path: Path) -> Address:
     try:
-        return Address(host, path.expanduser().absolute())
+        base = settings.text("DERIVA_ML_RELATIVE_TO") or ""
+        return Address(host, Path(base, path.expanduser()).absolute())
     except RuntimeError as error:
         raise DerivaMLConfigurationError(f"{host!r} is no folder: there is no such user's home.") from error
 

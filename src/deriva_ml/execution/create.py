@@ -16,7 +16,7 @@ from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.execution import inputs, metadata
+from deriva_ml.execution import inputs, metadata, repetition
 from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.inputs import Declared
 from deriva_ml.execution.lifecycle import duration_text
@@ -135,6 +135,7 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
     """
     workflow = configuration.workflow
     assert workflow is not None
+    configuration = repetition.pinned(configuration)
     declared = inputs.find_declared(session, configuration)
     configuration = configuration.model_copy(update={"datasets": [found.spec for found in declared.datasets]})
     if dry_run:
@@ -211,6 +212,7 @@ def by_table(found: Iterable[AssetFilePath]) -> dict[str, list[AssetFilePath]]:
 
 def _save_rid(session: Session, created: Created) -> None:
     """Tell a program that started this one, by the file that it names, which execution this is."""
+    repetition.tell(session, created.execution_rid, created.configuration)
     target = settings.text("DERIVA_ML_SAVE_EXECUTION_RID")
     if target is None:
         return

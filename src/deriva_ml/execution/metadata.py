@@ -70,12 +70,13 @@ def capture(
         As resolved.
     """
     workflow = configuration.workflow
+    root = workflow.git_root if workflow is not None else None
     snapshot = f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt"
     written = {
         "configuration.json": (configuration_text(configuration).encode(), ExecMetadataType.deriva_config),
-        snapshot: (environment.snapshot_text().encode(), ExecMetadataType.runtime_env),
+        snapshot: (environment.snapshot_text(root).encode(), ExecMetadataType.runtime_env),
     }
-    changes = _changes(workflow.git_root if workflow is not None else None)
+    changes = _changes(root)
     if changes is not None:
         written[PATCH_NAME] = (changes, ExecMetadataType.execution_config)
     # What an interrupted attempt has registered stays as it is.

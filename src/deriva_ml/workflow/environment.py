@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml import settings
+from deriva_ml.workflow import git
 
 HIDDEN = "(hidden)"
 
@@ -83,19 +84,27 @@ def packages() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def snapshot() -> dict[str, Any]:
+def snapshot(root: Path | None = None) -> dict[str, Any]:
     """Everything that may matter to repeat a run on another machine.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Repository of the code that runs.
 
     Returns
     -------
     dict
-        Blocks ``imports``, ``os``, ``sys``, ``sys_path``, ``site``, ``platform`` and ``gpu``; JSON values only.
+        Blocks ``imports``, ``git``, ``os``, ``sys``, ``sys_path``, ``site``, ``platform`` and ``gpu``; JSON values
+        only.
     """
     return {
         "imports": packages(),
+        "git": {"root": str(root), "commit": git.current_commit(root)} if root is not None else None,
         "os": _operating_system(),
         "sys": {
             "argv": without_arguments_secrets(sys.argv),
+            "orig_argv": without_arguments_secrets(sys.orig_argv),
             "byteorder": sys.byteorder,
             "executable": sys.executable,
             "flags": {name: getattr(sys.flags, name) for name in dir(sys.flags) if _is_flag(name)},
@@ -127,9 +136,9 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def snapshot_text() -> str:
+def snapshot_text(root: Path | None = None) -> str:
     """`snapshot` as indented JSON."""
-    return json.dumps(snapshot(), indent=1, default=str, ensure_ascii=False)
+    return json.dumps(snapshot(root), indent=1, default=str, ensure_ascii=False)
 
 
 def without_arguments_secrets(arguments: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from deriva_ml.errors import DerivaMLWorkflowError
 
 _SECONDS = 30
+_LONG = 3600
 _QUOTE_LITTLE = ("-c", "core.quotePath=false")
 _PLAIN = (
     "--binary",
@@ -36,7 +37,11 @@ _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)
 
 
 def _run(
-    folder: Path, *arguments: str, given: bytes = b"", variables: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    given: bytes = b"",
+    variables: Mapping[str, str] | None = None,
+    seconds: float = _SECONDS,
 ) -> bytes:
     """Output of a git command in a folder, which takes no locks that others could wait for.
 
@@ -50,7 +55,7 @@ def _run(
             ["git", "-C", str(folder), *arguments],
             input=given,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
             env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"} | dict(variables or {}),
         )
@@ -197,6 +202,55 @@ def _aside(root: Path, folder: Path) -> dict[str, str]:
         "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
         "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(filter(None, others)),
     }
+
+
+def has_commit(root: Path, commit: str) -> bool:
+    """Whether a repository has a commit."""
+    return _git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+
+
+def is_reachable(source: str | Path) -> bool:
+    """Whether a repository, on this disk or at an address, answers."""
+    quiet = {"GIT_TERMINAL_PROMPT": "0"}
+    try:
+        _run(Path(), "ls-remote", "--quiet", "--", str(source), "HEAD", variables=quiet)
+    except DerivaMLWorkflowError:
+        return False
+    return True
+
+
+def check_out(source: str | Path, commit: str, folder: Path) -> None:
+    """Make a folder that holds the files of a commit; it is a clone, so that the repository it came of stays as it is.
+
+    Parameters
+    ----------
+    source : str or Path
+        A repository on this disk, or an address to clone.
+    commit : str
+    folder : Path
+        Must not exist.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If the repository cannot be reached or has no such commit.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run(folder.parent, "clone", "--no-checkout", "--quiet", "--", str(source), str(folder), seconds=_LONG)
+    _run(folder, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", commit, seconds=_LONG)
+    if (origin := _git(Path(source), "remote", "get-url", "origin")) is not None:
+        _run(folder, "remote", "set-url", "origin", origin.strip())
+
+
+def apply(root: Path, patch_file: Path) -> None:
+    """Change the files of a working tree by a patch of `patch`.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If it does not fit.
+    """
+    _run(root, "apply", "--binary", "--whitespace=nowarn", str(patch_file.absolute()))
 
 
 def blob_hash(content: bytes) -> str:

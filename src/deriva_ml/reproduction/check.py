@@ -1,0 +1,182 @@
+"""Whether all that an execution needs to run again is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.reproduction import packages
+from deriva_ml.reproduction.command import unfit
+from deriva_ml.reproduction.recorded import Recorded, read
+from deriva_ml.specs import DatasetSpec
+from deriva_ml.workflow import git
+
+if TYPE_CHECKING:
+    from deriva_ml.ml import DerivaML
+
+
+class Level(StrEnum):
+    """How much a finding matters."""
+
+    ok = "ok"
+    doubt = "doubt"
+    missing = "missing"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a repetition needs.
+
+    Parameters
+    ----------
+    subject : str
+    level : Level
+        ``doubt`` where it can run, but may give something else.
+    detail : str
+    """
+
+    subject: str
+    level: Level
+    detail: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All that a repetition of an execution needs.
+
+    Parameters
+    ----------
+    execution_rid : str
+    findings : list of Finding
+    """
+
+    execution_rid: str
+    findings: list[Finding]
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it can run."""
+        return all(finding.level != Level.missing for finding in self.findings)
+
+    def __str__(self) -> str:
+        width = max(len(finding.subject) for finding in self.findings)
+        lines = [
+            f"  {finding.level:<8} {finding.subject:<{width}}  {finding.detail}" for finding in self.findings
+        ]
+        doubtful = any(finding.level == Level.doubt for finding in self.findings)
+        verdict = "cannot be" if not self.is_possible else "may be" if doubtful else "can be"
+        return "\n".join([*lines, f"Execution {self.execution_rid} {verdict} reproduced."])
+
+
+def check(ml: DerivaML, execution_rid: str) -> CheckReport:
+    """Say whether all that an execution needs to run again is still there, without running it.
+
+    Parameters
+    ----------
+    ml : DerivaML
+    execution_rid : str
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such execution, or it recorded nothing of how it ran.
+
+    Examples
+    --------
+    >>> print(check(ml, "1-0SYG"))  # doctest: +SKIP
+    """
+    return checked(ml, read(ml, execution_rid))
+
+
+def checked(ml: DerivaML, recorded: Recorded) -> CheckReport:
+    """As `check`, of what has been read already."""
+    findings = [
+        _command(recorded),
+        _code(recorded),
+        *_changes(recorded),
+        _packages(recorded),
+        *_inputs(ml, recorded),
+        _outputs(recorded),
+    ]
+    return CheckReport(recorded.execution_rid, findings)
+
+
+def _command(recorded: Recorded) -> Finding:
+    reason = unfit(recorded)
+    words = recorded.overrides if recorded.overrides is not None else recorded.arguments[1:]
+    shown = " ".join(["deriva-ml-run", *words] if recorded.overrides is not None else words)
+    return Finding("command", Level.missing if reason else Level.ok, reason or shown)
+
+
+def source_of(recorded: Recorded) -> str | None:
+    """Repository that has the commit: the one that it ran from, else its origin, None where neither is known."""
+    code = recorded.code
+    if (
+        code.root is not None
+        and code.commit
+        and code.root.is_dir()
+        and git.has_commit(code.root, code.commit)
+    ):
+        return str(code.root)
+    return code.origin
+
+
+def _code(recorded: Recorded) -> Finding:
+    code, source = recorded.code, source_of(recorded)
+    if code.commit is None or source is None:
+        return Finding("code", Level.missing, "no commit was recorded, or no repository has it")
+    if not git.is_reachable(source):
+        return Finding(
+            "code", Level.missing, f"commit {code.commit[:12]} of {source}, which cannot be reached"
+        )
+    if not code.is_exact:
+        return Finding(
+            "code", Level.doubt, f"commit {code.commit[:12]} of its script; other files may be newer"
+        )
+    return Finding("code", Level.ok, f"commit {code.commit[:12]} of {source}")
+
+
+def _changes(recorded: Recorded) -> Iterator[Finding]:
+    if recorded.code.patch is None:
+        return
+    left_out = packages.left_out(recorded.code.patch)
+    detail = f"left out of the patch: {', '.join(left_out)}" if left_out else "kept as a patch"
+    yield Finding("uncommitted changes", Level.doubt if left_out else Level.ok, detail)
+
+
+def _packages(recorded: Recorded) -> Finding:
+    differing = packages.differences(recorded)
+    if not differing:
+        return Finding("packages", Level.ok, "the same as here")
+    shown = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if len(differing) > 3 else "")
+    if recorded.lock is not None and packages.uv() is not None:
+        return Finding("packages", Level.ok, f"from its uv.lock; here differ {shown}")
+    hint = "install uv to use its uv.lock" if recorded.lock is not None else "it had no uv.lock"
+    return Finding("packages", Level.doubt, f"{shown}; {hint}")
+
+
+def _inputs(ml: DerivaML, recorded: Recorded) -> Iterator[Finding]:
+    datasets = [DatasetSpec.from_shorthand(f"{rid}@{version}") for rid, version in recorded.datasets.items()]
+    if datasets:
+        report = ml.validate_dataset_specs(datasets)
+        level = Level.ok if report.all_valid else Level.missing
+        named = ", ".join(f"{rid}@{version}" for rid, version in recorded.datasets.items())
+        yield Finding("datasets", level, named if report.all_valid else " ".join(str(report).split()))
+    for rid in recorded.assets:
+        try:
+            asset = ml.lookup_asset(rid)
+        except DerivaMLException as error:
+            yield Finding("input file", Level.missing, str(error))
+        else:
+            yield Finding("input file", Level.ok, f"{rid} {asset.filename}")
+
+
+def _outputs(recorded: Recorded) -> Finding:
+    number = len(recorded.outputs)
+    detail = (
+        f"{number:,} {'file' if number == 1 else 'files'} to compare, of a run that ended {recorded.status}"
+    )
+    return Finding("outputs", Level.ok if recorded.status == "Uploaded" else Level.doubt, detail)

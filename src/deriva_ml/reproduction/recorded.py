@@ -1,0 +1,215 @@
+"""What an execution recorded of itself: code, command, environment and inputs, read back from its files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]
+
+from deriva_ml.errors import DerivaMLDataError
+from deriva_ml.names import AssetRole, ExecMetadataType, MLAsset
+from deriva_ml.workflow.changes import PATCH_NAME
+
+if TYPE_CHECKING:
+    from deriva_ml.asset.asset import Asset
+    from deriva_ml.ml import DerivaML
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where the code of a run is.
+
+    Parameters
+    ----------
+    origin : str, optional
+        Address of its repository.
+    root : Path, optional
+        The repository on the machine that ran it.
+    commit : str, optional
+        What was checked out.
+    is_exact : bool
+        False when only the last commit of the script itself is known.
+    path : str, optional
+        The script in the repository.
+    patch : Asset, optional
+        What was not committed.
+    """
+
+    origin: str | None = None
+    root: Path | None = None
+    commit: str | None = None
+    is_exact: bool = False
+    path: str | None = None
+    patch: Asset | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An execution as it was recorded.
+
+    Parameters
+    ----------
+    execution_rid, description, status : str
+    workflow : dict
+        As configured.
+    code : Code
+    arguments : list of str
+        The whole command, its interpreter first.
+    folder : Path, optional
+        Where it ran.
+    search_path : list of str
+        Where Python looked for modules.
+    overrides : list of str, optional
+        What Hydra was told, None for a run without it.
+    hydra : dict
+        Hydra's own settings.
+    python : str
+        Version.
+    packages : dict
+        Version by name.
+    lock : Asset, optional
+        ``uv.lock``.
+    datasets : dict
+        Version by RID.
+    assets : list of str
+        RIDs of input files.
+    outputs : list of Asset
+        Without what describes the run.
+    """
+
+    execution_rid: str
+    description: str
+    status: str
+    workflow: dict[str, Any]
+    code: Code
+    arguments: list[str]
+    folder: Path | None = None
+    search_path: list[str] = field(default_factory=list)
+    overrides: list[str] | None = None
+    hydra: dict[str, Any] = field(default_factory=dict)
+    python: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+    lock: Asset | None = None
+    datasets: dict[str, str] = field(default_factory=dict)
+    assets: list[str] = field(default_factory=list)
+    outputs: list[Asset] = field(default_factory=list)
+
+
+_DESCRIBES = {
+    ExecMetadataType.execution_config,
+    ExecMetadataType.runtime_env,
+    ExecMetadataType.hydra_config,
+    ExecMetadataType.deriva_config,
+}
+
+
+def is_output(asset: Asset) -> bool:
+    """Whether a file is a result; files that describe a run differ from run to run."""
+    return not (asset.asset_table == MLAsset.execution_metadata and _DESCRIBES & set(asset.asset_types))
+
+
+def outputs_of(ml: DerivaML, execution_rid: str) -> list[Asset]:
+    """Files that an execution wrote, without those that describe it."""
+    found = ml.list_execution_assets(execution_rid, asset_role=AssetRole.output)
+    return [asset for asset in found if is_output(asset)]
+
+
+def read(ml: DerivaML, execution_rid: str) -> Recorded:
+    """Read what an execution recorded.
+
+    Parameters
+    ----------
+    ml : DerivaML
+    execution_rid : str
+
+    Raises
+    ------
+    DerivaMLException
+        If there is no such execution.
+    DerivaMLDataError
+        If it recorded no configuration, as executions do that no run of this library made.
+    """
+    record = ml.lookup_execution(execution_rid)
+    written = ml.list_execution_assets(execution_rid, asset_role=AssetRole.output)
+    files = {asset.filename: asset for asset in written if not is_output(asset)}
+    with tempfile.TemporaryDirectory() as folder:
+        texts = _Texts(files, Path(folder))
+        configuration = texts.json("configuration.json")
+        if configuration is None:
+            raise DerivaMLDataError(
+                f"Execution {execution_rid} recorded no configuration.json, so how it ran is not known."
+            )
+        environment = texts.json("environment_snapshot_") or {}
+        overrides, hydra = texts.yaml("-overrides.yaml"), texts.yaml("-hydra.yaml")
+    system, own = environment.get("sys", {}), configuration.get("workflow") or {}
+    folder_then = environment.get("os", {}).get("cwd")
+    return Recorded(
+        execution_rid=execution_rid,
+        description=record.description or "",
+        status=str(record.status),
+        workflow=own,
+        code=_code(own, environment.get("git") or {}, files.get(PATCH_NAME)),
+        arguments=system.get("orig_argv") or _guessed(system, configuration),
+        folder=Path(folder_then) if folder_then else None,
+        search_path=environment.get("sys_path", []),
+        overrides=list(overrides) if overrides is not None else None,
+        hydra=(hydra or {}).get("hydra", {}),
+        python=environment.get("platform", {}).get("python_version", ""),
+        packages=environment.get("imports", {}),
+        lock=files.get("uv.lock"),
+        datasets=_datasets(ml, execution_rid),
+        assets=[each["rid"] for each in configuration.get("assets", []) if each.get("rid")],
+        outputs=[asset for asset in written if is_output(asset)],
+    )
+
+
+class _Texts:
+    """Files that describe a run, found by a part of their name."""
+
+    def __init__(self, files: dict[str, Asset], folder: Path) -> None:
+        self._files, self._folder = files, folder
+
+    def _text(self, part: str) -> str | None:
+        name = next((name for name in sorted(self._files) if part in name), None)
+        return None if name is None else self._files[name].download(self._folder).read_text(encoding="utf-8")
+
+    def json(self, part: str) -> Any:
+        """A JSON file, None where there is none."""
+        text = self._text(part)
+        return None if text is None else json.loads(text)
+
+    def yaml(self, part: str) -> Any:
+        """A YAML file, None where there is none."""
+        text = self._text(part)
+        return None if text is None else yaml.safe_load(text)
+
+
+def _code(workflow: dict[str, Any], repository: dict[str, Any], patch: Asset | None) -> Code:
+    origin, mark, rest = (workflow.get("url") or "").partition("/blob/")
+    commit, _, path = rest.partition("/")
+    root = repository.get("root") or workflow.get("git_root")
+    exact = repository.get("commit")
+    return Code(
+        origin=origin if mark else None,
+        root=Path(root) if root else None,
+        commit=exact or commit or None,
+        is_exact=exact is not None,
+        path=path or None,
+        patch=patch,
+    )
+
+
+def _guessed(system: dict[str, Any], configuration: dict[str, Any]) -> list[str]:
+    """The command of a run that did not record the whole of it."""
+    arguments = system.get("argv") or configuration.get("argv") or []
+    return [system.get("executable") or "python", *arguments] if arguments else []
+
+
+def _datasets(ml: DerivaML, execution_rid: str) -> dict[str, str]:
+    node = ml.lookup_lineage(execution_rid, depth=0).lineage
+    read = node.consumed_datasets if node is not None else []
+    return {dataset.rid: dataset.version for dataset in read if dataset.version}

@@ -1,0 +1,108 @@
+"""What an execution made, in a form that can be compared with another one's, of another catalog too."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deriva_ml.ermrest.metrics import parse
+from deriva_ml.names import ExecMetadataType, MLTable
+from deriva_ml.reproduction import compare
+from deriva_ml.reproduction.compare import Compared, File
+from deriva_ml.reproduction.recorded import outputs_of
+
+if TYPE_CHECKING:
+    from deriva_ml.asset.asset import Asset
+    from deriva_ml.ml import DerivaML
+
+_OF_THE_RUN = {"Execution", "Feature_Name", "RCT", "RID"}
+
+
+@dataclass
+class Results:
+    """What an execution made.
+
+    Parameters
+    ----------
+    files : list of File
+    features : dict
+        Values by ``Table.Feature``.
+    datasets : dict
+        Members by types and description.
+    """
+
+    files: list[File] = field(default_factory=list)
+    features: dict[str, dict[Hashable, dict[str, Any]]] = field(default_factory=dict)
+    datasets: dict[str, list[Hashable]] = field(default_factory=dict)
+
+
+def results_of(ml: DerivaML, execution_rid: str) -> Results:
+    """Everything that an execution made.
+
+    RIDs of files that it made stand for their name and content, because a repetition gives them other RIDs.
+    """
+    assets = outputs_of(ml, execution_rid)
+    known = {asset.asset_rid: (asset.asset_table, asset.filename, asset.md5) for asset in assets}
+    return Results(
+        files=[_file(asset) for asset in assets],
+        features=_features(ml, execution_rid, known),
+        datasets=_datasets(ml, execution_rid, known),
+    )
+
+
+def compared(before: Results, after: Results, tolerance: float) -> list[Compared]:
+    """A verdict for each output of the first, and each that only the second has."""
+    found = compare.files(before.files, after.files, tolerance)
+    for name in dict.fromkeys((*before.features, *after.features)):
+        old, new = before.features.get(name, {}), after.features.get(name, {})
+        found.append(compare.feature(name, old, new, tolerance))
+    for name in dict.fromkeys((*before.datasets, *after.datasets)):
+        found.append(compare.dataset(name, before.datasets.get(name), after.datasets.get(name)))
+    return found
+
+
+def _file(asset: Asset) -> File:
+    metrics = None
+    if ExecMetadataType.metrics_file in asset.asset_types:
+        with tempfile.TemporaryDirectory() as folder:
+            parsed = parse(asset.download(Path(folder)), asset.filename)
+        columns = parsed.values or []
+        metrics = [dict(zip(parsed.names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return File(asset.asset_table, asset.filename, asset.md5, asset.length, metrics)
+
+
+def _features(
+    ml: DerivaML, execution_rid: str, known: dict[str, Any]
+) -> dict[str, dict[Hashable, dict[str, Any]]]:
+    found = {}
+    for feature in ml.find_features():
+        target = feature.target_table.name
+        values: dict[Hashable, dict[str, Any]] = {}
+        for record in ml.feature_values(target, feature.feature_name, execution_rids=[execution_rid]):
+            row = {
+                name: known.get(value, value) if isinstance(value, str) else value for name, value in record
+            }
+            keys = [row.pop(name) for name in (target, *feature.qualifier_columns)]
+            values[tuple(keys) if len(keys) > 1 else keys[0]] = {
+                name: value for name, value in row.items() if name not in _OF_THE_RUN
+            }
+        if values:
+            found[f"{target}.{feature.feature_name}"] = values
+    return found
+
+
+def _datasets(ml: DerivaML, execution_rid: str, known: dict[str, Any]) -> dict[str, list[Hashable]]:
+    versions = ml.pathBuilder().schemas[ml.ml_schema].tables[MLTable.dataset_version]
+    made = versions.filter(versions.Execution == execution_rid).entities().fetch()
+    found: dict[str, list[Hashable]] = {}
+    for rid in dict.fromkeys(row["Dataset"] for row in made):
+        dataset = ml.lookup_dataset(rid, deleted=True)
+        types = ", ".join(sorted(dataset.dataset_types)) or "dataset"
+        name = f"{types}: {dataset.description}" if dataset.description else types
+        members = dataset.list_dataset_members()
+        rids = [row["RID"] for table, rows in members.items() if table != MLTable.dataset for row in rows]
+        found.setdefault(name, []).extend(known.get(each, each) for each in rids)
+    return found

@@ -1,0 +1,195 @@
+"""Runs of a project of one's own, run again from what they recorded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, TableDefinition
+from deriva_ml.cli.main import main
+from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.reproduction import check, reproduce
+from deriva_ml.schema import create_ml_catalog
+
+SCRIPT = """
+import json, random, sys, time
+from helper import SCALE
+from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
+
+ml = DerivaML("../lab", 1)
+seed, dataset = int(sys.argv[1]), sys.argv[2]
+config = ExecutionConfiguration(
+    workflow=ml.create_workflow("Train", "Training"),
+    datasets=[DatasetSpec(rid=dataset)],
+    description=f"seed {seed}",
+)
+with ml.create_execution(config) as exe:
+    numbers = random.Random(seed)
+    members = exe.download_dataset_bag(exe.configuration.datasets[0]).list_dataset_members()["Eye"]
+    with exe.metrics_file().open("a") as metrics:
+        for epoch in range(3):
+            metrics.write(json.dumps({"epoch": epoch, "loss": numbers.random() * SCALE}) + "\\n")
+    Score = ml.feature_record_class("Eye", "Score")
+    exe.add_features([Score(Eye=row["RID"], Score=len(members) * SCALE) for row in members])
+    exe.asset_file_path("Execution_Asset", "model.txt").write_text(str(numbers.random()))
+    exe.asset_file_path("Execution_Asset", "when.txt").write_text(str(time.time()))
+if "--die" in sys.argv:
+    sys.exit("no room for the model")
+exe.commit_output_assets()
+print(exe.execution_rid)
+"""
+
+
+def _model(ml: DerivaML) -> None:
+    """A table, and a feature of it."""
+    ml.create_schema("eyes")
+    side = ColumnDefinition(name="Side", type=BuiltinTypes.text)
+    ml.create_table(TableDefinition(name="Eye", columns=[side]))
+    ml.create_feature("Eye", "Score", metadata=[ColumnDefinition(name="Score", type=BuiltinTypes.float8)])
+    ml.add_dataset_element_type("Eye")
+
+
+class Project:
+    """A repository with a script, beside a deployment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.lab = folder / "proj", folder / "lab"
+        self.folder.mkdir()
+        create_ml_catalog(self.lab, "eyes")
+        ml = DerivaML(self.lab, 1)
+        _model(ml)
+        eyes = ml.pathBuilder().schemas[ml.default_schema].tables["Eye"]
+        self.eyes = [
+            row["RID"] for row in eyes.insert([{"Side": side} for side in ("left", "right", "left")])
+        ]
+        with ml.create_execution(workflow=ml.create_workflow("Curate", "Training")) as exe:
+            made = exe.create_dataset(description="Eyes")
+            made.add_dataset_members({"Eye": self.eyes[:2]})
+            self.version = str(made.release("minor", "first"))
+        exe.commit_output_assets()
+        self.dataset = made
+        self.write("train.py", SCRIPT)
+        self.write("helper.py", "SCALE = 2\n")
+        self.git("init", "-q")
+        self.git("remote", "add", "origin", str(folder / "origin.git"))
+        self.commit()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def git(self, *words: str) -> None:
+        own = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+        subprocess.run(["git", *own, *words], cwd=self.folder, check=True)
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-qm", "change")
+
+    def run(self, *words: str) -> str:
+        """Run the script; the RID that it prints."""
+        environment = {**os.environ, "DERIVA_ML_PATCH_BYTES": ""}
+        command = [sys.executable, "train.py", *words]
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()[-1]
+
+    def reproduce(self, rid: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "deriva_ml.cli.main", "reproduce", rid]
+        place = ["--host", str(self.lab), "--catalog", "1"]
+        return subprocess.run([*command, *place, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("reproduce"))
+
+
+@pytest.fixture(scope="module")
+def rid(project: Project) -> str:
+    """A run of code with a change that was never committed, on a dataset that has grown since."""
+    project.write("helper.py", "SCALE = 3\n")
+    rid = project.run("7", project.dataset.dataset_rid)
+    project.write("helper.py", "SCALE = 4\n")
+    project.commit()
+    dataset = DerivaML(project.lab, 1).lookup_dataset(project.dataset.dataset_rid)
+    dataset.add_dataset_members({"Eye": project.eyes[2:]})
+    dataset.release("minor", "grown")
+    return rid
+
+
+def test_a_verdict_for_each_output(project: Project, rid: str) -> None:
+    done = project.reproduce(rid)
+    assert done.stdout, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[:4] == [
+        "identical Execution_Asset/model.txt",
+        "different Execution_Asset/when.txt same length",
+        "identical Execution_Metadata/metrics.jsonl",
+        "identical Eye.Score 2 values",
+    ]
+    assert "was run again as" in lines[4]
+    assert done.returncode == 1, done.stderr
+    ml = DerivaML(project.lab, 1)
+    new = ml.lookup_execution(lines[4].split(" as ")[1].partition(":")[0])
+    assert new.description == f"Reproduction of {rid}: seed 7"
+    (read,) = ml.lookup_lineage(new.execution_rid, depth=0).lineage.consumed_datasets
+    assert read.version == project.version
+
+
+def test_only_asked_whether_it_can(project: Project, rid: str) -> None:
+    done = project.reproduce(rid, "--check")
+    assert done.returncode == 0, done.stderr
+    assert f"Execution {rid} can be reproduced." in done.stdout
+    assert "kept as a patch" in done.stdout
+
+
+def test_what_is_gone_is_named(project: Project, rid: str, tmp_path: Path) -> None:
+    moved = tmp_path / "gone"
+    shutil.move(project.folder / ".git", moved)
+    try:
+        checked = check(DerivaML(project.lab, 1), rid)
+        tried = project.reproduce(rid)
+    finally:
+        shutil.move(moved, project.folder / ".git")
+    assert not checked.is_possible
+    assert "origin, which cannot be reached" in str(checked)
+    assert (tried.returncode, str(checked) in tried.stderr) == (1, True)
+
+
+def test_a_run_that_ends_badly(project: Project, rid: str, tmp_path: Path) -> None:
+    """What it made until then is compared, and the folder shows what happened."""
+    project.write(
+        "train.py",
+        SCRIPT.replace('"--die" in sys.argv', '"DERIVA_ML_REPETITION" in __import__("os").environ'),
+    )
+    project.commit()
+    failing = project.run("9", project.dataset.dataset_rid)
+    done = project.reproduce(failing, "--folder", str(tmp_path / "kept"))
+    assert done.returncode == 1
+    assert "no room for the model" in done.stderr
+    assert "missing          Execution_Asset/model.txt" in done.stdout
+    assert (tmp_path / "kept/code/train.py").is_file()
+    with pytest.raises(DerivaMLConfigurationError, match="exists already"):
+        reproduce(DerivaML(project.lab, 1), failing, folder=tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("1-NONE",), "1-NONE"),
+        (("0000",), "0000"),
+        (("{rid}", "--tolerance", "7"), "from 0 to 1"),
+    ],
+)
+def test_wrong_input(
+    project: Project, rid: str, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--host", str(project.lab), "--catalog", "1"]
+    assert main(["reproduce", *(word.format(rid=rid) for word in words), *place]) == 1
+    assert message in capsys.readouterr().err
