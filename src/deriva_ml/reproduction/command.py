@@ -39,10 +39,8 @@ def unfit(recorded: Recorded) -> str | None:
     """Why no command can be told, None when one can."""
     if recorded.workflow.get("is_notebook"):
         return "it ran in a notebook; run that again with deriva-ml-run-notebook"
-    if recorded.code.path is None:
-        return (
-            "its code is in no git repository with an origin (an interactive session, or a script beside one)"
-        )
+    if recorded.code.commit is None:
+        return "its code is in no git repository (an interactive session, or a script beside one)"
     if recorded.overrides is None and not recorded.arguments:
         return "its command was not recorded"
     if recorded.overrides is None and "-c" in _options(recorded.arguments[1:]):

@@ -80,6 +80,6 @@ def python_for(recorded: Recorded, code: Path, folder: Path) -> Path:
     )
     if done.returncode != 0:
         raise DerivaMLExecutionError(
-            f"The environment of {recorded.execution_rid} cannot be made from its uv.lock: {done.stderr.strip()[-2000:]}"
+            f"The environment of execution {recorded.execution_rid} cannot be made from its uv.lock: {done.stderr.strip()[-2000:]}"
         )
     return environment / "bin" / "python"

@@ -33,8 +33,6 @@ class Code:
         What was checked out.
     is_exact : bool
         False when only the last commit of the script itself is known.
-    path : str, optional
-        The script in the repository.
     patch : Asset, optional
         What was not committed.
     """
@@ -43,7 +41,6 @@ class Code:
     root: Path | None = None
     commit: str | None = None
     is_exact: bool = False
-    path: str | None = None
     patch: Asset | None = None
 
 
@@ -190,7 +187,7 @@ class _Texts:
 
 def _code(workflow: dict[str, Any], repository: dict[str, Any], patch: Asset | None) -> Code:
     origin, mark, rest = (workflow.get("url") or "").partition("/blob/")
-    commit, _, path = rest.partition("/")
+    commit = rest.partition("/")[0]
     root = repository.get("root") or workflow.get("git_root")
     exact = repository.get("commit")
     return Code(
@@ -198,7 +195,6 @@ def _code(workflow: dict[str, Any], repository: dict[str, Any], patch: Asset | N
         root=Path(root) if root else None,
         commit=exact or commit or None,
         is_exact=exact is not None,
-        path=path or None,
         patch=patch,
     )
 

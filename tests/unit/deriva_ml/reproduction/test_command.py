@@ -16,7 +16,7 @@ PLACE = Place(Path("/new/code"), Path("/env/bin/python"), "/data/la'b", "1")
 
 
 def _recorded(*arguments: str, folder: str = "/old/proj/src", **more: Any) -> Recorded:
-    code = Code("https://host/proj", Path("/old/proj"), "c0ffee", True, "src/train.py")
+    code = Code("https://host/proj", Path("/old/proj"), "c0ffee", True)
     given: dict[str, Any] = {"workflow": {}, "code": code, "folder": Path(folder), **more}
     return Recorded("1-AB", "", "Uploaded", arguments=list(arguments), **given)
 

@@ -204,7 +204,7 @@ def test_secrets_of_the_command_line_too():
 def test_the_snapshot_has_its_blocks(monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", "do not tell")
     found = environment.snapshot()
-    assert set(found) == {"imports", "os", "sys", "sys_path", "site", "platform", "gpu"}
+    assert set(found) == {"imports", "git", "os", "sys", "sys_path", "site", "platform", "gpu"}
     assert found["imports"]["pytest"] == pytest.__version__
     assert {"available", "source", "count", "devices"} <= set(found["gpu"])
     assert "do not tell" not in environment.snapshot_text()
