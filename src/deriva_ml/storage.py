@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections import Counter
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.bag import layout
 from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
+from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.names import CacheStatus
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 _MB = 1024 * 1024
 
@@ -170,7 +174,10 @@ def _complete_index(session: Session) -> None:
         index.remove(checksum)
     for name in sorted(set(places) - known):
         for folder in filter(is_sealed, places[name].glob("Dataset_*")):
-            note_bag(session, folder)
+            try:
+                note_bag(session, folder)
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                logger.warning("Bag %s is damaged and of no use: %s.", folder, error)
 
 
 def list_cached_bags(session: Session) -> list[CachedBag]:
@@ -200,7 +207,11 @@ def bag_status(folder: Path) -> CacheStatus:
     """How much of a bag is here: nothing, its tables only, some of its files, or all of it."""
     if not is_sealed(folder):
         return CacheStatus.not_cached
-    elsewhere = missing(folder)
+    try:
+        elsewhere = missing(folder)
+    except DerivaMLDataError as error:
+        logger.warning("Bag %s is damaged and of no use: %s", folder, error)
+        return CacheStatus.not_cached
     if not elsewhere:
         return CacheStatus.cached_materialized
     some_are_here = len(elsewhere) < len(read_fetch(folder))
@@ -327,3 +338,46 @@ def get_storage_summary(session: Session) -> dict[str, Any]:
 def download_dir(session: Session, cached: bool = False) -> Path:
     """Folder for downloads: that of the cache, or the working directory."""
     return session.cache_dir if cached else session.working_dir
+
+
+def list_broken_bags(session: Session) -> list[CachedBag]:
+    """Folders in the cache of bags that are of no use: left by a process that ended, or damaged.
+
+    Parameters
+    ----------
+    session : Session
+
+    Returns
+    -------
+    list of CachedBag
+        Without a version; one that a process works in now is not among them.
+    """
+    good = {bag.path.parent for bag in list_cached_bags(session) if bag.status is not CacheStatus.not_cached}
+    found = []
+    for folder in _folders(session.cache_dir / "bags"):
+        if folder in good:
+            continue
+        with attempted(
+            paths.bag_lock_file(folder.with_name(folder.name.removesuffix(paths.STAGING)))
+        ) as is_free:
+            if not is_free:
+                continue
+        size = _size(folder)
+        inner = next(folder.glob("Dataset_*"), None)
+        found.append(
+            CachedBag(
+                dataset_rid="" if inner is None else inner.name.removeprefix("Dataset_"),
+                version=None,
+                checksum=folder.name,
+                status=CacheStatus.not_cached,
+                built_at=datetime.fromtimestamp(size.modified, UTC).isoformat(),
+                size_bytes=size.bytes,
+                path=folder if inner is None else inner,
+            )
+        )
+    return found
+
+
+def delete_bag_folders(session: Session, folders: Collection[Path]) -> dict[str, int]:
+    """Remove folders of the cache of bags, whole or broken: ``dirs_removed``, ``bytes_freed`` and ``errors``."""
+    return _only(_remove_bags(session, folders), "dirs_removed", "bytes_freed", "errors")

@@ -19,6 +19,7 @@ from deriva_ml.dataset.draw import (
 )
 from deriva_ml.dataset.drawn import DRY_RUN, PartitionInfo, Recorder, extra_types
 from deriva_ml.dataset.members import type_names
+from deriva_ml.reexport import later
 from deriva_ml.session import session_of
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "stratified_split",
     "subsample",
 ]
+
+main = later("deriva_ml.cli.split", "main")
 
 
 @dataclass(frozen=True)
