@@ -1,3 +1,4 @@
+import importlib
 import re
 import signal
 import subprocess
@@ -5,8 +6,10 @@ import sys
 import time
 
 import pytest
+from tests.cli.typed import SCRIPTS
 
 from deriva_ml.cli.main import COMMANDS, main
+from deriva_ml.cli.programs import PROGRAMS
 from deriva_ml.ermrest.connect import connect
 
 
@@ -38,14 +41,52 @@ def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as done:
         main([*command.name.split(), "--help"])
     assert done.value.code == 0
-    assert "usage: deriva-ml " + command.name in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "usage: deriva-ml " + command.name in out
+    assert f"  deriva-ml {command.name}" in out.partition("example")[2]
 
 
-def test_unknown_commands(capsys):
-    assert main(["frobnicate"]) == 2
-    assert "there is no command 'frobnicate'" in capsys.readouterr().err
-    assert main(["catalog", "frobnicate"]) == 2
-    assert "catalog create" in capsys.readouterr().err
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_programs_are_installed_and_have_commands(program):
+    assert any(
+        (command.module, command.function) == (program.module, program.function) for command in COMMANDS
+    )
+    assert SCRIPTS[program.name].endswith(":main")
+    assert program.name in program.parser().epilog
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deriva_ml.cli.upload",
+        "deriva_ml.dataset.split",
+        "deriva_ml.cache_tui",
+        "deriva_ml.demo_catalog",
+        "deriva_ml.bump_version",
+        "deriva_ml.tools.validate_schema_doc",
+    ],
+)
+def test_known_entries(path, capsys):
+    with pytest.raises(SystemExit) as done:
+        importlib.import_module(path).main(["--help"])
+    assert done.value.code == 0
+    assert "example" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "there is no command 'frobnicate'; there are: init, serve"),
+        (["catalog", "frobnicate"], "catalog create"),
+        (["split-datset"], "did you mean `deriva-ml split-dataset`?"),
+        (["split", "dataset", "--host", "x"], "did you mean `deriva-ml split-dataset`"),
+        (["catalog", "lst"], "did you mean `deriva-ml catalog list`"),
+        (["bump"], "did you mean `deriva-ml bump-version`?"),
+    ],
+)
+def test_unknown_commands(capsys, words, said):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_version():

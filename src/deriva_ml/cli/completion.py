@@ -18,9 +18,9 @@ def completion_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     examples(
         parser,
-        "deriva-ml completion bash > ~/.local/share/bash-completion/completions/deriva-ml",
-        "deriva-ml completion zsh > ~/.deriva-ml.zsh     # and in ~/.zshrc, after compinit: source ~/.deriva-ml.zsh",
-        "deriva-ml completion fish > ~/.config/fish/completions/deriva-ml.fish",
+        "deriva-ml completion bash > ~/.deriva-ml.bash    # and in ~/.bashrc: source ~/.deriva-ml.bash",
+        "deriva-ml completion zsh > ~/.deriva-ml.zsh      # and in ~/.zshrc, after compinit: source ~/.deriva-ml.zsh",
+        "deriva-ml completion fish > ~/.config/fish/conf.d/deriva-ml.fish",
     )
     parser.add_argument("shell", choices=SHELLS, help="whose language is printed")
 
