@@ -122,6 +122,20 @@ def test_it_asks_and_loses_outputs_only_when_that_is_said(shelf: Shelf) -> None:
     assert shelf.waiting not in shelf.rids()
 
 
+def test_what_runs_stays_and_a_damaged_folder_hides_nothing(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with shelf.ml.create_execution(workflow=shelf.ml.create_workflow("Shelf", "Analysis")) as exe:
+        assert main(["--delete", exe.execution_rid, "--discard", "--yes"]) == 0
+        out, err = capsys.readouterr()
+        assert "Removed 0 of 1" in out and f"{os.getpid()}" in err and "works on it" in err
+    damaged = shelf.home / "host" / "2" / "catalogs" / "host__2" / "working" / "main.db"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("this is no database" * 100)
+    assert len(list_items()) == 6
+    assert "host/2 is not listed in full" in caplog.text
+
+
 def test_the_screen(shelf: Shelf) -> None:
     async def use() -> None:
         app = StorageScreen(lambda: list_items(shelf.home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,11 @@ from deriva_ml.workspace import Workspace, paths
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
+logger = logging.getLogger("deriva_ml")
+
 CACHE, EXECUTIONS = "cache", "executions"
+
+_AT_WORK = (ExecutionStatus.Created, ExecutionStatus.Running, ExecutionStatus.Pending_Upload)
 
 _STATES = {
     CacheStatus.cached_materialized: "complete",
@@ -73,6 +78,8 @@ class Item:
     place : Place
     kept_because : str
         Why it must not be removed; empty when it may.
+    is_used : bool
+        Whether a process works with it, so that it stays in any case.
     """
 
     rid: str
@@ -84,6 +91,7 @@ class Item:
     folder: Path
     place: Place
     kept_because: str = ""
+    is_used: bool = False
 
 
 def find_places(home: Path) -> list[Place]:
@@ -94,7 +102,7 @@ def find_places(home: Path) -> list[Place]:
     home : Path
     """
     found = []
-    for root in (home, *sorted(home.glob("*/*"))):
+    for root in (home, *sorted(home.glob("*/*")), *sorted(home.glob("*/deriva-ml/*/*"))):
         for state in sorted(root.glob("catalogs/*/working/main.db")):
             authority, _, catalog_id = state.parts[-3].rpartition("__")
             found.append(Place(Workspace(root, authority, catalog_id)))
@@ -112,9 +120,13 @@ def list_items(home: Path | None = None) -> list[Item]:
     shared: dict[Path, list[Place]] = {}
     for place in find_places(settings.home() if home is None else home):
         shared.setdefault(place.working_dir, []).append(place)
-    for places in shared.values():
-        items += _cached(places[0])
-        items += _executions(places)
+    for folder, places in shared.items():
+        try:
+            items += _cached(places[0])
+            items += _executions(places)
+        except (DerivaMLException, OSError) as error:
+            # One damaged folder must not hide the others.
+            logger.warning("%s is not listed in full: %s", folder, error)
     return items
 
 
@@ -150,20 +162,21 @@ def _executions(places: list[Place]) -> Iterator[Item]:
             entry["modified"],
             folder,
             place,
-            "" if snapshot is None else _kept_because(place, snapshot),
+            *(("", False) if snapshot is None else _kept_because(place, snapshot)),
         )
 
 
-def _kept_because(place: Place, snapshot: ExecutionSnapshot) -> str:
-    """Why the folder of an execution is still needed."""
-    active = snapshot.status in (ExecutionStatus.Running, ExecutionStatus.Pending_Upload)
-    if active and snapshot.owner_gone_since is None:
-        return "it is running"
+def _kept_because(place: Place, snapshot: ExecutionSnapshot) -> tuple[str, bool]:
+    """Why the folder of an execution is still needed, and whether by a process."""
+    state = place.workspace.executions.get(snapshot.rid)
+    owner = None if state is None else state.owner
+    if snapshot.status in _AT_WORK and owner is not None and not owner.is_gone:
+        return f"{owner} works on it" if owner.is_alive else f"{owner} may work on it", owner.is_alive
     if snapshot.waiting and snapshot.status is not ExecutionStatus.Aborted:
         where = f"--host HOST --catalog {place.workspace.catalog_id} --working-dir {place.working_dir}"
         waits = "1 output of it is" if snapshot.waiting == 1 else f"{snapshot.waiting} outputs of it are"
-        return f"{waits} not uploaded yet; run deriva-ml-upload {where} --execution {snapshot.rid}"
-    return ""
+        return f"{waits} not uploaded yet; run deriva-ml-upload {where} --execution {snapshot.rid}", False
+    return "", False
 
 
 def remove(item: Item, *, discard: bool = False) -> int:
@@ -173,15 +186,16 @@ def remove(item: Item, *, discard: bool = False) -> int:
     ----------
     item : Item
     discard : bool
-        Whether outputs that are not uploaded yet may be lost.
+        Whether outputs that are not uploaded yet may be lost; what a process of this machine works with stays.
 
     Raises
     ------
     DerivaMLException
         If it is in use, or holds what would be lost.
     """
-    if item.kept_because and not (discard and "uploaded" in item.kept_because):
-        raise DerivaMLException(f"{item.kind} {item.rid} stays: {item.kept_because}.")
+    if item.kept_because and (item.is_used or not discard):
+        hint = "" if item.is_used else " (--discard gives it up)"
+        raise DerivaMLException(f"{item.kind} {item.rid} stays: {item.kept_because}{hint}.")
     session = item.place.session
     if item.kind == "execution":
         with locked(session, item.rid, "remove the folder of"):
