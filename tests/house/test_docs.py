@@ -47,6 +47,7 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     own = {
         "HOME": str(tmp_path),
+        "DERIVA_ML_HOME": "",  # a page removes what is there
         "DERIVA_ML_ALLOW_DIRTY": "true",
         "DERIVA_ML_PATCH_BYTES": "",
         "PATH": commands,
