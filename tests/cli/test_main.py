@@ -8,7 +8,7 @@ import time
 import pytest
 from tests.cli.typed import SCRIPTS
 
-from deriva_ml.cli.main import COMMANDS, main
+from deriva_ml.cli.main import COMMANDS, Command, main
 from deriva_ml.cli.programs import PROGRAMS
 from deriva_ml.ermrest.connect import connect
 
@@ -34,6 +34,14 @@ def test_help_is_cheap():
     code = "import sys; from deriva_ml.cli.main import main; main([]); print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"'(deriva|sqlalchemy|pandas|pydantic|requests|werkzeug)'", loaded)
+    own = ["upload", "split-dataset", "storage", "create-demo-catalog", "bump-version", "completion"]
+    code = f"""
+import sys
+from deriva_ml.cli.main import COMMANDS
+[command.parser() for command in COMMANDS if command.name in {own}]
+print([m for m in sys.modules])"""
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not re.search(r"'(deriva|sqlalchemy|pandas|pydantic|requests|werkzeug|textual)'", loaded)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -46,13 +54,24 @@ def test_every_command_has_help(capsys, command):
     assert f"  deriva-ml {command.name}" in out.partition("example")[2]
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_programs_are_installed_and_have_commands(program):
-    assert any(
-        (command.module, command.function) == (program.module, program.function) for command in COMMANDS
-    )
-    assert SCRIPTS[program.name].endswith(":main")
-    assert program.name in program.parser().epilog
+def test_every_program_is_a_command_too():
+    assert {*PROGRAMS, "deriva-ml"} == {*SCRIPTS}
+    for name, command in PROGRAMS.items():
+        assert f"  {name}" in command.parser(name).epilog
+
+
+def forwarded_arguments(parser):
+    parser.add_argument("--host")
+
+
+def forwarded(parser, words):
+    known, rest = parser.parse_known_args(words)
+    return 0 if (known.host, rest) == ("lab", ["--ho", "x", "a=1"]) else 1
+
+
+def test_a_command_may_hand_words_on_to_another_program():
+    command = Command("forward", "hand words on", __name__, "forwarded", reads_words=True)
+    assert command.run(["--ho", "x", "a=1", "--host", "lab"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def completion_arguments(parser: argparse.ArgumentParser) -> None:
 
 def completion(arguments: argparse.Namespace) -> int:
     """Print the script for all programs."""
-    for parser in [whole_parser(), *(each.parser() for each in PROGRAMS)]:
+    for parser in [whole_parser(), *(command.parser(name) for name, command in PROGRAMS.items())]:
         for action in _actions(parser):
             if action.type is Path:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -32,6 +32,8 @@ class Command:
         Exit status when an error ends it.
     reads_words : bool
         Whether `function` takes the parser and the words instead, because some of them are for another program.
+    program : str
+        Name under which it is also installed.
     """
 
     name: str
@@ -40,10 +42,13 @@ class Command:
     function: str
     failed: int = 1
     reads_words: bool = False
+    program: str = ""
 
-    def parser(self) -> argparse.ArgumentParser:
-        """What reads its arguments and tells its help."""
-        parser = command_parser(self.name, self.help)
+    def parser(self, program: str = "") -> argparse.ArgumentParser:
+        """What reads its arguments and tells its help, as a program of its own if that is named."""
+        parser = command_parser(
+            program or f"deriva-ml {self.name}", self.help, allow_abbrev=not self.reads_words
+        )
         getattr(importlib.import_module(self.module), f"{self.function}_arguments")(parser)
         return parser
 
@@ -133,30 +138,35 @@ COMMANDS = (
         "deriva_ml.cli.upload",
         "upload",
         failed=2,
+        program="deriva-ml-upload",
     ),
     Command(
         "split-dataset",
         "divide a dataset into new ones for training, testing and validation",
         "deriva_ml.cli.split",
         "split",
+        program="deriva-ml-split-dataset",
     ),
     Command(
         "storage",
         "see and remove what lies on this disk: downloads and folders of executions",
         "deriva_ml.cli.storage",
         "storage",
+        program="deriva-ml-storage",
     ),
     Command(
         "create-demo-catalog",
         "make a small catalog with images, features and a dataset to try things on",
         "deriva_ml.cli.demo",
         "demo",
+        program="create-demo-catalog",
     ),
     Command(
         "bump-version",
         "give the project in this folder its next version, tag it and push the tag",
         "deriva_ml.cli.bump",
         "bump",
+        program="bump-version",
     ),
     Command(
         "validate-schema",
@@ -164,6 +174,7 @@ COMMANDS = (
         "deriva_ml.cli.schema",
         "validate",
         failed=2,
+        program="deriva-ml-validate-schema",
     ),
     Command(
         "completion",

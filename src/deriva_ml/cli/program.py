@@ -67,6 +67,8 @@ def ended(name: str, failed: int, call: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
-def command_parser(name: str, help: str) -> argparse.ArgumentParser:
-    """Parser of a sub-command of ``deriva-ml``, still without arguments."""
-    return argparse.ArgumentParser(prog=f"deriva-ml {name}", description=f"{help[0].upper()}{help[1:]}.")
+def command_parser(program: str, help: str, *, allow_abbrev: bool = True) -> argparse.ArgumentParser:
+    """Parser of a command, still without arguments."""
+    return argparse.ArgumentParser(
+        prog=program, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=allow_abbrev
+    )

@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deriva_ml.cli.main import COMMANDS, DESCRIPTION
 
-
-@dataclass(frozen=True)
-class Program:
-    """A program that is installed beside ``deriva-ml``.
-
-    Parameters
-    ----------
-    name : str
-    module : str
-        Has a function called `function` with ``_arguments`` after it.
-    function : str
-    """
-
-    name: str
-    module: str
-    function: str
-
-    def parser(self) -> argparse.ArgumentParser:
-        """What reads its arguments."""
-        parser = argparse.ArgumentParser(prog=self.name)
-        getattr(importlib.import_module(self.module), f"{self.function}_arguments")(parser)
-        return parser
-
-
-PROGRAMS = (
-    Program("deriva-ml-upload", "deriva_ml.cli.upload", "upload"),
-    Program("deriva-ml-split-dataset", "deriva_ml.cli.split", "split"),
-    Program("deriva-ml-storage", "deriva_ml.cli.storage", "storage"),
-    Program("deriva-ml-validate-schema", "deriva_ml.cli.schema", "validate"),
-    Program("create-demo-catalog", "deriva_ml.cli.demo", "demo"),
-    Program("bump-version", "deriva_ml.cli.bump", "bump"),
-)
+PROGRAMS = {command.program: command for command in COMMANDS if command.program}
+"""Commands by the names under which they are installed beside ``deriva-ml``."""
 
 
 def whole_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 
 from deriva_ml.cli.main import COMMANDS
-from deriva_ml.cli.programs import PROGRAMS
 
 _HEAD = """# Commands
 
@@ -27,12 +26,11 @@ _STATUSES = {
 
 def commands_page() -> str:
     """Markdown that tells every command with its arguments and examples."""
-    also = {(each.module, each.function): each.name for each in PROGRAMS}
     lines = [_HEAD]
     for command in sorted(COMMANDS, key=lambda command: command.name):
         lines += [f"## deriva-ml {command.name}", "", f"{command.parser().description}"]
-        if name := also.get((command.module, command.function)):
-            lines += ["", f"Also installed as `{name}`."]
+        if command.program:
+            lines += ["", f"Also installed as `{command.program}`."]
         if command.name in _STATUSES:
             lines += ["", _STATUSES[command.name]]
         lines += [*_arguments(command.parser()), ""]
@@ -40,13 +38,17 @@ def commands_page() -> str:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
-    shown = [action for action in parser._actions if action.dest not in ("help", "version")]
+    shown = [
+        action
+        for action in parser._actions
+        if action.dest not in ("help", "version") and action.help != argparse.SUPPRESS
+    ]
     if shown:
         yield from ("", "| argument | meaning |", "|---|---|")
         yield from (f"| {_named(action)} | {_meaning(action)} |" for action in shown)
     examples = [line.strip() for line in (parser.epilog or "").replace("\\\n", "").splitlines()[1:]]
     if examples:
-        yield from ("", "```text", *(" ".join(line.split()) for line in examples), "```")
+        yield from ("", "```text", *examples, "```")
 
 
 def _named(action: argparse.Action) -> str:
