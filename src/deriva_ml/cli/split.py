@@ -140,6 +140,10 @@ def split(arguments: argparse.Namespace) -> int:
         working_dir=arguments.working_dir,
     )
     options = _options(arguments)
+    if arguments.stratify_by_column and not arguments.include_tables:
+        raise DerivaMLValidationError(
+            "--stratify-by-column needs --include-tables with the tables that lead to the column, such as Image,Subject."
+        )
     try:
         # First without writing, so that wrong options leave no failed run behind.
         result = split_dataset(ml, arguments.dataset_rid, dry_run=True, **options)
@@ -176,7 +180,8 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _as_typed(message: str, options: Iterable[str]) -> str:
     """A message with the options as they are typed here instead of as Python has them."""
     for name in sorted(options, key=len, reverse=True):
-        message = re.sub(rf"\b{name}\b=?", f"--{name.replace('_', '-')} ", message)
+        typed = f"--{name.replace('_', '-')}"
+        message = re.sub(rf"\b{name}\b", typed, message.replace(f"{name}=", f"{typed} "))
     return " ".join(message.split())
 
 
