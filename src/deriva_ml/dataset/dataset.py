@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import markup
@@ -353,9 +352,16 @@ class Dataset(WideView):
             return download.current_rows(self._session, self.dataset_rid).catalog.reader, True
         return self.download_dataset_bag(version, materialize=False).catalog.reader, True
 
-    def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
-        """Download a version to the cache; returns the root of the bag."""
-        return self.download_dataset_bag(version, materialize, **options).path
+    def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> dict[str, Any]:
+        """Download a version to the cache; says what is there then, as `bag_info` does.
+
+        Parameters
+        ----------
+        version, materialize, options
+            As for `download_dataset_bag`.
+        """
+        bag = self.download_dataset_bag(version, materialize, **options)
+        return self.bag_info(bag.current_version, options.get("exclude_tables"))
 
     def estimate_bag_size(
         self,

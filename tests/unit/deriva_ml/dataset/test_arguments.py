@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,13 @@ def test_values_that_do_not_fit(one: Any, call: Any, message: str) -> None:
         result = call(one)
         list(result)
     assert str(one.current_version) == "0.2.0"
+
+
+def test_what_is_in_the_cache(one: Any) -> None:
+    found = one.cache("0.2.0", exclude_tables=["Sample"])
+    assert (found["status"], found["tables"]["Subject"]["row_count"]) == ("cached_materialized", 2)
+    assert (Path(found["cache_path"]) / "bagit.txt").is_file()
+    assert one.bag_info("0.2.0")["status"] == "not_cached"
 
 
 def test_datasets_that_have_members_in_a_table(lab: Any, one: Any) -> None:
