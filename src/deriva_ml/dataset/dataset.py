@@ -14,7 +14,7 @@ from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.members import Members
-from deriva_ml.dataset.view import children, history, member_keys
+from deriva_ml.dataset.view import children, history, member_keys, parents
 from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
@@ -104,7 +104,9 @@ class Dataset(WideView):
         there = self._session_at(version)
         return self if there is self._session else Dataset(there, self.dataset_rid)
 
-    def _session_at(self, version: DatasetVersion | str) -> Session:
+    def _session_at(self, version: Version) -> Session:
+        if version is None:
+            return self._session
         entries = {
             entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])
         }
@@ -114,7 +116,7 @@ class Dataset(WideView):
         return self._session.at(snapshot) if snapshot else self._session
 
     def _reader(self, version: Version = None) -> Reader:
-        return self._session.reader if version is None else self._session_at(version).reader
+        return self._session_at(version).reader
 
     def _reached(self, feature: Feature, reader: Reader, version: Version) -> Collection[str] | None:
         own = [self.dataset_rid, *children(reader, [self.dataset_rid], recurse=True)]
@@ -139,20 +141,15 @@ class Dataset(WideView):
         self._description = text
 
     def list_dataset_children(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
-        """Nested datasets, nearest first."""
-        return self._datasets(self.list_dataset_children_rids(recurse, version=version))
+        """Nested datasets, nearest first; with a version they are seen as they were then."""
+        there = self._session_at(version)
+        return _datasets(there, children(there.reader, [self.dataset_rid], recurse=recurse))
 
     def list_dataset_parents(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
-        """Datasets that contain this one and are not deleted, nearest first."""
-        above = self.list_dataset_parents_rids(recurse, version=version)
-        return self._datasets(registry.alive(self._session, above))
-
-    def _datasets(self, rids: list[RID]) -> list[Dataset]:
-        if not rids:
-            return []
-        table = self._session.ml_table(MLTable.dataset)
-        found = {row["RID"]: row for row in self._session.reader.rows(table, where={"RID": rids})}
-        return [Dataset(self._session, rid, found[rid]) for rid in rids if rid in found]
+        """Datasets that contain this one and are not deleted, nearest first; with a version, as it was then."""
+        there = self._session_at(version)
+        above = parents(there.reader, [self.dataset_rid], recurse=recurse)
+        return _datasets(there, registry.alive(there, above))
 
     def list_executions(self) -> list[Any]:
         """Records of the executions that read this dataset."""
@@ -401,6 +398,15 @@ class Dataset(WideView):
     def display_markdown(self, show_children: bool = False, indent: int = 0) -> None:
         """Print `to_markdown`; a notebook shows it formatted when the dataset is a cell's result."""
         print(self.to_markdown(show_children, indent))
+
+
+def _datasets(session: Session, rids: list[RID]) -> list[Dataset]:
+    if not rids:
+        return []
+    found = {
+        row["RID"]: row for row in session.reader.rows(session.ml_table(MLTable.dataset), where={"RID": rids})
+    }
+    return [Dataset(session, rid, found[rid]) for rid in rids if rid in found]
 
 
 def _rid_of(execution: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deriva_ml.names import MLTable
 from deriva_ml.rows.reader import Reader, Row
@@ -42,7 +42,7 @@ class ReleasedReader:
         self,
         table: Table,
         *,
-        where: Mapping[str, Collection[str]] | None = None,
+        where: Mapping[str, Collection[Any]] | None = None,
         columns: Sequence[str] | None = None,
     ) -> Iterator[Row]:
         """Rows in RID order, streamed; see `Reader.rows`."""
@@ -51,7 +51,7 @@ class ReleasedReader:
         return self._versions(table, where, columns)
 
     def _versions(
-        self, table: Table, where: Mapping[str, Collection[str]] | None, columns: Sequence[str] | None
+        self, table: Table, where: Mapping[str, Collection[Any]] | None, columns: Sequence[str] | None
     ) -> Iterator[Row]:
         asked = None if columns is None else [*columns, "RID", "Snapshot"]
         found = list(self._reader.rows(table, where=where, columns=asked))
@@ -64,7 +64,7 @@ class ReleasedReader:
             known = {**row, **{name: facts[name] for name in _FACTS if name in row and name in facts}}
             yield known if columns is None else {name: known[name] for name in columns}
 
-    def count(self, table: Table, *, where: Mapping[str, Collection[str]] | None = None) -> int:
+    def count(self, table: Table, *, where: Mapping[str, Collection[Any]] | None = None) -> int:
         """How many rows `rows` would give."""
         return self._reader.count(table, where=where)
 

@@ -49,6 +49,18 @@ def test_a_dataset_is_seen_at_the_version_that_is_asked_for(lab: Any) -> None:
         datasets.lookup(lab.session, f"{rid}@7.2")
 
 
+def test_nested_datasets_are_seen_at_the_version_too(lab: Any) -> None:
+    first = lab.subjects(1)
+    inner = lab.dataset(Subject=first)
+    outer = lab.dataset(Dataset=[inner.dataset_rid])
+    inner.add_dataset_members({"Subject": lab.subjects(1)})
+    (then,), (now,) = outer.list_dataset_children(version="0.2.0"), outer.list_dataset_children()
+    assert (then.list_members("Subject"), len(now.list_members("Subject"))) == (first, 2)
+    assert (str(then.current_version), str(now.current_version)) == ("0.2.0", "0.2.0.post1.dev1")
+    assert then.list_dataset_parents() == inner.list_dataset_parents() == [outer]
+    assert inner.list_dataset_parents(version="0.2.0") == []
+
+
 @pytest.mark.parametrize("given", [None, 3, "", [], object()])
 def test_what_is_no_dataset_is_not_looked_up(lab: Any, given: Any) -> None:
     for call in (datasets.lookup, datasets.delete):
