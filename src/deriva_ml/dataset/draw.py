@@ -134,9 +134,7 @@ class Drawing:
                 "shuffle=False takes members in RID order, which stratify_by_column and selection_fn do not; leave it out."
             )
         if idle := self._idle():
-            raise DerivaMLValidationError(
-                f"{idle[0]} means nothing without {idle[1]}; give both, or neither."
-            )
+            raise DerivaMLValidationError(f"{idle[0]} needs {idle[1]}; give both, or neither.")
 
     def _idle(self) -> tuple[str, str] | None:
         """What is asked for but would not be heeded, and what it needs; None if there is nothing of the kind."""
