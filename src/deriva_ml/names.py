@@ -41,8 +41,16 @@ def is_rid(text: object) -> bool:
     return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
 
 
-def require_list(name: str, given: Any) -> list[Any]:
+def require_list(name: str, given: Any, of: str = "") -> list[Any]:
     """What is given as a list; a text is refused, as it would be taken for a list of its letters.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows it.
+    given : iterable
+    of : str
+        What it is a list of, for the message.
 
     Raises
     ------
@@ -56,7 +64,9 @@ def require_list(name: str, given: Any) -> list[Any]:
     """
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         example = f", as in {name}=[{given!r}]" if isinstance(given, str) else ", of one if there is only one"
-        raise DerivaMLValidationError(f"{name} cannot be {given!r}; give a list{example}.")
+        raise DerivaMLValidationError(
+            f"{name} cannot be {given!r}; give a list{of and f' of {of}'}{example}."
+        )
     return list(given)
 
 

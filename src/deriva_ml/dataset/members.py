@@ -170,7 +170,7 @@ def _by_element(session: Session, members: Members) -> ByElement:
 
 
 def _rids(given: Any) -> list[str]:
-    given = [given] if hasattr(given, "dataset_rid") else require_list("members", given)
+    given = [given] if hasattr(given, "dataset_rid") else require_list("members", given, of="RIDs")
     rids = [getattr(one, "dataset_rid", one) for one in given]
     for rid in rids:
         if not is_rid(rid):
