@@ -17,7 +17,7 @@ from deriva_ml.bag import layout
 from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
 from deriva_ml.errors import DerivaMLDataError
-from deriva_ml.names import CacheStatus
+from deriva_ml.names import CacheStatus, optional_list
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
 
@@ -135,7 +135,7 @@ def clean_execution_dirs(
     waiting = {
         rid for rid, counts in session.workspace.manifest.counts().items() if set(counts) - {"uploaded"}
     }
-    kept = waiting | set(exclude_rids or ())
+    kept = waiting | set(optional_list("exclude_rids", exclude_rids))
     old = [
         folder
         for folder in _folders(paths.executions_dir(session.working_dir))

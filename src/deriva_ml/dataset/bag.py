@@ -13,13 +13,14 @@ from deriva_ml import markup
 from deriva_ml.bag import layout, seal, state
 from deriva_ml.bag.build import read_model, rebuild
 from deriva_ml.bag.walk import name_of
-from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, Targets, arrange
+from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, arrange
 from deriva_ml.dataset.export import reach
+from deriva_ml.dataset.samples import Targets, selectors_of
 from deriva_ml.dataset.training import TrainingView
 from deriva_ml.dataset.view import children, lookup_row, parents
 from deriva_ml.errors import DerivaMLDataError, DerivaMLDatasetNotFound, DerivaMLException
 from deriva_ml.feature.record import Feature
-from deriva_ml.names import ML_SCHEMA, RID, DatasetVersion, MLTable
+from deriva_ml.names import ML_SCHEMA, RID, DatasetVersion, MLTable, require_number
 from deriva_ml.rows import frames
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
@@ -226,7 +227,8 @@ class DatasetBag(TrainingView):
         """The version that was downloaded; of a nested dataset the one it had then."""
         label = self.catalog.provenance.get("extra", {}).get("version")
         if label and self.dataset_rid == self.catalog.root_rid:
-            return DatasetVersion(label)
+            # A bag of what is there now says so behind the version.
+            return DatasetVersion(label.partition("+")[0])
         return super().current_version
 
     def list_tables(self) -> list[str]:
@@ -300,12 +302,13 @@ class DatasetBag(TrainingView):
         DerivaMLException
             If the bag was opened without a catalog to fetch from.
         """
+        workers = require_number("fetch_concurrency", fetch_concurrency, least=1)
         if seal.missing(self.path):
             if self.catalog.fetch is None:
                 raise DerivaMLException(
                     f"Bag {self.path} was opened without its catalog; use ml.download_dataset_bag() to fetch files."
                 )
-            self.catalog.fetch(self.path, fetch_concurrency)
+            self.catalog.fetch(self.path, workers)
         return self
 
     def restructure_assets(
@@ -357,7 +360,7 @@ class DatasetBag(TrainingView):
         DerivaMLException
             If there is no asset table, or a target does not fit.
         """
-        given = dict(targets) if isinstance(targets, Mapping) else dict.fromkeys(targets or ())
+        given = selectors_of(targets)
         how = Arrangement(
             targets=tuple(given),
             selectors={name: selector for name, selector in given.items() if selector is not None},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
+from deriva_ml.names import optional_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
@@ -49,6 +50,23 @@ class Rows(Protocol):
         ...
 
 
+def selectors_of(targets: Targets) -> dict[str, Any]:
+    """What is learnt, and for each which of several values counts; None where there is only one.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If the targets are no list, or one of them is not a name.
+    """
+    given = targets if isinstance(targets, Mapping) else dict.fromkeys(optional_list("targets", targets))
+    for name in given:
+        if not isinstance(name, str) or "." in name:
+            raise DerivaMLValidationError(
+                f"targets cannot name {name!r}: name the feature alone and choose its column with target_transform."
+            )
+    return dict(given)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """What a sample is.
@@ -82,15 +100,7 @@ class Sampling:
             raise DerivaMLValidationError(
                 f"missing must be 'error', 'skip' or 'unknown', not {self.missing!r}."
             )
-        if isinstance(self.targets, str):
-            raise DerivaMLValidationError(f"targets must be a list, as in targets=[{self.targets!r}].")
-        given = self.targets if isinstance(self.targets, Mapping) else dict.fromkeys(self.targets or ())
-        dotted = [name for name in given if "." in name]
-        if dotted:
-            raise DerivaMLValidationError(
-                f"{dotted[0]!r}: name the feature alone and choose its column with target_transform."
-            )
-        object.__setattr__(self, "selectors", dict(given))
+        object.__setattr__(self, "selectors", selectors_of(self.targets))
 
 
 class Samples(Sequence[tuple[Any, ...]]):

@@ -11,7 +11,7 @@ from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
-from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab
+from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab, require_number
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.reader import Reader, Row
 
@@ -245,7 +245,7 @@ class DatasetView(ABC):
         recurse : bool
             Whether members of nested datasets are listed too; each member appears once.
         limit : int, optional
-            Most rows per table.
+            Most rows per table, 0 or more.
         version : DatasetVersion or str, optional
             A released version; by default what is there now.
 
@@ -254,8 +254,9 @@ class DatasetView(ABC):
         dict
             Table name to rows, for every element type, be it empty.
         """
+        most = None if limit is None else require_number("limit", limit, least=0)
         reader = self._reader(version)
-        return members(reader, self._scope(reader, recurse), limit)
+        return members(reader, self._scope(reader, recurse), most)
 
     def list_members(self, table: Any, *, recurse: bool = False) -> list[RID]:
         """RIDs of the members in one table, sorted; none in a table whose rows cannot be members."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.errors import DerivaMLMaterializeLimitExceeded
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.feature.select import Selector, reduce_with_selector
+from deriva_ml.names import require_list, require_number
 
 if TYPE_CHECKING:
     from deriva_ml.rows.reader import Reader
@@ -53,14 +54,14 @@ def feature_values(
     """
     where: dict[str, Collection[Any]] = {FEATURE_NAME: [feature.feature_name]}
     if execution_rids is not None:
-        where[EXECUTION] = list(execution_rids)
+        where[EXECUTION] = require_list("execution_rids", execution_rids)
     if targets is not None:
         where[feature.target_column] = list(targets)
     if not all(where.values()):
         return
     if materialize_limit is not None:
         actual = reader.count(feature.feature_table, where=where)
-        if actual > materialize_limit:
+        if actual > require_number("materialize_limit", materialize_limit, least=0):
             raise DerivaMLMaterializeLimitExceeded(actual, materialize_limit)
     fields = {
         field.alias or name: name for name, field in feature.feature_record_class().model_fields.items()

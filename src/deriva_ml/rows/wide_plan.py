@@ -19,6 +19,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLValidationError,
 )
+from deriva_ml.names import one_or_more, require_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, Table
@@ -176,9 +177,7 @@ class Planner:
         ValueError
             If `names` is a single name, or nothing is included.
         """
-        if isinstance(names, str):
-            raise DerivaMLValidationError(f"{what} must be a list, as in {what}=[{names!r}].")
-        found = _unique(self.resolve(name) for name in names)
+        found = _unique(self.resolve(name) for name in require_list(what, names))
         if not found and what == "include_tables":
             raise DerivaMLValidationError("include_tables must name at least one table.")
         return found
@@ -353,7 +352,7 @@ class Planner:
 def _asked(system_columns: Collection[str] | bool | None) -> frozenset[str]:
     if isinstance(system_columns, bool) or system_columns is None:
         return _HIDDEN if system_columns else frozenset()
-    asked = frozenset([system_columns] if isinstance(system_columns, str) else system_columns)
+    asked = frozenset(one_or_more("system_columns", system_columns))
     unknown = sorted(asked - _HIDDEN - {"RID"})
     if unknown:
         raise DerivaMLValidationError(
