@@ -109,7 +109,7 @@ def test_every_option_is_handed_on(
             "Image",
         ],
         *["--include-tables", f"Image,{QUALITY}", "--row-per", QUALITY, "--ignore-unrelated-anchors"],
-        *["--partition-by", "row", "--no-shuffle"],
+        *["--partition-by", "row"],
     )
     assert main([*asked, "--dry-run"]) == 0
     dry = capsys.readouterr().out
@@ -119,7 +119,7 @@ def test_every_option_is_handed_on(
     assert len(ml.find_datasets()) == datasets + 3
     parameters = _parameters(ml)
     expected = {
-        "test_size": 0.5, "train_size": 3, "val_size": None, "seed": 7, "shuffle": False, "partition_by": "row",
+        "test_size": 0.5, "train_size": 3, "val_size": None, "seed": 7, "shuffle": True, "partition_by": "row",
         "stratify_by_column": f"{QUALITY}.Quality", "stratify_missing": "drop", "element_table": "Image",
         "include_tables": ["Image", QUALITY], "row_per": QUALITY, "ignore_unrelated_anchors": True,
     }  # fmt: skip
@@ -132,6 +132,18 @@ def test_every_option_is_handed_on(
         ([], "--element-table"),
         (["--element-table", "Image", "--stratify-by-column", "Image.Nothing"], "--include-tables"),
         (["--element-table", "Picture"], "Picture"),
+        (
+            [
+                "--element-table",
+                "Image",
+                "--include-tables",
+                "Image",
+                "--stratify-by-column",
+                "Image.Filename",
+                "--no-shuffle",
+            ],
+            ": --no-shuffle takes",
+        ),
         (["--element-table", "Image", "--training-types", "Good"], "Good"),
         (["--element-table", "Image", "--test-size", "20"], "20 for testing"),
         (["--element-table", "Image", "--workflow-type", "Splitting"], "Splitting"),

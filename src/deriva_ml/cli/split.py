@@ -179,9 +179,11 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _as_typed(message: str, options: Iterable[str]) -> str:
     """A message with the options as they are typed here instead of as Python has them."""
+    message = message.replace("shuffle=False", "--no-shuffle")
     for name in sorted(options, key=len, reverse=True):
         typed = f"--{name.replace('_', '-')}"
-        message = re.sub(rf"\b{name}\b", typed, message.replace(f"{name}=", f"{typed} "))
+        message = re.sub(rf"(?<![\w-]){name}=", f"{typed} ", message)
+        message = re.sub(rf"(?<![\w-]){name}\b", typed, message)
     return " ".join(message.split())
 
 

@@ -94,7 +94,6 @@ class Recorder:
             MLAsset.execution_metadata,
             path,
             asset_types=ExecMetadataType.execution_config.value,
-            copy_file=True,
         )
 
     def _unused_name(self, file_name: str) -> str:
