@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 
 from deriva_server.access.acls import Rights
@@ -18,7 +18,7 @@ from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
 from deriva_server.names import decode_id, stored_time
 from deriva_server.plan.bind import bind, bind_path
-from deriva_server.plan.relation import Format, Joined
+from deriva_server.plan.relation import Format, Joined, Query
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
 from deriva_server.sql.compile import Read, compile_read, compile_rids
@@ -60,7 +60,7 @@ def read(
     x = reading.connection.dialect.expressions
     if reading.as_of is not None:
         allowed = access(reading)
-        names, found = _compiled(x, allowed, request, form, limit, lambda table: _source(reading, table))
+        names, found = _compiled(x, allowed, request, form, limit, partial(source, reading))
     else:
         plan = _kept_read if keep else _live_read
         names, found = plan(x, Same(reading.model), reading.client, request, form, limit)
@@ -70,12 +70,19 @@ def read(
     return names, pieces
 
 
+def run(reading: Reading, query: Query) -> Iterator[list[str]]:
+    """Run a query that the caller was found to be allowed; yields rows as JSON texts, some at a time."""
+    x = reading.connection.dialect.expressions
+    found = compile_read(x, query, partial(source, reading), "json", access(reading).summary(query))
+    return statements.texts(reading.connection, found.statement, found.assemble, whole=found.is_short)
+
+
 def _compiled(
-    x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, source: SourceOf
+    x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, of: SourceOf
 ) -> tuple[tuple[str, ...], Read]:
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    found = compile_read(x, query, source, form, allowed.summary(query))
+    found = compile_read(x, query, of, form, allowed.summary(query))
     return tuple(output.name for output in query.outputs), found
 
 
@@ -83,7 +90,7 @@ def _live_read(
     x: Expressions, model: Same[Model], client: Client, request: DataPath, form: Format, limit: int | None
 ) -> tuple[tuple[str, ...], Read]:
     allowed = RowAccess(Rights(model.value, client))
-    return _compiled(x, allowed, request, form, limit, lambda table: x.source(_whole(model.value, table)))
+    return _compiled(x, allowed, request, form, limit, partial(live_source, x, model.value))
 
 
 _kept_read = lru_cache(maxsize=256)(_live_read)
@@ -264,13 +271,18 @@ def _selected(writing: Writing, joined: Joined) -> list[str]:
     """RIDs of the rows of the table that a path ends at."""
     x = writing.connection.dialect.expressions
     return statements.column(
-        writing.connection, compile_rids(x, joined, lambda table: _source(writing, table))
+        writing.connection, compile_rids(x, joined, partial(source, writing))
     )
 
 
-def _source(reading: Reading, table: Table) -> statements.Source:
+def source(reading: Reading, table: Table) -> statements.Source:
     """The rows of a table, hidden columns included."""
     return reading.source(_whole(reading.model, table))
+
+
+def live_source(x: Expressions, model: Model, table: Table) -> statements.Source:
+    """The present rows of a table, hidden columns included."""
+    return x.source(_whole(model, table))
 
 
 def _whole(model: Model, table: Table) -> Table:

@@ -226,6 +226,11 @@ class Expressions(Hashable, Protocol):
     def listed(self, values: Sequence[str]) -> sa.FromClause:
         """Rows with columns ``value`` and ``key``, one for each text in order."""
 
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """Rows to which steps from each of them add others until there are no new ones."""
+
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
     ) -> RowParts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -82,6 +82,14 @@ class PostgresExpressions:
         """Members of an array with their numbers."""
         members = sa.func.unnest(_given(list_text(TYPES["text"], values), "text[]"))
         return members.table_valued("value", with_ordinality="key").render_derived()
+
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """A recursive part may be named once, so all steps start from the same row of it."""
+        walk = first.cte("walk", recursive=True)
+        step = sa.union_all(*(each.correlate(walk) for each in steps(walk))).lateral("step")
+        return walk.union(sa.select(step).select_from(walk.join(step, sa.true())))
 
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format

@@ -80,6 +80,13 @@ class SqliteExpressions:
         """Members of a JSON array."""
         return sa.func.json_each(json.dumps(values)).table_valued("key", "value")
 
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """SQLite takes any number of recursive parts."""
+        walk = first.cte("walk", recursive=True)
+        return walk.union(*steps(walk))
+
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
     ) -> RowParts:
