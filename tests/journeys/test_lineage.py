@@ -11,7 +11,8 @@ from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import VersionPart
 from deriva_ml.ermrest import connect
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.lineage.report import LineageNode, LineageResult, markdown, tree
+from deriva_ml.lineage.report import LineageNode, LineageResult
+from deriva_ml.lineage.text import markdown, tree
 from deriva_ml.schema import create_ml_catalog
 
 

@@ -270,9 +270,7 @@ def clear(writing: Writing, request: DataPath) -> int:
 def _selected(writing: Writing, joined: Joined) -> list[str]:
     """RIDs of the rows of the table that a path ends at."""
     x = writing.connection.dialect.expressions
-    return statements.column(
-        writing.connection, compile_rids(x, joined, partial(source, writing))
-    )
+    return statements.column(writing.connection, compile_rids(x, joined, partial(source, writing)))
 
 
 def source(reading: Reading, table: Table) -> statements.Source:

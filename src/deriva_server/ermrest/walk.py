@@ -52,12 +52,21 @@ def handle_walk(call: Call) -> Response:
             raise NotFound(f"entity with RID={rid}")
         place = _place(found, places)
         reached, complete = ({}, True) if place is None else walk(reading, (place, found.rid), wish)
-        parts = [b'{"snaptime":', _json(encode_id(reading.snaptime)), b',"start":', _json(rid_document(found))]
+        parts = [
+            b'{"snaptime":',
+            _json(encode_id(reading.snaptime)),
+            b',"start":',
+            _json(rid_document(found)),
+        ]
         parts += [b',"complete":', _json(complete), b',"rows":[']
         for at, each in enumerate(wish.looks):
             rows = look(reading, each, reached.get(each.place, ())) if complete else iter(())
             parts += [b",\n[" if at else b"\n[", *_joined(rows), b"]"]
-    return Response(200, Headers([("Content-Type", "application/json"), ("Cache-Control", "no-store")]), b"".join([*parts, b"]}\n"]))
+    return Response(
+        200,
+        Headers([("Content-Type", "application/json"), ("Cache-Control", "no-store")]),
+        b"".join([*parts, b"]}\n"]),
+    )
 
 
 def _place(found: Found, places: Mapping[str, Any]) -> str | None:
@@ -108,7 +117,9 @@ def _members(value: Any, what: str) -> Mapping[str, Any]:
         raise BadRequest(f"{what.capitalize()} must be a JSON object with {', '.join(sorted(known))}.")
     unknown = sorted(set(value) - known)
     if unknown:
-        raise BadRequest(f"{what.capitalize()} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}.")
+        raise BadRequest(
+            f"{what.capitalize()} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}."
+        )
     return value
 
 

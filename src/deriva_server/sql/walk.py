@@ -57,7 +57,11 @@ def _step(
     if bounded and leg.counts:
         conditions.append(walk.c.generation < sa.bindparam("depth"))
     return (
-        sa.select(sa.literal_column(str(leg.to)), value, generation)
+        sa.select(
+            sa.literal_column(str(leg.to)).label("place"),
+            value.label("value"),
+            generation.label("generation"),
+        )
         .select_from(walk, join.clause)
         .where(*conditions)
     )

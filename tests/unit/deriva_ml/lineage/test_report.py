@@ -11,9 +11,8 @@ from deriva_ml.lineage.report import (
     LineageResult,
     RootDescriptor,
     WorkflowSummary,
-    markdown,
-    tree,
 )
+from deriva_ml.lineage.text import markdown, tree
 from deriva_server.names import encode_id, to_microseconds
 
 
