@@ -126,7 +126,11 @@ def closure(graph: dict[int, set[int]], starts: set[int]) -> set[int]:
 
 @st.composite
 def flows(draw: st.DrawFn, largest: int = 7) -> Flow:
-    executions, assets, datasets = draw(st.integers(1, largest)), draw(st.integers(0, 4)), draw(st.integers(0, 4))
+    executions, assets, datasets = (
+        draw(st.integers(1, largest)),
+        draw(st.integers(0, 4)),
+        draw(st.integers(0, 4)),
+    )
     ticks, some = st.integers(0, 9), st.integers(0, executions - 1)
 
     def pairs(left: int, right: int, most: int = 8) -> Any:
@@ -173,9 +177,14 @@ def write(ml: DerivaML, flow: Flow, table: str = "Image") -> Written:
         return moment(tick).isoformat()
 
     executions = insert("deriva-ml:Execution", [{"Status": "Uploaded"} for _ in range(flow.executions)])
-    files = [{"URL": f"/hatrac/{executions[0]}/{n}", "Length": 1, "MD5": "0" * 32, "Filename": f"{n}"} for n in range(flow.assets)]
+    files = [
+        {"URL": f"/hatrac/{executions[0]}/{n}", "Length": 1, "MD5": "0" * 32, "Filename": f"{n}"}
+        for n in range(flow.assets)
+    ]
     assets = insert(f"lab:{table}", files)
-    datasets = insert("deriva-ml:Dataset", [{"Description": f"{n}", "Deleted": False} for n in range(flow.datasets)])
+    datasets = insert(
+        "deriva-ml:Dataset", [{"Description": f"{n}", "Deleted": False} for n in range(flow.datasets)]
+    )
     links = [
         {table: assets[a], "Execution": executions[e], "Asset_Role": role, "RCT": at(tick)}
         for role, found in (("Output", flow.writes), ("Input", dict.fromkeys(flow.reads, 0)))

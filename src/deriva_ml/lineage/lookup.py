@@ -9,7 +9,7 @@ from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.lineage import roots
 from deriva_ml.lineage.edges import Edges
-from deriva_ml.lineage.questions import Question, Questions, Step
+from deriva_ml.lineage.questions import Plan, Questions, questions_of
 from deriva_ml.lineage.report import (
     DescendantNode,
     DescendantsResult,
@@ -60,11 +60,10 @@ def lineage(
     """
     _check(depth, max_executions)
     session, plain, version = roots.split(session, rid)
-    questions = Questions(session.model)
-    steps = [*questions.to_facts, *questions.up, *roots.steps_up(questions)]
+    questions = questions_of(session.model)
     # Those who made the members of a dataset may be a generation behind the one that made the dataset.
     reach = None if depth is None else depth + 1
-    root, source = _open(session, questions, plain, steps, roots.looks(questions), reach, max_executions)
+    root, source = _open(session, questions, plain, roots.plan_up(questions), reach, max_executions)
     edges = Edges(questions, source)
     producer, others = roots.producers(root, edges, version)
     described = RootDescriptor(rid=root.rid, type=root.kind, description=root.description)
@@ -121,12 +120,10 @@ def descendants(
     """
     _check(depth, max_executions)
     session, plain, version = roots.split(session, rid)
-    questions = Questions(session.model)
-    steps = [*questions.to_facts, *questions.down, *roots.steps_down(questions)]
-    looks = [*roots.looks(questions), *roots.looks_down(questions)]
+    questions = questions_of(session.model)
     # The executions of the last generation must be known to tell whether others depend on them.
     reach = None if depth is None else depth + 2
-    root, source = _open(session, questions, plain, steps, looks, reach, max_executions)
+    root, source = _open(session, questions, plain, roots.plan_down(questions), reach, max_executions)
     edges = Edges(questions, source)
     described = RootDescriptor(rid=root.rid, type=root.kind, description=root.description)
     if root.kind != "Execution":
@@ -175,8 +172,7 @@ def _open(
     session: Session,
     questions: Questions,
     rid: str,
-    steps: list[Step],
-    looks: list[tuple[str, Question]],
+    plan: Plan,
     depth: int | None,
     max_executions: int,
 ) -> tuple[Root, Source]:
@@ -185,8 +181,7 @@ def _open(
     source: Source = Asked(connection)
     if connection.features().get(FEATURE):
         places = roots.places(questions)
-        facts = [*questions.facts, *looks]
-        place, walked = walk_from(connection, model, rid, places, steps, facts, depth, max_executions)
+        place, walked = walk_from(connection, model, rid, places, plan, depth, max_executions)
         source = walked or source
     else:
         place = resolve_rid(connection, model, rid)

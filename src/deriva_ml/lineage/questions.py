@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from deriva_ml.ermrest.rows import escaped, path_of
 from deriva_ml.names import AssetRole, MLTable
@@ -183,6 +184,31 @@ class Members:
         return Question(f"F:={path_of(feature.table)}", "RID", f"{target}/$F/{outputs}")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a walk in one direction consists of.
+
+    Parameters
+    ----------
+    steps : list of Step
+    looks : list of (place, Question)
+    """
+
+    steps: list[Step]
+    looks: list[tuple[str, Question]]
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Both as the service takes them."""
+        return {
+            "steps": [
+                {"from": step.origin, "to": step.to, "path": step.question.path, "counts": step.counts}
+                for step in self.steps
+            ],
+            "read": [{"of": place, "path": question.path} for place, question in self.looks],
+        }
+
+
 @dataclass
 class Questions:
     """All that can be asked of a catalog with a model.
@@ -196,6 +222,8 @@ class Questions:
     assets: list[AssetLinks] = field(init=False)
     members: list[Members] = field(init=False)
     made_members: list[tuple[Members, AssetLinks]] = field(init=False)
+    plans: dict[str, Plan] = field(init=False, default_factory=dict)
+    """By direction, once they were made."""
 
     def __post_init__(self) -> None:
         model = self.model
@@ -337,3 +365,15 @@ class Questions:
             Step(CONTAINER, CONTAINER, self.containers),
             Step(CONTAINER, EXECUTION, self.readers, True),
         ]
+
+
+_known: WeakKeyDictionary[CatalogModel, tuple[object, Questions]] = WeakKeyDictionary()
+
+
+def questions_of(model: CatalogModel) -> Questions:
+    """The questions of a model, made anew only when tables or their columns or keys changed."""
+    shape = [(id(table), len(table.columns), len(table.foreign_keys)) for table in model.tables()]
+    known = _known.get(model)
+    if known is None or known[0] != shape:
+        known = _known[model] = (shape, Questions(model))
+    return known[1]

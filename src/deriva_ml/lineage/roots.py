@@ -14,7 +14,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.lineage.edges import Edges, moment_of, time_of
-from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Question, Questions, Step
+from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Plan, Question, Questions, Step
 from deriva_ml.names import MLTable
 
 if TYPE_CHECKING:
@@ -109,6 +109,22 @@ def _own(questions: Questions, table: Table, kind: Kind) -> Question:
 
 def _feature(questions: Questions, table: Table) -> FeatureTable | None:
     return next((each for each in questions.features if each.table is table), None)
+
+
+def plan_up(questions: Questions) -> Plan:
+    """A walk to where something came from."""
+    if "up" not in questions.plans:
+        steps = [*questions.to_facts, *questions.up, *steps_up(questions)]
+        questions.plans["up"] = Plan(steps, [*questions.facts, *looks(questions)])
+    return questions.plans["up"]
+
+
+def plan_down(questions: Questions) -> Plan:
+    """A walk to what came of something."""
+    if "down" not in questions.plans:
+        steps = [*questions.to_facts, *questions.down, *steps_down(questions)]
+        questions.plans["down"] = Plan(steps, [*questions.facts, *looks(questions), *looks_down(questions)])
+    return questions.plans["down"]
 
 
 def looks(questions: Questions) -> list[tuple[str, Question]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.ermrest.rids import ResolvedRid, located, plain_rid
 from deriva_ml.ermrest.rows import conditions, query
 from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLRidsNotFound
-from deriva_ml.lineage.questions import Question, Step
+from deriva_ml.lineage.questions import Plan, Question
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest.connect import Connection
@@ -76,8 +76,7 @@ def walk_from(
     model: CatalogModel,
     rid: str,
     places: Mapping[str, str],
-    steps: Collection[Step],
-    facts: Collection[tuple[str, Question]],
+    plan: Plan,
     depth: int | None,
     max_executions: int,
 ) -> tuple[ResolvedRid, Walked | None]:
@@ -90,9 +89,7 @@ def walk_from(
     rid : str
     places : mapping
         Where a walk starts, by ``schema:table`` of the row.
-    steps : collection of Step
-    facts : collection of (place, Question)
-        What to read of all that is reached.
+    plan : Plan
     depth : int, optional
         Generations.
     max_executions : int
@@ -111,11 +108,7 @@ def walk_from(
     """
     wish: dict[str, Any] = {
         "start": {"RID": plain_rid(rid), "places": dict(places)},
-        "steps": [
-            {"from": step.origin, "to": step.to, "path": step.question.path, "counts": step.counts}
-            for step in steps
-        ],
-        "read": [{"of": place, "path": question.path} for place, question in facts],
+        **plan.document,
         "limit": min(_MOST, _PLENTY + _FACTOR * max_executions),
     }
     if depth is not None:
@@ -128,5 +121,5 @@ def walk_from(
     if not answer["complete"]:
         return place, None
     return place, Walked(
-        (question, found) for (_, question), found in zip(facts, answer["rows"], strict=True)
+        (question, found) for (_, question), found in zip(plan.looks, answer["rows"], strict=True)
     )

@@ -18,7 +18,7 @@ from deriva_server.model.types import is_serial
 from deriva_server.model.values import Stored, stored_from_json
 from deriva_server.names import decode_id, stored_time
 from deriva_server.plan.bind import bind, bind_path
-from deriva_server.plan.relation import Format, Joined, Query
+from deriva_server.plan.relation import Format, Joined
 from deriva_server.plan.writes import Clear, Field, Insert, Update, Upsert, plan_clear
 from deriva_server.sql import rows as statements
 from deriva_server.sql.compile import Read, compile_read, compile_rids
@@ -68,13 +68,6 @@ def read(
         reading.connection, found.statement, found.assemble, whole=found.is_short, parts=found.parts
     )
     return names, pieces
-
-
-def run(reading: Reading, query: Query) -> Iterator[list[str]]:
-    """Run a query that the caller was found to be allowed; yields rows as JSON texts, some at a time."""
-    x = reading.connection.dialect.expressions
-    found = compile_read(x, query, partial(source, reading), "json", access(reading).summary(query))
-    return statements.texts(reading.connection, found.statement, found.assemble, whole=found.is_short)
 
 
 def _compiled(

@@ -17,13 +17,15 @@ from deriva_server.plan.bind import bind
 from deriva_server.plan.relation import Query
 from deriva_server.plan.walk import Leg, Look, Step, Walk, check_step, sought, within_reach
 from deriva_server.sql import walk as statements
+from deriva_server.sql.compile import Read, compile_read
 from deriva_server.sql.dialect import Expressions
 from deriva_server.sql.join import SourceOf
+from deriva_server.sql.rows import texts
 
 Reached = dict[str, list[str]]
 """Values by place, the nearest first."""
 
-_AT_ONCE = 10_000
+_AT_ONCE, _FEW = 10_000, 1000
 
 
 def walk(reading: Reading, start: tuple[str, str], wish: Walk) -> tuple[Reached, bool]:
@@ -60,13 +62,18 @@ def walk(reading: Reading, start: tuple[str, str], wish: Walk) -> tuple[Reached,
 
 def look(reading: Reading, wish: Look, values: Collection[str]) -> Iterator[list[str]]:
     """Read what is asked for of the values of a place; yields rows as texts, some at a time."""
+    if not values:
+        return
+    x = reading.connection.dialect.expressions
     if reading.as_of is None:
-        query = _live_query(Same(reading.model), reading.client, wish.path)
+        found = _live_look(x, Same(reading.model), reading.client, wish.path)
     else:
-        query = _bound(rows.access(reading), wish.path)
+        found = _looking(x, rows.access(reading), wish.path, partial(rows.source, reading))
     left = iter(values)
     while some := tuple(islice(left, _AT_ONCE)):
-        yield from rows.run(reading, sought(query, some))
+        yield from texts(
+            reading.connection, found.statement, found.assemble, given=some, whole=len(some) < _FEW
+        )
 
 
 def _compiled(
@@ -108,6 +115,12 @@ def _live(
     return _compiled(x, allowed, steps, places, partial(rows.live_source, x, model.value), bounded=bounded)
 
 
+def _looking(x: Expressions, allowed: RowAccess, path: str, source: SourceOf) -> Read:
+    query = sought(_bound(allowed, path))
+    return compile_read(x, query, source, "json", allowed.summary(query))
+
+
 @lru_cache(maxsize=1024)
-def _live_query(model: Same[Model], client: Client, path: str) -> Query:
-    return _bound(RowAccess(Rights(model.value, client)), path)
+def _live_look(x: Expressions, model: Same[Model], client: Client, path: str) -> Read:
+    allowed = RowAccess(Rights(model.value, client))
+    return _looking(x, allowed, path, partial(rows.live_source, x, model.value))

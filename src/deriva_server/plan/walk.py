@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest
@@ -103,8 +103,8 @@ def check_step(query: r.Query) -> None:
         value_of(output, "step")
 
 
-def sought(query: r.Query, values: Iterable[str]) -> r.Query:
-    """A query for the rows whose first output is one of some values.
+def sought(query: r.Query) -> r.Query:
+    """A query for the rows whose first output is one of the values that are given when it is run.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def sought(query: r.Query, values: Iterable[str]) -> r.Query:
     if query.api not in ("attribute", "attributegroup") or query.before or query.after:
         raise BadRequest("What is read in a place must be an attribute or attributegroup path without pages.")
     value = value_of(query.outputs[0], "read")
-    condition = r.Compare(value.instance, value.column, "=", tuple(values))
+    condition = r.Given(value.instance, value.column)
     joined = query.joined
     where = (*joined.where, condition)
     return r.Query(

@@ -254,6 +254,15 @@ class Expressions(Hashable, Protocol):
     def among(self, type_: Type, value: Expression, values: Sequence[Stored]) -> Expression:
         """Whether a value is one of many."""
 
+    def checked(self, condition: Expression) -> Expression:
+        """A condition that rows are checked by which were found by another one."""
+
+    def among_given(self, value: Expression, name: str) -> Expression:
+        """Whether a text is one of those in the parameter `name`, as of `given`."""
+
+    def given(self, values: Sequence[str]) -> Any:
+        """Texts as a parameter of `among_given`."""
+
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
         """Whether two columns of any types are equal."""
 
@@ -299,7 +308,13 @@ class Expressions(Hashable, Protocol):
         """
 
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
+        self,
+        connection: Connection,
+        statement: sa.Select[Any],
+        *,
+        whole: bool,
+        parts: Parts | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> sa.CursorResult[Any]:
         """Run a read; a result that is not taken `whole` comes in pieces, at the cost of more exchanges."""
 

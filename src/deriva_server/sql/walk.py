@@ -51,7 +51,7 @@ def _step(
         walk.c.place == sa.literal_column(str(leg.origin)),
         join.column(here.instance, here.column) == walk.c.value,
         value.is_not(None),
-        *join.conditions,
+        *map(x.checked, join.conditions),
     ]
     generation = walk.c.generation + sa.literal_column("1") if bounded and leg.counts else walk.c.generation
     if bounded and leg.counts:
