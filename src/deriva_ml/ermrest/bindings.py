@@ -180,6 +180,7 @@ class _Asking:
     def ask(self, path: str, json: Any) -> requests.Response:
         """POST what is too long for a URL and changes nothing; deriva-py would refuse it at a snapshot."""
         url, headers = DerivaBinding._pre_mutate(self, path, {})
+        assert self._session is not None
         answer = self._session.post(url, json=json, headers=headers)
         self._response_raise_for_status(answer)
         return answer

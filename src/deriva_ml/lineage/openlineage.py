@@ -68,7 +68,7 @@ def _run(found: Provenance, run: Run) -> Any:
     from openlineage.client.event_v2 import Run as OpenRun
     from openlineage.client.facet_v2 import nominal_time_run
 
-    facets = {}
+    facets: dict[str, Any] = {}
     if run.begin:
         facets["nominalTime"] = nominal_time_run.NominalTimeRunFacet(
             nominalStartTime=run.begin, nominalEndTime=run.end, producer=_PRODUCER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,6 +59,11 @@ class _Node(_Summary):
     consumed_datasets: list[DatasetSummary] = Field(default_factory=list)
     consumed_assets: list[AssetSummary] = Field(default_factory=list)
     already_shown: bool = False
+
+    @property
+    def branches(self) -> Sequence[Any]:
+        """What comes next in the tree."""
+        raise NotImplementedError
 
     def model_dump(self, *, mode: str = "python", **options: Any) -> dict[str, Any]:
         """As of pydantic."""
@@ -135,7 +141,8 @@ class _Result(_Summary):
     @property
     def executions(self) -> list[ExecutionSummary]:
         """All executions of the trees, each once, the nearest first."""
-        queue, found = list(self.branches), {}
+        queue = list(self.branches)
+        found: dict[str, ExecutionSummary] = {}
         for node in queue:
             found.setdefault(node.execution.rid, node.execution)
             queue.extend(node.branches)

@@ -14,7 +14,8 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.lineage.edges import Edges, moment_of, time_of
-from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Plan, Question, Questions, Step
+from deriva_ml.lineage.links import Question, Step
+from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Plan, Questions
 from deriva_ml.names import MLTable
 
 if TYPE_CHECKING:

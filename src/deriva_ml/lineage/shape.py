@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 class Workflow(Protocol):
@@ -86,7 +86,7 @@ class Result(Protocol):
     walked_complete: bool
     cycle_detected: bool
     depth_capped: bool
-    is_upward: bool
+    is_upward: ClassVar[bool]
 
     @property
     def root(self) -> Root:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deriva_ml.ermrest.rids import ResolvedRid, located, plain_rid
 from deriva_ml.ermrest.rows import conditions, query
 from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLRidsNotFound
-from deriva_ml.lineage.questions import Plan, Question
+from deriva_ml.lineage.links import Question
+from deriva_ml.lineage.questions import Plan
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest.connect import Connection

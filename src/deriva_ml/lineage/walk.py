@@ -112,6 +112,20 @@ def walk(
         An execution met a second time is a node marked `already_shown`, without what lies behind it; the occurrence
         nearest to the root is the full one.
     """
+    state = _explored(start, expand, depth, max_executions, tuple(also))
+    return Walk(
+        node=_tree(start, state, kind) if start in state.facts else None,
+        visited=len(state.facts),
+        complete=state.complete,
+        cycle=_has_cycle(state.children),
+        capped=state.capped,
+    )
+
+
+def _explored(
+    start: str, expand: Expand, depth: int | None, max_executions: int, also: tuple[str, ...]
+) -> _State:
+    """All that is within reach, by generations."""
     state = _State(seen={start})
     generation, level = [start], 0
     while generation:
@@ -121,7 +135,7 @@ def walk(
             if rid not in found:
                 continue
             state.facts[rid] = found[rid]
-            extra = tuple(also) if rid == start else ()
+            extra = also if rid == start else ()
             neighbours = [other for other in dict.fromkeys((*found[rid].neighbours, *extra)) if other != rid]
             if depth is not None and level >= depth:
                 state.capped = state.capped or bool(neighbours)
@@ -129,13 +143,7 @@ def walk(
             state.children[rid] = neighbours
             upcoming.extend(_new(neighbours, state, max_executions))
         generation, level = upcoming, level + 1
-    return Walk(
-        node=_tree(start, state, kind) if start in state.facts else None,
-        visited=len(state.facts),
-        complete=state.complete,
-        cycle=_has_cycle(state.children),
-        capped=state.capped,
-    )
+    return state
 
 
 def _new(neighbours: list[str], state: _State, max_executions: int) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from deriva_server.plan.walk import Leg
-from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, Expressions
+from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, Expression, Expressions
 from deriva_server.sql.join import Join, SourceOf
 
 Statement = sa.Select[Any]
@@ -28,10 +28,11 @@ def compile_walk(x: Expressions, legs: Sequence[Leg], source: SourceOf, *, bound
     bounded : bool
         Whether generations are counted, so that the walk may end at one.
     """
-    first = sa.select(
-        sa.literal_column("0").label("place"),
+    # One row: its place, its value, its generation.
+    first: Any = sa.select(
+        _number(0).label("place"),
         sa.cast(sa.bindparam("start"), sa.Text).label("value"),
-        sa.literal_column("0").label("generation"),
+        _number(0).label("generation"),
     )
 
     def steps(walk: sa.FromClause) -> list[sa.Select[Any]]:
@@ -41,6 +42,10 @@ def compile_walk(x: Expressions, legs: Sequence[Leg], source: SourceOf, *, bound
     return sa.select(walk.c.place, walk.c.value).limit(sa.bindparam("most"))
 
 
+def _number(value: int) -> Expression:
+    return sa.literal_column(str(value), sa.Integer)
+
+
 def _step(
     x: Expressions, leg: Leg, source: SourceOf, walk: sa.FromClause, *, bounded: bool
 ) -> sa.Select[Any]:
@@ -48,17 +53,17 @@ def _step(
     here, there = leg.ends
     value = join.column(there.instance, there.column)
     conditions = [
-        walk.c.place == sa.literal_column(str(leg.origin)),
+        walk.c.place == _number(leg.origin),
         join.column(here.instance, here.column) == walk.c.value,
         value.is_not(None),
         *map(x.checked, join.conditions),
     ]
-    generation = walk.c.generation + sa.literal_column("1") if bounded and leg.counts else walk.c.generation
+    generation = walk.c.generation + _number(1) if bounded and leg.counts else walk.c.generation
     if bounded and leg.counts:
         conditions.append(walk.c.generation < sa.bindparam("depth"))
     return (
         sa.select(
-            sa.literal_column(str(leg.to)).label("place"),
+            _number(leg.to).label("place"),
             value.label("value"),
             generation.label("generation"),
         )
@@ -83,7 +88,8 @@ def reached(
     connection.limit_time(STATEMENT_SECONDS)
     parameters = {"start": start, "most": limit + 1} | ({} if depth is None else {"depth": depth})
     count = 0
-    for place, value in connection.raw.execute(statement, parameters):
+    rows: Iterable[Any] = connection.raw.execute(statement, parameters)
+    for place, value in rows:
         count += 1
         found.setdefault(place, {})[value] = None
     return found, count <= limit

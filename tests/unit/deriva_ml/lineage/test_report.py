@@ -87,7 +87,7 @@ def test_long_chain() -> None:
         depth, inner = depth + 1, inner["parents"][0]
     assert depth == 3_000
     assert result.model_dump_json().count('"already_shown":false') == 3_001
-    assert result.to_mermaid().count("-->") == result.to_dot().count("->") == 3_000
+    assert result.to_mermaid().count("-->") == result.to_dot().count("->") == 3_001
 
 
 def test_json_is_that_of_pydantic() -> None:
