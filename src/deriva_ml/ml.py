@@ -473,6 +473,7 @@ class DerivaML:
     pending_summary = _forward(pending_summary.summarize_workspace)
     commit_pending_executions = _forward(commit.commit_many)
     lookup_lineage = _forward(lineage.lineage)
+    lookup_descendants = _forward(lineage.descendants)
     audit_provenance = _forward(audit.audit_provenance)
     unknown_provenance_execution_rid = _forward(unknown.unknown_provenance_execution_rid)
     unknown_provenance_file_rid = _forward(unknown.unknown_provenance_file_rid)

@@ -11,7 +11,8 @@ from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import VersionPart
 from deriva_ml.ermrest import connect
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.lineage.report import LineageNode, LineageResult, markdown, tree
+from deriva_ml.lineage.report import LineageNode, LineageResult
+from deriva_ml.lineage.text import markdown, tree
 from deriva_ml.schema import create_ml_catalog
 
 
@@ -188,6 +189,29 @@ def test_members_added_later_do_not_count(
     later, _ = run("Later", write("Image", "later.png"))
     ml.lookup_dataset(story["dataset"]).add_dataset_members({"Image": [asset(ml, "Image", "later.png")]})
     assert later not in ml.lookup_lineage(story["predictions"]).model_dump_json()
+
+
+def test_what_came_of_a_feature_value(ml: DerivaML, run: Callable[..., Any], story: dict[str, str]) -> None:
+    """A version counts that was released after the value was given."""
+    site = ml._session.connection.site
+    known = site.features
+    assert ml.lookup_descendants(story["quality"]).descendants == []
+    version = ml.lookup_dataset(story["dataset"]).release(VersionPart.minor, "With labels")
+    again, _ = run("Train again", datasets=[DatasetSpec(rid=story["dataset"], version=str(version))])
+    for features in (known, {}):
+        site.features = features
+        found = ml.lookup_descendants(story["quality"])
+        assert [node.execution.rid for node in found.descendants] == [again]
+        assert found.root.producing_execution is not None
+        assert found.root.producing_execution.rid == story["label"]
+        after = ml.lookup_descendants(story["image"]).descendants
+        assert {node.execution.rid for node in after} == {
+            again,
+            story["label"],
+            story["train"],
+            story["predict"],
+        }
+    site.features = known
 
 
 @pytest.mark.parametrize("wrong", ["", "9-ZZZZ", "not a rid"])

@@ -121,6 +121,12 @@ COMMANDS = (
         "remove",
     ),
     Command(
+        "lineage",
+        "tell how a file, dataset, feature value or execution came to be, or what came of it",
+        "deriva_ml.cli.lineage",
+        "lineage",
+    ),
+    Command(
         "executions",
         "list the executions of a working directory, and what of them waits",
         "deriva_ml.cli.executions",

@@ -64,6 +64,8 @@ class Site:
     ----------
     authority : str
         Stands for the host in local paths, citations and URLs: the network name, or the name of the deployment.
+    features : dict, optional
+        What the service can do beyond the protocol, once it was asked.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Site:
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
         self.address, self.timeout, self.chunk_size = address, timeout, chunk_size
+        self.features: dict[str, Any] | None = None
         self.transport: LocalTransport | None = None
         if address.folder is not None:
             # The server and what it needs are loaded only where a folder is opened.
@@ -224,6 +227,10 @@ class Connection:
         """POST a JSON body to a path below the catalog's URL; errors as for `get`."""
         return self._request("post", path, doing, json=json, **options)
 
+    def ask(self, path: str, *, json: Any, doing: str | None = None) -> requests.Response:
+        """POST a question that is too long for a URL and changes nothing, also to a snapshot; errors as for `get`."""
+        return self._request("ask", path, doing, json=json)
+
     def put(
         self, path: str, *, json: Any = None, doing: str | None = None, **options: Any
     ) -> requests.Response:
@@ -235,7 +242,7 @@ class Connection:
         return self._request("delete", path, doing)
 
     def _request(self, verb: str, path: str, doing: str | None, **options: Any) -> requests.Response:
-        if verb != "get" and self.is_snapshot:
+        if verb not in ("get", "ask") and self.is_snapshot:
             raise DerivaMLReadOnlyError(
                 f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed."
             )
@@ -246,7 +253,7 @@ class Connection:
             except FOREIGN as error:
                 # 503 says that nothing was done; the session repeats it for other methods by itself.
                 busy = getattr(getattr(error, "response", None), "status_code", 0) == 503
-                again = busy and (verb == "post" or self.is_embedded)
+                again = busy and (verb in ("post", "ask") or self.is_embedded)
                 if not again or attempt == settings.retry_attempts():
                     self._fail(error, verb, path, doing)
             pause(attempt)
@@ -290,7 +297,14 @@ class Connection:
     def schema_document(self) -> dict[str, Any]:
         """The whole model as a JSON document."""
         found: dict[str, Any] = self.get("/schema").json()
+        self.site.features = found.get("features")
         return found
+
+    def features(self) -> dict[str, Any]:
+        """What the service can do beyond the protocol; asked for once."""
+        if self.site.features is None:
+            self.site.features = self.document().get("features") or {}
+        return self.site.features
 
     def model(self, document: dict[str, Any] | None = None) -> Model:
         """The whole model as deriva-py's objects, from a document that was read before or fetched anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -69,16 +69,38 @@ def resolve_rid(connection: Connection, model: CatalogModel, rid: str) -> Resolv
     DerivaMLException
         If `rid` is no RID, or no row of this catalog has it.
     """
-    if not is_rid(rid):
-        raise DerivaMLException(f"Invalid RID {rid!r}.")
-    plain = rid.partition("@")[0]
+    plain = plain_rid(rid)
     try:
         found = connection.get(f"/entity_rid/{quote(plain, safe='')}").json()
     except DerivaMLNotFoundError:
         raise DerivaMLRidsNotFound([rid], f"Invalid RID {rid!r}: no row of this catalog has it.") from None
-    if found.get("deleted_on") and not connection.is_snapshot:
+    return located(connection, model, rid, found)
+
+
+def plain_rid(rid: str) -> str:
+    """A RID without its snapshot.
+
+    Raises
+    ------
+    DerivaMLException
+        If it is none.
+    """
+    if not is_rid(rid):
+        raise DerivaMLException(f"Invalid RID {rid!r}.")
+    return rid.partition("@")[0]
+
+
+def located(connection: Connection, model: CatalogModel, rid: str, found: Mapping[str, Any]) -> ResolvedRid:
+    """Where the service says that a row is.
+
+    Raises
+    ------
+    DerivaMLRidsNotFound
+        If it was deleted.
+    """
+    if found.get("deleted_at"):
         raise DerivaMLRidsNotFound(
-            [rid], f"Invalid RID {rid!r}: its row was deleted on {found['deleted_on']}."
+            [rid], f"Invalid RID {rid!r}: its row was deleted on {found['deleted_at']}."
         )
     table = model.name_to_table((found["schema_name"], found["table_name"]))
     return ResolvedRid(str(found["RID"]), table, connection)

@@ -18,6 +18,8 @@ from deriva_ml.execution.execution_record import ExecutionRecord as ExecutionRec
 from deriva_ml.execution.execution_snapshot import ExecutionSnapshot as ExecutionSnapshot
 from deriva_ml.lineage.report import AssetSummary as AssetSummary
 from deriva_ml.lineage.report import DatasetSummary as DatasetSummary
+from deriva_ml.lineage.report import DescendantNode as DescendantNode
+from deriva_ml.lineage.report import DescendantsResult as DescendantsResult
 from deriva_ml.lineage.report import ExecutionSummary as ExecutionSummary
 from deriva_ml.lineage.report import LineageNode as LineageNode
 from deriva_ml.lineage.report import LineageResult as LineageResult

@@ -3,6 +3,8 @@
 from deriva_ml.lineage.report import (
     AssetSummary,
     DatasetSummary,
+    DescendantNode,
+    DescendantsResult,
     ExecutionSummary,
     LineageNode,
     LineageResult,
@@ -13,6 +15,8 @@ from deriva_ml.lineage.report import (
 __all__ = [
     "AssetSummary",
     "DatasetSummary",
+    "DescendantNode",
+    "DescendantsResult",
     "ExecutionSummary",
     "LineageNode",
     "LineageResult",

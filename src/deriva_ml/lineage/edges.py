@@ -1,26 +1,25 @@
-"""Who made what and who read what: queries over the data-flow edges of a catalog, one generation at a time."""
+"""Who made what and who read what, from the answers of a source, one generation at a time."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deriva_ml.ermrest.rows import conditions, escaped, path_of, query
+from deriva_ml.lineage.questions import EXECUTION, Questions
 from deriva_ml.lineage.report import AssetSummary, DatasetSummary, ExecutionSummary, WorkflowSummary
 from deriva_ml.lineage.walk import Facts
-from deriva_ml.names import AssetRole, DatasetVersion, MLTable
+from deriva_ml.names import DatasetVersion
 
 if TYPE_CHECKING:
+    from deriva_ml.lineage.sources import Source
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Row
-    from deriva_ml.session import Session
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 State = tuple[str, datetime | None]
 """A dataset as it was at a moment, or is now."""
@@ -54,62 +53,56 @@ class Edges:
 
     Parameters
     ----------
-    session : Session
+    questions : Questions
+    source : Source
+
+    Attributes
+    ----------
+    questions : Questions
+    ask : callable
+        Asks the source.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.model = session.model
-        self._assets = [
-            (table, *self.model.asset_executions(table))
-            for table in self.model.find_assets()
-            if self._is_linked(table)
-        ]
+    def __init__(self, questions: Questions, source: Source) -> None:
+        self.questions, self.ask = questions, source.ask
+        self._facts: dict[str, Facts | None] = {}
+        self.reads: dict[str, list[ReadDataset]] = defaultdict(list)
+        """Dataset versions that executions read, as far as these were looked up."""
 
-    def _is_linked(self, table: Table) -> bool:
-        execution = self.model.ml_table(MLTable.execution)
-        return any(
-            other.pk_table is execution
-            for association in self.model.find_associations(table, pure=False)
-            for other in association.others
-        )
+    # --- what executions read -------------------------------------------------------------------------------------
 
-    # --- one generation -------------------------------------------------------------------------------------------
+    def inputs(self, rids: Collection[str]) -> dict[str, Facts]:
+        """Executions, what they read, and the executions that made that; each is looked up once."""
+        fresh = [rid for rid in dict.fromkeys(rids) if rid not in self._facts]
+        if fresh:
+            self._facts.update(dict.fromkeys(fresh))
+            self._look_up(fresh)
+        return {rid: facts for rid in rids if (facts := self._facts[rid]) is not None}
 
-    def inputs(self, rids: Sequence[str]) -> dict[str, Facts]:
-        """Look up executions, what they read, and the executions that made that."""
+    def _look_up(self, rids: Sequence[str]) -> None:
         executions = self.summaries(rids)
         datasets = self.read_datasets(rids)
         members = self.member_producers({(read.dataset, read.until) for read in datasets})
         assets, makers = self.read_assets(rids)
-        facts: dict[str, Facts] = {}
-        for rid in rids:
-            if rid not in executions:
-                continue
-            read = [each for each in datasets if each.execution == rid]
-            producers = [each.producer for each in read if each.producer]
-            producers += [
-                producer for each in read for producer in members.get((each.dataset, each.until), ())
-            ]
+        for read in datasets:
+            self.reads[read.execution].append(read)
+        for rid in executions:
+            reads = self.reads.get(rid, [])
+            producers = [each.producer for each in reads if each.producer]
+            producers += [maker for each in reads for maker in members.get((each.dataset, each.until), ())]
             producers += [maker for asset in assets.get(rid, ()) for maker in makers.get(asset.rid, ())[:1]]
-            facts[rid] = Facts(
+            self._facts[rid] = Facts(
                 execution=executions[rid],
                 datasets=tuple(
                     DatasetSummary(rid=each.dataset, description=each.description, version=each.version)
-                    for each in read
+                    for each in reads
                 ),
                 assets=tuple(assets.get(rid, ())),
-                neighbours=tuple(dict.fromkeys(producers)),
+                neighbours=tuple(maker for maker in dict.fromkeys(producers) if maker != rid),
             )
-        return facts
 
     def summaries(self, rids: Collection[str]) -> dict[str, ExecutionSummary]:
         """Summaries of executions."""
-        execution, workflow = self._ml(MLTable.execution), self._ml(MLTable.workflow)
-        columns = "rid:=E:RID,description:=E:Description,status:=E:Status,workflow:=W:RID,name:=W:Name"
-        found = self._select(
-            f"E:={execution}", {"RID": rids}, f"W:=left(E:Workflow)=({workflow}:RID)/$E/{columns}"
-        )
         return {
             row["rid"]: ExecutionSummary(
                 rid=row["rid"],
@@ -117,21 +110,12 @@ class Edges:
                 status=row["status"] or "Unknown",
                 workflow=WorkflowSummary(rid=row["workflow"], name=row["name"]) if row["workflow"] else None,
             )
-            for row in found
+            for row in self.ask(self.questions.summaries, rids)
         }
 
     def read_datasets(self, rids: Collection[str]) -> list[ReadDataset]:
         """Dataset versions that executions read, by RID of the dataset."""
-        dataset, versions = self._ml(MLTable.dataset), self._ml(MLTable.dataset_version)
-        columns = (
-            "execution:=L:Execution,dataset:=D:RID,description:=D:Description,"
-            "version:=V:Version,producer:=V:Execution,snapshot:=V:Snapshot"
-        )
-        found = self._select(
-            f"L:={self._ml('Dataset_Execution')}",
-            {"Execution": rids},
-            f"D:=(L:Dataset)=({dataset}:RID)/V:=left(L:Dataset_Version)=({versions}:RID)/$L/{columns}",
-        )
+        found = self.ask(self.questions.read_datasets, rids)
         bare = {row["dataset"] for row in found if not row["version"]}
         current = self.current_versions(bare) if bare else {}
         return [
@@ -143,15 +127,18 @@ class Edges:
                 producer=version["producer"],
                 until=moment_of(version["snapshot"]),
             )
-            for row in sorted(found, key=lambda row: str(row["dataset"]))
+            for row in sorted(found, key=lambda row: (str(row["dataset"]), str(row["version"])))
             for version in [row if row["version"] else current.get(row["dataset"], row)]
         ]
 
+    def versions(self, datasets: Collection[str]) -> list[Row]:
+        """All versions of datasets."""
+        return self.ask(self.questions.versions, datasets)
+
     def current_versions(self, datasets: Collection[str]) -> dict[str, Row]:
         """Last release of datasets (the current version where nothing is released) with its producer."""
-        columns = "dataset:=Dataset,version:=Version,producer:=Execution,snapshot:=Snapshot"
         found: dict[str, Row] = {}
-        for row in self._select(self._ml(MLTable.dataset_version), {"Dataset": datasets}, columns):
+        for row in self.versions(datasets):
             known = found.get(row["dataset"])
             if known is None or _rank(row) > _rank(known):
                 found[row["dataset"]] = row
@@ -165,49 +152,33 @@ class Edges:
         wanted : collection of (str, datetime or None)
             RIDs of datasets, each with the moment after which added members do not count.
         """
-        if not wanted:
+        if not wanted or not self.questions.made_members:
             return {}
         owners = self._owners({rid for rid, _ in wanted})
         states: dict[str, list[State]] = defaultdict(list)
         for state in wanted:
             states[state[0]].append(state)
         found: dict[State, set[str]] = defaultdict(set)
-        for row in self._made_members(owners):
-            since = _time(row["first"])
-            for state in (state for owner in owners[row["dataset"]] for state in states[owner]):
-                if state[1] is None or since <= state[1]:
-                    found[state].add(row["producer"])
+        for members, assets in self.questions.made_members:
+            for row in self.ask(members.makers(assets), owners):
+                since = time_of(row["first"])
+                for state in (state for owner in owners[row["dataset"]] for state in states[owner]):
+                    if state[1] is None or since <= state[1]:
+                        found[state].add(row["producer"])
         return {state: sorted(producers) for state, producers in found.items()}
-
-    def _made_members(self, datasets: Collection[str]) -> Iterator[Row]:
-        """Per dataset and execution that made members of it: since when the first of these is a member."""
-        linked = {path_of(asset): (link, here, there) for asset, link, here, there in self._assets}
-        for element in self.model.dataset_elements():
-            if path_of(element.table) not in linked:
-                continue
-            table, asset_column, execution_column = linked[path_of(element.table)]
-            rest = (
-                f"P:=(M:{escaped(element.element_column)})=({path_of(table)}:{escaped(asset_column)})"
-                f"/Asset_Role={AssetRole.output}"
-                f"/dataset:=M:{escaped(element.dataset_column)},producer:=P:{escaped(execution_column)}"
-                ";first:=min(M:RCT)"
-            )
-            where = {element.dataset_column: datasets}
-            yield from self._select(f"M:={path_of(element.association)}", where, rest, kind="attributegroup")
 
     def _owners(self, datasets: Collection[str]) -> dict[str, set[str]]:
         """For datasets and all nested in them: which of `datasets` contain them."""
         owners = {rid: {rid} for rid in datasets}
         level = set(datasets)
         while level:
-            columns = "parent:=Dataset,child:=Nested_Dataset"
-            below = self._select(self._ml("Dataset_Dataset"), {"Dataset": level}, columns)
+            below = self.ask(self.questions.nested, level)
             level = set()
             for row in below:
-                known = owners.setdefault(row["child"], set())
-                if not owners[row["parent"]] <= known:
-                    known |= owners[row["parent"]]
-                    level.add(row["child"])
+                known = owners.setdefault(row["there"], set())
+                if not owners[row["here"]] <= known:
+                    known |= owners[row["here"]]
+                    level.add(row["there"])
         return owners
 
     def read_assets(
@@ -216,48 +187,64 @@ class Edges:
         """Assets that executions read, and the executions that wrote these assets, the first writer first."""
         read: dict[str, list[AssetSummary]] = defaultdict(list)
         makers: dict[str, list[str]] = defaultdict(list)
-        for table, link, asset_column, execution_column in self._assets:
-            asset, execution = escaped(asset_column), escaped(execution_column)
-            role = f"Asset_Role={AssetRole.input}"
-            found = self._select(
-                f"L:={path_of(link)}",
-                {execution_column: rids},
-                f"{role}/A:=(L:{asset})=({path_of(table)}:RID)/$L/execution:=L:{execution},asset:=A:RID,filename:=A:Filename",
-            )
+        for assets in self.questions.assets:
+            found = self.ask(assets.read, rids)
             for row in sorted(found, key=lambda row: str(row["asset"])):
-                summary = AssetSummary(rid=row["asset"], filename=row["filename"], asset_table=table.name)
+                name = assets.table.name
+                summary = AssetSummary(rid=row["asset"], filename=row["filename"], asset_table=name)
                 read[row["execution"]].append(summary)
             if found:
-                makers.update(self.asset_producers(table, {row["asset"] for row in found}))
+                makers.update(self.asset_producers(assets.table, {row["asset"] for row in found}))
         return read, makers
 
     def asset_producers(self, table: Table, rids: Collection[str]) -> dict[str, list[str]]:
-        """Executions that wrote assets, the first writer first."""
-        link, asset_column, execution_column = self.model.asset_executions(table)
-        columns = f"asset:={escaped(asset_column)},producer:={escaped(execution_column)},RCT"
-        found = self._select(
-            path_of(link), {asset_column: rids, "Asset_Role": [AssetRole.output.value]}, columns
-        )
+        """Executions that wrote assets of a table, the first writer first."""
         makers: dict[str, list[str]] = defaultdict(list)
-        for row in sorted(found, key=lambda row: (row["RCT"], row["producer"])):
+        found = self.ask(self.questions.links(table).makers, rids)
+        for row in sorted(found, key=lambda row: (row["made"], row["producer"])):
             makers[row["asset"]].append(row["producer"])
         return makers
 
-    # --- asking ---------------------------------------------------------------------------------------------------
+    # --- who read what executions made ----------------------------------------------------------------------------
 
-    def _ml(self, name: str) -> str:
-        return path_of(self.model.ml_table(name))
+    def outputs(self, rids: Sequence[str]) -> dict[str, Facts]:
+        """Look up executions, what they read, and the executions that read what they made.
 
-    def _select(
-        self, table: str, where: Mapping[str, Collection[Any]], rest: str, kind: str = "attribute"
-    ) -> list[Row]:
-        return list(self._pieces(table, where, rest, kind))
+        An execution comes after another exactly where the other is among those that made its inputs.
+        """
+        candidates: set[str] = set()
+        containers: set[str] = set()
+        for step in self.questions.down:
+            if step.origin == EXECUTION:
+                found = {row["there"] for row in self.ask(step.question, rids)}
+                (candidates if step.to == EXECUTION else containers).update(found)
+        candidates |= self.readers(self.containers(containers))
+        facts = self.inputs([*rids, *sorted(candidates - {None})])
+        after: dict[str, list[str]] = defaultdict(list)
+        for rid in sorted(facts):
+            for maker in facts[rid].neighbours:
+                after[maker].append(rid)
+        return {rid: facts[rid].leading_to(after[rid]) for rid in rids if rid in facts}
 
-    def _pieces(
-        self, table: str, where: Mapping[str, Collection[Any]], rest: str, kind: str
-    ) -> Iterator[Row]:
-        for condition in conditions(self.session.connection, where):
-            yield from query(self.session.connection, f"/{kind}/{table}{condition}/{rest}")
+    def containers(self, datasets: Collection[str]) -> dict[str, set[str]]:
+        """Datasets, and all that contain them: each with those of `datasets` that are in it."""
+        inside = {rid: {rid} for rid in datasets}
+        level = set(datasets)
+        while level:
+            above = self.ask(self.questions.containers, level)
+            level = set()
+            for row in above:
+                known = inside.setdefault(row["there"], set())
+                if not inside[row["here"]] <= known:
+                    known |= inside[row["here"]]
+                    level.add(row["there"])
+        return inside
+
+    def readers(self, datasets: Collection[str]) -> set[str]:
+        """Executions that read datasets in any version."""
+        if not datasets:
+            return set()
+        return {row["there"] for row in self.ask(self.questions.readers, datasets)}
 
 
 def _rank(row: Row) -> tuple[bool, DatasetVersion]:
@@ -265,7 +252,8 @@ def _rank(row: Row) -> tuple[bool, DatasetVersion]:
     return not label.is_devrelease, label
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """A time as the service writes it."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 

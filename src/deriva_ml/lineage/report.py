@@ -1,17 +1,14 @@
-"""What a lineage consists of, and how it reads as text and Markdown."""
+"""What a lineage consists of."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deriva_ml.names import MLTable
-
-_BRANCH, _LAST, _PIPE, _SPACE = "├─ ", "└─ ", "│  ", "   "
+from deriva_ml.lineage import graphs, text
+from deriva_ml.lineage.deep import flat, json_text, plain
 
 
 class _Summary(BaseModel):
@@ -50,17 +47,71 @@ class AssetSummary(_Summary):
     asset_table: str
 
 
-class LineageNode(_Summary):
-    """An execution with what it read and the executions that made that.
+class _Node(_Summary):
+    """An execution in a tree.
 
-    `already_shown` marks an execution whose inputs stand elsewhere in the tree.
+    However deep the tree is, it can be printed, compared and written as a dict or as JSON. Options of `model_dump` other
+    than `mode` and `indent` are left to pydantic, which takes no tree of more than about 100 generations; nor can JSON
+    of such a one be read again.
     """
 
     execution: ExecutionSummary
     consumed_datasets: list[DatasetSummary] = Field(default_factory=list)
     consumed_assets: list[AssetSummary] = Field(default_factory=list)
-    parents: list[LineageNode] = Field(default_factory=list)
     already_shown: bool = False
+
+    @property
+    def branches(self) -> Sequence[Any]:
+        """What comes next in the tree."""
+        raise NotImplementedError
+
+    def model_dump(self, *, mode: str = "python", **options: Any) -> dict[str, Any]:
+        """As of pydantic."""
+        return super().model_dump(mode=mode, **options) if options else plain(self)
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """As of pydantic."""
+        if options:
+            return super().model_dump_json(indent=indent, **options)
+        return json_text(plain(self), indent)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, BaseModel) and flat(self) == flat(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of every pydantic model that can change
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.execution.rid} [{self.execution.status}]>"
+
+    __str__ = __repr__
+
+
+class LineageNode(_Node):
+    """An execution with what it read and the executions that made that.
+
+    `already_shown` marks an execution whose inputs stand elsewhere in the tree.
+    """
+
+    parents: list[LineageNode] = Field(default_factory=list)
+
+    @property
+    def branches(self) -> list[LineageNode]:
+        """What comes next in the tree."""
+        return self.parents
+
+
+class DescendantNode(_Node):
+    """An execution with what it read and the executions that read what it made.
+
+    `already_shown` marks an execution whose readers stand elsewhere in the tree.
+    """
+
+    children: list[DescendantNode] = Field(default_factory=list)
+
+    @property
+    def branches(self) -> list[DescendantNode]:
+        """What comes next in the tree."""
+        return self.children
 
 
 class RootDescriptor(_Summary):
@@ -72,7 +123,64 @@ class RootDescriptor(_Summary):
     producing_execution: ExecutionSummary | None = None
 
 
-class LineageResult(_Summary):
+class _Result(_Summary):
+    is_upward: ClassVar[bool]
+    """Whether the trees lead to where the data came from."""
+
+    root: RootDescriptor
+    executions_visited: int = 0
+    walked_complete: bool = True
+    cycle_detected: bool = False
+    depth_capped: bool = False
+
+    @property
+    def branches(self) -> list[Any]:
+        """The trees."""
+        raise NotImplementedError
+
+    @property
+    def executions(self) -> list[ExecutionSummary]:
+        """All executions of the trees, each once, the nearest first."""
+        queue = list(self.branches)
+        found: dict[str, ExecutionSummary] = {}
+        for node in queue:
+            found.setdefault(node.execution.rid, node.execution)
+            queue.extend(node.branches)
+        return list(found.values())
+
+    def model_dump(self, *, mode: str = "python", **options: Any) -> dict[str, Any]:
+        """As of pydantic, but for a tree of any depth."""
+        return super().model_dump(mode=mode, **options) if options else plain(self)
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """As of pydantic, but for a tree of any depth."""
+        if options:
+            return super().model_dump_json(indent=indent, **options)
+        return json_text(plain(self), indent)
+
+    def to_mermaid(self) -> str:
+        """As a flowchart in Mermaid's language, which notebooks, GitHub and GitLab draw in Markdown."""
+        return graphs.mermaid(self)
+
+    def to_dot(self) -> str:
+        """As a graph in the language of Graphviz."""
+        return graphs.dot(self)
+
+    def __str__(self) -> str:
+        return text.tree(self)
+
+    def __repr__(self) -> str:
+        number = f"{self.executions_visited} execution{'' if self.executions_visited == 1 else 's'}"
+        return f"<{type(self).__name__} of {self.root.type} {self.root.rid}: {number}>"
+
+    def _repr_markdown_(self) -> str:
+        return text.markdown(self)
+
+    def _repr_html_(self) -> str:
+        return text.html(self)
+
+
+class LineageResult(_Result):
     """How something came to be: the execution that made it, and recursively those that made its inputs.
 
     Parameters
@@ -91,122 +199,38 @@ class LineageResult(_Summary):
     >>> print(ml.lookup_lineage("1-ABC"))  # doctest: +SKIP
     """
 
-    root: RootDescriptor
+    is_upward: ClassVar[bool] = True
     lineage: LineageNode | None = None
-    executions_visited: int = 0
-    walked_complete: bool = True
-    cycle_detected: bool = False
-    depth_capped: bool = False
 
-    def __str__(self) -> str:
-        return tree(self)
-
-    def __repr__(self) -> str:
-        return f"<LineageResult of {self.root.type} {self.root.rid}: {self.executions_visited} executions>"
-
-    def _repr_markdown_(self) -> str:
-        return markdown(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(tree(self))}</pre>"
+    @property
+    def branches(self) -> list[LineageNode]:
+        """The tree, if there is one."""
+        return [] if self.lineage is None else [self.lineage]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a tree: what leads up to it, the mark before it, and its text."""
-
-    lead: str
-    mark: str
-    text: str
-
-
-def tree(result: LineageResult) -> str:
-    """Draw a lineage as a tree for the terminal.
+class DescendantsResult(_Result):
+    """What came of something: the executions that read it, and recursively those that read what these made.
 
     Parameters
     ----------
-    result : LineageResult
-
-    Returns
-    -------
-    str
-        What was asked for on the first line; below each execution what it read, and the executions that made that.
+    root : RootDescriptor
+    descendants : list of DescendantNode
+        Empty when nobody read it.
+    executions_visited : int
+        Distinct executions in the trees.
+    walked_complete : bool
+        False when a cap cut the walk.
+    cycle_detected, depth_capped : bool
 
     Examples
     --------
-    >>> print(tree(LineageResult(root=RootDescriptor(rid="1-A", type="Asset"))))
-    Asset 1-A
-    └─ no recorded producer
+    >>> print(ml.lookup_descendants("1-ABC"))  # doctest: +SKIP
     """
-    lines = [_heading(result)]
-    if result.lineage is None:
-        lines.append(f"{_LAST}no recorded producer")
-    else:
-        lines += [f"{line.lead}{line.mark}{line.text}" for line in _lines(result.lineage)]
-    return "\n".join([*lines, *_notes(result)])
 
+    is_upward: ClassVar[bool] = False
+    descendants: list[DescendantNode] = Field(default_factory=list)
 
-def markdown(result: LineageResult) -> str:
-    """Write a lineage as nested lists of Markdown."""
-    lines = [f"**{_heading(result)}**", ""]
-    if result.lineage is None:
-        lines.append("- no recorded producer")
-    else:
-        lines += [f"{'  ' * (len(line.lead) // 3)}- {line.text}" for line in _lines(result.lineage)]
-    return "\n".join([*lines, *_notes(result)])
-
-
-def _heading(result: LineageResult) -> str:
-    root = result.root
-    return f"{root.type} {root.rid}" + (f": {root.description}" if root.description else "")
-
-
-def _notes(result: LineageResult) -> Iterator[str]:
-    if result.cycle_detected:
-        yield "(an execution depends on itself: the record is damaged)"
-    if result.depth_capped:
-        yield "(cut at the requested depth)"
-    if not result.walked_complete:
-        yield f"(cut after {result.executions_visited} executions)"
-
-
-def _lines(node: LineageNode) -> Iterator[Line]:
-    stack: list[tuple[str, str, LineageNode | str]] = [("", _LAST, node)]
-    shown: set[str] = set()
-    while stack:
-        lead, mark, item = stack.pop()
-        if isinstance(item, str):
-            yield Line(lead, mark, item)
-            continue
-        where = "above" if item.execution.rid in shown else "below"
-        yield Line(
-            lead, mark, _execution_text(item.execution) + (f" (see {where})" if item.already_shown else "")
-        )
-        if not item.already_shown:
-            shown.add(item.execution.rid)
-        below: list[LineageNode | str] = [*_inputs(item), *item.parents]
-        inner = lead + (_SPACE if mark == _LAST else _PIPE)
-        marks = [_BRANCH] * (len(below) - 1) + [_LAST] * bool(below)
-        stack += [(inner, each, part) for each, part in zip(reversed(marks), reversed(below), strict=True)]
-
-
-def _execution_text(execution: ExecutionSummary) -> str:
-    workflow = execution.workflow.name if execution.workflow else None
-    words = [_short(text) for text in (execution.description, workflow and f"workflow {workflow}") if text]
-    return f"Execution {execution.rid} [{execution.status}] {', '.join(words)}".rstrip()
-
-
-def _inputs(node: LineageNode) -> Iterator[str]:
-    for dataset in node.consumed_datasets:
-        version = f" version {dataset.version}" if dataset.version else ""
-        about = f" {_short(dataset.description)}" if dataset.description else ""
-        yield f"read Dataset {dataset.rid}{version}{about}"
-    for asset in node.consumed_assets:
-        # Only the row that stands for inputs nobody recorded has no file name.
-        unknown = " (origin not recorded)" if asset.asset_table == MLTable.file else ""
-        yield f"read {asset.asset_table} {asset.rid}" + (f" {asset.filename}" if asset.filename else unknown)
-
-
-def _short(text: str, width: int = 60) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    @property
+    def branches(self) -> list[DescendantNode]:
+        """The trees."""
+        return self.descendants

@@ -1,11 +1,20 @@
-"""Breadth-first walk over data-flow edges: from an execution to those that made its inputs."""
+"""Breadth-first walk over data-flow edges: from an execution to those that made its inputs, or read its outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
-from deriva_ml.lineage.report import AssetSummary, DatasetSummary, ExecutionSummary, LineageNode
+from deriva_ml.lineage.report import (
+    AssetSummary,
+    DatasetSummary,
+    DescendantNode,
+    ExecutionSummary,
+    LineageNode,
+)
+
+N = TypeVar("N", LineageNode, DescendantNode)
 
 
 @dataclass(frozen=True)
@@ -28,18 +37,22 @@ class Facts:
     assets: tuple[AssetSummary, ...] = ()
     neighbours: tuple[str, ...] = ()
 
+    def leading_to(self, neighbours: Iterable[str]) -> Facts:
+        """The same with other neighbours."""
+        return replace(self, neighbours=tuple(neighbours))
+
 
 Expand = Callable[[Sequence[str]], Mapping[str, Facts]]
 """Looks up one generation of executions; leaves out those that do not exist."""
 
 
 @dataclass
-class Walk:
+class Walk(Generic[N]):
     """Outcome of a walk.
 
     Parameters
     ----------
-    node : LineageNode, optional
+    node : LineageNode or DescendantNode, optional
         The tree; None where the first execution does not exist.
     visited : int
         Distinct executions in it.
@@ -51,7 +64,7 @@ class Walk:
         Whether `depth` cut it.
     """
 
-    node: LineageNode | None = None
+    node: N | None = None
     visited: int = 0
     complete: bool = True
     cycle: bool = False
@@ -70,12 +83,13 @@ class _State:
 def walk(
     start: str,
     expand: Expand,
+    kind: type[N],
     *,
     depth: int | None = None,
     max_executions: int = 500,
     also: Iterable[str] = (),
-) -> Walk:
-    """Walk from one execution to all it depends on, generation by generation.
+) -> Walk[N]:
+    """Walk from one execution to all it depends on, or all that depend on it, generation by generation.
 
     Parameters
     ----------
@@ -83,6 +97,8 @@ def walk(
         RID of the execution at the root of the tree.
     expand : callable
         Called once per generation with its RIDs.
+    kind : type
+        What the tree is made of.
     depth : int, optional
         Generations beyond `start`; None for all.
     max_executions : int
@@ -96,6 +112,20 @@ def walk(
         An execution met a second time is a node marked `already_shown`, without what lies behind it; the occurrence
         nearest to the root is the full one.
     """
+    state = _explored(start, expand, depth, max_executions, tuple(also))
+    return Walk(
+        node=_tree(start, state, kind) if start in state.facts else None,
+        visited=len(state.facts),
+        complete=state.complete,
+        cycle=_has_cycle(state.children),
+        capped=state.capped,
+    )
+
+
+def _explored(
+    start: str, expand: Expand, depth: int | None, max_executions: int, also: tuple[str, ...]
+) -> _State:
+    """All that is within reach, by generations."""
     state = _State(seen={start})
     generation, level = [start], 0
     while generation:
@@ -105,7 +135,7 @@ def walk(
             if rid not in found:
                 continue
             state.facts[rid] = found[rid]
-            extra = tuple(also) if rid == start else ()
+            extra = also if rid == start else ()
             neighbours = [other for other in dict.fromkeys((*found[rid].neighbours, *extra)) if other != rid]
             if depth is not None and level >= depth:
                 state.capped = state.capped or bool(neighbours)
@@ -113,13 +143,7 @@ def walk(
             state.children[rid] = neighbours
             upcoming.extend(_new(neighbours, state, max_executions))
         generation, level = upcoming, level + 1
-    return Walk(
-        node=_tree(start, state) if start in state.facts else None,
-        visited=len(state.facts),
-        complete=state.complete,
-        cycle=_has_cycle(state.children),
-        capped=state.capped,
-    )
+    return state
 
 
 def _new(neighbours: list[str], state: _State, max_executions: int) -> list[str]:
@@ -137,10 +161,10 @@ def _new(neighbours: list[str], state: _State, max_executions: int) -> list[str]
     return fresh
 
 
-def _tree(start: str, state: _State) -> LineageNode:
+def _tree(start: str, state: _State, kind: type[N]) -> N:
     """Build the tree breadth first and without recursion: a chain may be longer than the interpreter's stack."""
-    root = _node(state.facts[start])
-    queue: list[tuple[str, LineageNode]] = [(start, root)]
+    root = _node(state.facts[start], kind)
+    queue: list[tuple[str, N]] = [(start, root)]
     shown = {start}
     for rid, node in queue:
         for other in state.children[rid]:
@@ -148,17 +172,17 @@ def _tree(start: str, state: _State) -> LineageNode:
             if facts is None:
                 continue
             if other in shown:
-                node.parents.append(LineageNode(execution=facts.execution, already_shown=True))
+                node.branches.append(kind(execution=facts.execution, already_shown=True))
                 continue
             shown.add(other)
-            parent = _node(facts)
-            node.parents.append(parent)
-            queue.append((other, parent))
+            branch = _node(facts, kind)
+            node.branches.append(branch)
+            queue.append((other, branch))
     return root
 
 
-def _node(facts: Facts) -> LineageNode:
-    return LineageNode(
+def _node(facts: Facts, kind: type[N]) -> N:
+    return kind(
         execution=facts.execution, consumed_datasets=list(facts.datasets), consumed_assets=list(facts.assets)
     )
 

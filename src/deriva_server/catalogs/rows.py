@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 
 from deriva_server.access.acls import Rights
@@ -60,7 +60,7 @@ def read(
     x = reading.connection.dialect.expressions
     if reading.as_of is not None:
         allowed = access(reading)
-        names, found = _compiled(x, allowed, request, form, limit, lambda table: _source(reading, table))
+        names, found = _compiled(x, allowed, request, form, limit, partial(source, reading))
     else:
         plan = _kept_read if keep else _live_read
         names, found = plan(x, Same(reading.model), reading.client, request, form, limit)
@@ -71,11 +71,11 @@ def read(
 
 
 def _compiled(
-    x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, source: SourceOf
+    x: Expressions, allowed: RowAccess, request: DataPath, form: Format, limit: int | None, of: SourceOf
 ) -> tuple[tuple[str, ...], Read]:
     query = bind(allowed.model, request, limit)
     allowed.check_read(query)
-    found = compile_read(x, query, source, form, allowed.summary(query))
+    found = compile_read(x, query, of, form, allowed.summary(query))
     return tuple(output.name for output in query.outputs), found
 
 
@@ -83,7 +83,7 @@ def _live_read(
     x: Expressions, model: Same[Model], client: Client, request: DataPath, form: Format, limit: int | None
 ) -> tuple[tuple[str, ...], Read]:
     allowed = RowAccess(Rights(model.value, client))
-    return _compiled(x, allowed, request, form, limit, lambda table: x.source(_whole(model.value, table)))
+    return _compiled(x, allowed, request, form, limit, partial(live_source, x, model.value))
 
 
 _kept_read = lru_cache(maxsize=256)(_live_read)
@@ -263,14 +263,17 @@ def clear(writing: Writing, request: DataPath) -> int:
 def _selected(writing: Writing, joined: Joined) -> list[str]:
     """RIDs of the rows of the table that a path ends at."""
     x = writing.connection.dialect.expressions
-    return statements.column(
-        writing.connection, compile_rids(x, joined, lambda table: _source(writing, table))
-    )
+    return statements.column(writing.connection, compile_rids(x, joined, partial(source, writing)))
 
 
-def _source(reading: Reading, table: Table) -> statements.Source:
+def source(reading: Reading, table: Table) -> statements.Source:
     """The rows of a table, hidden columns included."""
     return reading.source(_whole(reading.model, table))
+
+
+def live_source(x: Expressions, model: Model, table: Table) -> statements.Source:
+    """The present rows of a table, hidden columns included."""
+    return x.source(_whole(model, table))
 
 
 def _whole(model: Model, table: Table) -> Table:

@@ -13,6 +13,7 @@ from deriva_server.ermrest.history import handle_history
 from deriva_server.ermrest.modeling import change_model
 from deriva_server.ermrest.rids import handle_rid, handle_text_facet
 from deriva_server.ermrest.schema import ModelReader
+from deriva_server.ermrest.walk import handle_walk
 from deriva_server.errors import Forbidden
 from deriva_server.grammar.nodes import DataPath
 from deriva_server.grammar.options import Options
@@ -28,6 +29,7 @@ from deriva_server.grammar.routes import (
     RidRoute,
     ServiceRoute,
     TextFacetRoute,
+    WalkRoute,
     parse_target,
 )
 from deriva_server.http.conditional import READS
@@ -72,7 +74,8 @@ class ErmrestFace:
             mirror.refresh(self._registry)
         call = Call(request, self._registry.resolve(route.catalog), as_of)
         clients.register(call.resolved.catalog, request.client)
-        reads = request.method in READS
+        # A walk is sent, because what to ask is too long for a URL, but only reads.
+        reads = request.method in READS or isinstance(route.resource, WalkRoute)
         if as_of is not None and not reads and not isinstance(route.resource, HistoryRoute):
             raise Forbidden("modification to catalog at previous revision")
         match route.resource:
@@ -87,6 +90,8 @@ class ErmrestFace:
                 return handle_rid(rid, call)
             case TextFacetRoute() as facet:
                 return handle_text_facet(facet, call)
+            case WalkRoute():
+                return handle_walk(call)
             case DetailRoute() as found:
                 return detail(call, found)
             case HistoryRoute() as found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deriva_server.catalogs.rids import lookup, shown_time
+from deriva_server.catalogs.rids import Found, lookup, shown_time
 from deriva_server.ermrest.call import Call, json_reply
 from deriva_server.errors import MethodNotAllowed, NotFound
 from deriva_server.grammar.routes import RidRoute, TextFacetRoute
@@ -29,12 +29,17 @@ def handle_rid(route: RidRoute, call: Call) -> Response:
         found = lookup(reading, route.rid)
         if found is None:
             raise NotFound(f"entity with RID={route.rid}")
-        document: dict[str, Any] = {"RID": found.rid, "schema_name": found.schema, "table_name": found.table}
-        if found.deleted is not None and found.last_visible is not None:
-            document["deleted_at"] = shown_time(found.deleted)
-            document["last_visible_at"] = shown_time(found.last_visible)
-            document["last_visible_snaptime"] = encode_id(found.last_visible)
-        return json_reply(document, headers=call.validators(reading.version))
+        return json_reply(rid_document(found), headers=call.validators(reading.version))
+
+
+def rid_document(found: Found) -> dict[str, Any]:
+    """Where a row is, or was."""
+    document: dict[str, Any] = {"RID": found.rid, "schema_name": found.schema, "table_name": found.table}
+    if found.deleted is not None and found.last_visible is not None:
+        document["deleted_at"] = shown_time(found.deleted)
+        document["last_visible_at"] = shown_time(found.last_visible)
+        document["last_visible_snaptime"] = encode_id(found.last_visible)
+    return document
 
 
 def handle_text_facet(_route: TextFacetRoute, call: Call) -> Response:

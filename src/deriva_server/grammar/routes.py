@@ -156,6 +156,11 @@ class TextFacetRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkRoute:
+    """``walk``: from a row over many."""
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRoute:
     """``history/FROM,UNTIL[/…]``.
 
@@ -190,7 +195,16 @@ ModelRoute = (
     | ForeignKeysRoute
     | ForeignKeyRoute
 )
-Resource = CatalogDocument | ModelRoute | DetailRoute | DataPath | RidRoute | TextFacetRoute | HistoryRoute
+Resource = (
+    CatalogDocument
+    | ModelRoute
+    | DetailRoute
+    | DataPath
+    | RidRoute
+    | TextFacetRoute
+    | WalkRoute
+    | HistoryRoute
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +336,11 @@ def _facet(cursor: Cursor) -> TextFacetRoute:
     pattern = cursor.string("a pattern")
     _finish(cursor)
     return TextFacetRoute(pattern)
+
+
+def _walk(cursor: Cursor) -> WalkRoute:
+    _finish(cursor)
+    return WalkRoute()
 
 
 def _history(cursor: Cursor) -> HistoryRoute:
@@ -461,5 +480,6 @@ _READERS: dict[str, Callable[[Cursor], Resource]] = {
     "annotation": _catalog_detail("annotation"),
     "entity_rid": _rid,
     "textfacet": _facet,
+    "walk": _walk,
     "history": _history,
 }

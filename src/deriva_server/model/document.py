@@ -42,7 +42,7 @@ class Viewer(Protocol):
 
 _SWITCHES = (
     "trs tcrs history_control implicit_fkey_index catalog_post_input catalog_alias quantified_value_lists "
-    "quantified_rid_lists rid_lease registry_catalog csv_array_json object_metrics"
+    "quantified_rid_lists rid_lease registry_catalog csv_array_json object_metrics walk"
 )
 
 FEATURES: Mapping[str, Any] = {

@@ -73,6 +73,14 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A column with one of the texts that are given when the query is run."""
+
+    instance: int
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
 class Negation:
     """Three-valued NOT."""
 
@@ -93,7 +101,7 @@ class AnyOf:
     terms: tuple[Predicate, ...]
 
 
-Predicate = Compare | IsNull | Match | Negation | AllOf | AnyOf
+Predicate = Compare | IsNull | Given | Match | Negation | AllOf | AnyOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ class Joined:
 
 
 def _columns_of(predicate: Predicate) -> Iterator[tuple[int, Column]]:
-    if isinstance(predicate, (Compare, IsNull)):
+    if isinstance(predicate, (Compare, IsNull, Given)):
         yield predicate.instance, predicate.column
     elif isinstance(predicate, Match):
         yield from ((predicate.instance, column) for column in predicate.columns)

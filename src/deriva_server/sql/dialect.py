@@ -226,6 +226,11 @@ class Expressions(Hashable, Protocol):
     def listed(self, values: Sequence[str]) -> sa.FromClause:
         """Rows with columns ``value`` and ``key``, one for each text in order."""
 
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """Rows to which steps from each of them add others until there are no new ones."""
+
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
     ) -> RowParts:
@@ -248,6 +253,15 @@ class Expressions(Hashable, Protocol):
 
     def among(self, type_: Type, value: Expression, values: Sequence[Stored]) -> Expression:
         """Whether a value is one of many."""
+
+    def checked(self, condition: Expression) -> Expression:
+        """A condition that rows are checked by which were found by another one."""
+
+    def among_given(self, value: Expression, name: str) -> Expression:
+        """Whether a text is one of those in the parameter `name`, as of `given`."""
+
+    def given(self, values: Sequence[str]) -> Any:
+        """Texts as a parameter of `among_given`."""
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
         """Whether two columns of any types are equal."""
@@ -294,7 +308,13 @@ class Expressions(Hashable, Protocol):
         """
 
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
+        self,
+        connection: Connection,
+        statement: sa.Select[Any],
+        *,
+        whole: bool,
+        parts: Parts | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> sa.CursorResult[Any]:
         """Run a read; a result that is not taken `whole` comes in pieces, at the cost of more exchanges."""
 

@@ -15,6 +15,9 @@ from deriva_server.sql.history import NEVER_REDACTED
 SourceOf = Callable[[Table], sa.FromClause]
 """Gives the rows of a table."""
 
+GIVEN = "given"
+"""Name of the parameter with the texts that are given when a query is run."""
+
 _OPERATORS: Mapping[str, Callable[[Expression, Expression], Expression]] = {
     "=": operator.eq,
     "lt": operator.lt,
@@ -94,8 +97,15 @@ class Join:
 
     @property
     def conditions(self) -> list[Expression]:
-        """Every predicate of the path."""
-        return [self.condition(predicate) for predicate in self.joined.where]
+        """Every predicate of the path; where values are given, rows are sought by these."""
+        where = self.joined.where
+        made = [self.condition(predicate) for predicate in where]
+        if not any(isinstance(predicate, r.Given) for predicate in where):
+            return made
+        return [
+            condition if isinstance(predicate, r.Given) else self.expressions.checked(condition)
+            for predicate, condition in zip(where, made, strict=True)
+        ]
 
     def condition(self, predicate: r.Predicate) -> Expression:
         """One predicate."""
@@ -103,6 +113,8 @@ class Join:
             return self._compared(predicate)
         if isinstance(predicate, r.IsNull):
             return self.column(predicate.instance, predicate.column).is_(None)
+        if isinstance(predicate, r.Given):
+            return self.expressions.among_given(self.column(predicate.instance, predicate.column), GIVEN)
         if isinstance(predicate, r.Negation):
             return sa.not_(sa.and_(self.condition(predicate.inner)).self_group())
         if isinstance(predicate, r.Match):

@@ -14,6 +14,7 @@ from deriva_server.model.values import Stored
 from deriva_server.plan.relation import Format
 from deriva_server.sql.dialect import STATEMENT_SECONDS, Connection, Parts, RowParts, first_column, quote
 from deriva_server.sql.history import Source
+from deriva_server.sql.join import GIVEN
 
 _PIECE = 1000
 
@@ -32,6 +33,7 @@ def texts(
     *,
     whole: bool = False,
     parts: Parts | None = None,
+    given: Sequence[str] | None = None,
 ) -> Iterator[list[str]]:
     """Run a statement and make its rows texts; yields them in pieces.
 
@@ -43,11 +45,14 @@ def texts(
         The result is short, so it may be fetched at once.
     parts : Parts, optional
         How the same may be made of parts of a table.
+    given : sequence of str, optional
+        The texts of a `relation.Given` predicate.
     """
     x = connection.dialect.expressions
+    parameters = None if given is None else {GIVEN: x.given(given)}
     connection.limit_time(STATEMENT_SECONDS)
     try:
-        with x.execute(connection, statement, whole=whole, parts=parts) as result:
+        with x.execute(connection, statement, whole=whole, parts=parts, parameters=parameters) as result:
             while piece := result.fetchmany(_PIECE):
                 yield assemble(piece)
                 connection.limit_time(STATEMENT_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,6 +83,14 @@ class PostgresExpressions:
         members = sa.func.unnest(_given(list_text(TYPES["text"], values), "text[]"))
         return members.table_valued("value", with_ordinality="key").render_derived()
 
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """A recursive part may be named once, so all steps start from the same row of it."""
+        walk = first.cte("walk", recursive=True)
+        step = sa.union_all(*(each.correlate(walk) for each in steps(walk))).lateral("step")
+        return walk.union(sa.select(step).select_from(walk.join(step, sa.true())))
+
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
     ) -> RowParts:
@@ -117,6 +125,18 @@ class PostgresExpressions:
             return value == _bound(type_, values[0])
         listed = _given(list_text(type_, values), f"{column_type(type_)}[]")
         return value == sa.func.any(listed)
+
+    def checked(self, condition: Expression) -> Expression:
+        """PostgreSQL has statistics."""
+        return condition
+
+    def among_given(self, value: Expression, name: str) -> Expression:
+        """An array."""
+        return value == sa.func.any(_cast(sa.bindparam(name, type_=_Named("text[]")), "text[]"))
+
+    def given(self, values: Sequence[str]) -> Any:
+        """The text of an array."""
+        return list_text(TYPES["text"], values)
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
         """Values of different kinds are compared as texts."""
@@ -195,12 +215,18 @@ class PostgresExpressions:
         return None
 
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
+        self,
+        connection: Connection,
+        statement: sa.Select[Any],
+        *,
+        whole: bool,
+        parts: Parts | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> sa.CursorResult[Any]:
         """A long result is fetched through a cursor, which the server keeps."""
         if not whole:
             statement = statement.execution_options(stream_results=True, yield_per=_PIECE)
-        return connection.raw.execute(statement)
+        return connection.raw.execute(statement, parameters)
 
     def failure(self, connection: Connection) -> ServiceError | None:
         """The database's own error says it."""

@@ -80,6 +80,13 @@ class SqliteExpressions:
         """Members of a JSON array."""
         return sa.func.json_each(json.dumps(values)).table_valued("key", "value")
 
+    def growing(
+        self, first: sa.Select[Any], steps: Callable[[sa.FromClause], Sequence[sa.Select[Any]]]
+    ) -> sa.FromClause:
+        """SQLite takes any number of recursive parts."""
+        walk = first.cte("walk", recursive=True)
+        return walk.union(*steps(walk))
+
     def row_parts(
         self, names: tuple[str, ...], types: tuple[Type, ...], values: tuple[str, ...], form: r.Format
     ) -> RowParts:
@@ -115,6 +122,19 @@ class SqliteExpressions:
         if type_.scalar == "interval":
             return self.order_value(type_, value).in_([self.bound_order(type_, bound) for bound in values])
         return value == sa.literal(values[0]) if len(values) == 1 else value.in_(values)
+
+    def checked(self, condition: Expression) -> Expression:
+        """SQLite has no statistics, and would often look up the one of few values that half of the rows have."""
+        return sa.case((condition, sa.literal_column("1"))) == sa.literal_column("1")
+
+    def among_given(self, value: Expression, name: str) -> Expression:
+        """Members of a JSON array are looked up in an index one by one."""
+        texts = sa.func.json_each(sa.bindparam(name)).table_valued("value")
+        return value.in_(sa.select(texts.c.value))
+
+    def given(self, values: Sequence[str]) -> Any:
+        """A JSON array."""
+        return json.dumps(values)
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
         """SQLite compares values of any types."""
@@ -211,13 +231,19 @@ class SqliteExpressions:
         return aggregates.extreme(function, value) if is_plain else None
 
     def execute(
-        self, connection: Connection, statement: sa.Select[Any], *, whole: bool, parts: Parts | None = None
+        self,
+        connection: Connection,
+        statement: sa.Select[Any],
+        *,
+        whole: bool,
+        parts: Parts | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> sa.CursorResult[Any]:
         """Rows are made while they are fetched in either case."""
         prepare(connection)
         if parts is not None and collect(connection, statement, parts):
             statement = parts.statement
-        return connection.raw.execute(statement)
+        return connection.raw.execute(statement, parameters)
 
     def failure(self, connection: Connection) -> ServiceError | None:
         """What a function of ours stumbled over."""

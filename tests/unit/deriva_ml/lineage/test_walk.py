@@ -12,7 +12,7 @@ from deriva_ml.lineage.walk import Facts, Walk, walk
 Graph = dict[str, list[str]]
 
 
-def run(graph: Graph, start: str = "0", **options: object) -> tuple[Walk, list[list[str]]]:
+def run(graph: Graph, start: str = "0", **options: object) -> tuple[Walk[LineageNode], list[list[str]]]:
     generations: list[list[str]] = []
 
     def expand(rids: Sequence[str]) -> Mapping[str, Facts]:
@@ -23,7 +23,7 @@ def run(graph: Graph, start: str = "0", **options: object) -> tuple[Walk, list[l
             if rid in graph
         }
 
-    return walk(start, expand, **options), generations  # type: ignore[arg-type]
+    return walk(start, expand, LineageNode, **options), generations  # type: ignore[arg-type]
 
 
 def nodes(node: LineageNode) -> list[LineageNode]:
