@@ -144,7 +144,7 @@ def _run(request: Request) -> int:
         # It is logged where it happened, and counted below.
         status, interrupted = 1, False
     except Exception as error:  # noqa: BLE001 - whatever the model raises is shown, and ends the run
-        status, interrupted = 1, False
+        status = 1
         _show(error, request)
     finally:
         summaries = multirun.complete(interrupted)

@@ -212,7 +212,7 @@ class Summary:
     @property
     def is_complete(self) -> bool:
         """Whether every job is done."""
-        return not self.interrupted and all(note.state == "done" for note in self.jobs)
+        return bool(self.jobs) and not self.interrupted and all(note.state == "done" for note in self.jobs)
 
     @property
     def counts(self) -> str:
@@ -295,6 +295,10 @@ class SweepCallback(Callback):
     def __init__(self, resume: bool = False) -> None:
         self.resume = resume
         self._running = ExitStack()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Launchers send it to their workers, which need not hold the lock.
+        return type(self), (self.resume,)
 
     def on_multirun_start(self, config: Any, config_name: str | None = None, **kwargs: Any) -> None:
         """Record the execution of the sweep, before its jobs begin."""
