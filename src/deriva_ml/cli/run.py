@@ -15,6 +15,7 @@ from deriva_ml.errors import DerivaMLException
 
 CONFIG_DIR = "src/configs"
 CONFIG_NAME = "deriva_model"
+_CREDENTIALS = ("--credential-file", "--config-file", "--token", "--oauth2-token")
 
 
 def run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--quiet", action="store_true", help="log nothing but what ends the program")
     parser.add_argument("--debug", action="store_true", help="log everything")
-    for name in ("--credential-file", "--config-file", "--token", "--oauth2-token"):
+    for name in _CREDENTIALS:
         parser.add_argument(
             name, metavar="FILE" if name.endswith("file") else "TOKEN", help=argparse.SUPPRESS
         )
@@ -67,33 +68,54 @@ class _Wrong(Exception):
     """What was typed cannot be run; the message says what to type."""
 
 
-def main(argv: Sequence[str] | None = None, program: str = "deriva-ml-run") -> int:
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run a command line; returns its exit status.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        With the arguments of the command; what it leaves are overrides, and flags of Hydra.
+    words : sequence of str
+    """
+    arguments, rest = parser.parse_known_args(words)
+    if arguments.version:
+        from deriva_ml.version import __version__
+
+        print(f"{parser.prog} {__version__}")
+        return 0
+    try:
+        _refuse_credentials(arguments)
+        return _prepared(arguments, rest, parser.prog)
+    except (_Wrong, DerivaMLException) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit status.
 
     Parameters
     ----------
     argv : sequence of str, optional
         Without the name of the program; `sys.argv` by default.
-    program : str
-        Its name, for help and messages.
     """
     parser = argparse.ArgumentParser(
-        prog=program,
+        prog="deriva-ml-run",
         allow_abbrev=False,
         description="Run a model with a configuration that Hydra composes, and record it as an execution.",
     )
     run_arguments(parser)
-    arguments, rest = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
-    if arguments.version:
-        from deriva_ml.version import __version__
+    return run(parser, sys.argv[1:] if argv is None else argv)
 
-        print(f"{program} {__version__}")
-        return 0
-    try:
-        return _prepared(arguments, rest, program)
-    except (_Wrong, DerivaMLException) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+
+def _refuse_credentials(arguments: argparse.Namespace) -> None:
+    """What is typed is kept with the execution, and jobs of a sweep run elsewhere: secrets have no place here."""
+    for name in _CREDENTIALS:
+        if getattr(arguments, name.strip("-").replace("-", "_")) is not None:
+            raise _Wrong(
+                f"{name} is not used: a run takes the credentials that are stored for its host. Log in once with "
+                "deriva-auth or deriva-globus-auth-utils login."
+            )
 
 
 def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> int:

@@ -11,7 +11,9 @@ from hydra._internal.utils import get_args_parser
 
 from deriva_ml.configs import hints
 
-_PLAIN = re.compile(r"[\w./:@-]+")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_MEANT = ("true", "false", "null", "nan", "inf")
+"""Words that Hydra does not take for text."""
 
 
 @dataclass
@@ -101,7 +103,8 @@ def quoted(value: str) -> str:
     >>> print(quoted("data.example.org"), quoted("It's done"))
     data.example.org 'It\'s done'
     """
-    if _PLAIN.fullmatch(value):
+    if _PLAIN.fullmatch(value) and value.lower() not in _MEANT:
         return value
-    escaped = value.replace("\\", "\\\\") if value.endswith("\\") or "\\'" in value else value
-    return "'" + escaped.replace("'", "\\'") + "'"
+    # Backslashes stand for themselves, but for those before a quote and at the end.
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
+    return "'" + re.sub(r"(\\+)\Z", r"\1\1", escaped) + "'"

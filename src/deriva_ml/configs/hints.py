@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -20,6 +20,9 @@ _PLUS = re.compile(r"^(\+\+|\+|~)?")
 _GROUP_ERROR = re.compile(r"Could not override '([^']+)'")
 _KEY_ERROR = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in '[^']*'")
 _MISSING = re.compile(r"Could not find '([^']+)'|Cannot find primary config '([^']+)'")
+_GIVEN = ("hydra", "ml_instance", "execution")
+"""Fields that are no choice of the user."""
+
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 
 
@@ -51,7 +54,7 @@ def near(word: str, known: Iterable[str]) -> str:
     listed = sorted(set(known))
     if not listed:
         return "There are none."
-    found = get_close_matches(word, listed, 1, 0.6)
+    found = get_close_matches(word, listed, 1, 0.5)
     return (f"Did you mean {found[0]!r}? " if found else "") + f"There are: {', '.join(listed)}."
 
 
@@ -71,10 +74,18 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
     text = "\n".join(str(link) for link in chain if link is not None)
     if found := _MISSING.search(text):
         return _no_option(found[1] or found[2])
-    for pattern in (_GROUP_ERROR, _FULL_KEY, _KEY_ERROR):
-        if found := pattern.search(text):
-            key = next(filter(None, found.groups()))
-            return _no_key(key, overrides, config)
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} cannot be read: {str(error).splitlines()[0]}. Quote a value with special characters "
+            "twice, once for the shell: 'description=\"a, b\"'."
+        )
+    unknown = _GROUP_ERROR.search(text) or _KEY_ERROR.search(text)
+    if unknown is not None:
+        found = (_FULL_KEY.search(text) if _KEY_ERROR.search(text) else None) or unknown
+        return _no_key(next(filter(None, found.groups())), overrides, config)
+    if found := _FULL_KEY.search(text):
+        wrong = next((line for line in text.splitlines() if line.startswith("Value ")), text.splitlines()[0])
+        return f"{found[1]}: {wrong}."
     return str(error).strip().partition("\nSet the environment variable")[0]
 
 
@@ -122,6 +133,5 @@ def _value(key: str, overrides: Sequence[str]) -> str:
 
 def _fields(config: Any, parent: str) -> list[str]:
     node = OmegaConf.select(config, parent) if config is not None and parent else config
-    return (
-        [str(name) for name in node if not str(name).startswith("_")] if isinstance(node, DictConfig) else []
-    )
+    names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+    return [name for name in names if not name.startswith("_") and name not in _GIVEN]

@@ -41,7 +41,9 @@ def configuration(
     wrong = [problem for name, entries in parts.items() for problem in _wrong(name, entries)]
     if wrong:
         raise DerivaMLValidationError(_message(what, wrong))
-    return ExecutionConfiguration(**parts, description=description, config_choices=config_choices)
+    return ExecutionConfiguration.model_validate(
+        {**parts, "description": description, "config_choices": config_choices}
+    )
 
 
 def _listed(entries: Any) -> list[Any]:

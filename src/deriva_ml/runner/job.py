@@ -28,6 +28,11 @@ def number() -> int:
     return int(_hydra().job.num)
 
 
+def is_followed() -> bool:
+    """Whether the sweep is launched in parts, of which Hydra gives up the next when a job of one fails."""
+    return _hydra().sweeper.get("max_batch_size") is not None
+
+
 def sweep_folder() -> Path:
     """Folder that all jobs of a sweep share."""
     return Path(str(_hydra().sweep.dir)).absolute()

@@ -170,12 +170,14 @@ def carried() -> Iterator[None]:
     with notes.running_job(number):
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # whatever it was is logged, and goes on as text
             logger.exception("Job %s failed.", number)
             known = notes.job(number)
             if known is None or known.state not in ("ran", "failed"):
                 # It failed before it had an execution.
                 notes.write_job(JobNote(number, job.overrides(), "failed", None, reason_of(error)))
+            if job.is_followed():
+                return
             raise JobFailed(
                 f"Job {number} ({' '.join(job.overrides())}) failed: {reason_of(error)}"
             ) from error
