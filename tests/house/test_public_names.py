@@ -29,7 +29,8 @@ KNOWN = {
         ExecutionConfiguration Execution Workflow AssetSpec AssetSpecConfig LocalFile LocalFileConfig LineageResult
         LineageNode RootDescriptor ExecutionSummary DatasetSummary AssetSummary WorkflowSummary BaseConfig
         DerivaBaseConfig base_defaults load_configs with_description DescribedList notebook_config multirun_config
-        MultirunSpec get_multirun_config list_multirun_configs get_all_multirun_configs
+        MultirunSpec get_multirun_config list_multirun_configs get_all_multirun_configs run_model
+        create_model_config DerivaMLModel reset_multirun_state
     """,
     "deriva_ml.execution.state_store": "ExecutionStatus ExecutionStateStore EXECUTIONS_TABLE",
     "deriva_ml.execution.state_machine": "InvalidTransitionError ALLOWED_TRANSITIONS validate_transition",

@@ -127,6 +127,14 @@ COMMANDS = (
         "lineage",
     ),
     Command(
+        "run",
+        "run a model with a configuration that Hydra composes, as an execution",
+        "deriva_ml.cli.run",
+        "run",
+        reads_words=True,
+        program="deriva-ml-run",
+    ),
+    Command(
         "executions",
         "list the executions of a working directory, and what of them waits",
         "deriva_ml.cli.executions",

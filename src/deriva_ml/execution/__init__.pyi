@@ -29,6 +29,10 @@ from deriva_ml.names import ExecutionStatus as ExecutionStatus
 from deriva_ml.records import UploadCallback as UploadCallback
 from deriva_ml.records import UploadProgress as UploadProgress
 from deriva_ml.records import UploadReport as UploadReport
+from deriva_ml.runner.model import DerivaMLModel as DerivaMLModel
+from deriva_ml.runner.model import create_model_config as create_model_config
+from deriva_ml.runner.model import reset_multirun_state as reset_multirun_state
+from deriva_ml.runner.model import run_model as run_model
 from deriva_ml.specs import AssetSpec as AssetSpec
 from deriva_ml.specs import ExecutionConfiguration as ExecutionConfiguration
 from deriva_ml.specs import LocalFile as LocalFile

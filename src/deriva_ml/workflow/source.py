@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 from deriva_ml import settings
 
@@ -35,13 +40,47 @@ class Source:
         return self.path.name if self.path else "interactive session"
 
 
+_announced: ContextVar[Path | None] = ContextVar("announced", default=None)
+
+
+@contextmanager
+def running(path: Path | None) -> Iterator[None]:
+    """Take a file for the script that runs, for the length of a block; None leaves it to be found."""
+    token = _announced.set(path)
+    try:
+        yield
+    finally:
+        _announced.reset(token)
+
+
+def announced() -> Path | None:
+    """The file that `running` names, None outside of its block."""
+    return _announced.get()
+
+
+def source_file(function: Any) -> Path | None:
+    """File in which a callable is written: of what a partial calls, of the class of an object; None where there is none."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function) if callable(function) else function
+    kind = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+    try:
+        found = inspect.getsourcefile(kind)
+    except TypeError:
+        # Built in, or of an extension.
+        return None
+    return Path(found).resolve() if found and Path(found).is_file() else None
+
+
 def find_source() -> Source:
-    """Find the script or notebook that called, by the first frame that is neither ours nor a library's.
+    """Find the script or notebook that runs: the one announced, else that of the first frame neither ours nor a library's.
 
     Returns
     -------
     Source
     """
+    if (told := announced()) is not None:
+        return Source("script", told)
     if in_kernel():
         notebook = notebook_path()
         return Source("notebook", notebook) if notebook else Source("repl")

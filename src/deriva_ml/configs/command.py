@@ -1,0 +1,110 @@
+"""Read what stands on a command line beside a program's own options: overrides, and flags of Hydra."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from hydra._internal.utils import get_args_parser
+
+from deriva_ml.configs import hints
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_MEANT = ("true", "false", "null", "nan", "inf")
+"""Words that Hydra does not take for text."""
+
+
+@dataclass
+class Words:
+    """Words of a command line by what they are.
+
+    Parameters
+    ----------
+    overrides : list of str
+        ``key=value``, ``+key=value``, ``++key=value``, ``~key``.
+    flags : list of str
+        Hydra's, each followed by its value.
+    bare : list of str
+        Neither.
+    unknown : list of str
+        Flags that nobody knows.
+    """
+
+    overrides: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def complaint(self) -> str:
+        """What to type instead of what cannot be understood."""
+        lines = [hints.bare_word(word) for word in self.bare]
+        for flag in self.unknown:
+            near = get_close_matches(flag.partition("=")[0], [*_arities(), *_OWN], 1, 0.6)
+            lines.append(f"There is no option {flag}." + (f" Did you mean {near[0]}?" if near else ""))
+        return "\n".join(lines)
+
+
+_OWN = (
+    "--host",
+    "--catalog",
+    "--config-dir",
+    "--config-name",
+    "--list-configs",
+    "--multirun",
+    "--allow-dirty",
+)
+
+
+def _arities() -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Hydra's flags, each with how many values follow it, and which values may but need not."""
+    found = {}
+    for action in get_args_parser()._actions:
+        for name in action.option_strings:
+            takes = 1 if action.nargs is None else 0
+            found[name] = (takes, tuple(map(str, action.choices or ())) if action.nargs == "?" else ())
+    return found
+
+
+def split(rest: Sequence[str]) -> Words:
+    """Tell overrides from flags of Hydra, by what its own parser knows of them.
+
+    Examples
+    --------
+    >>> words = split(["model_config=quick", "--cfg", "job", "cifar10"])
+    >>> words.overrides, words.flags, words.bare
+    (['model_config=quick'], ['--cfg', 'job'], ['cifar10'])
+    """
+    words, arities, todo = Words(), _arities(), list(rest)
+    while todo:
+        word = todo.pop(0)
+        if word.startswith("-") and len(word) > 1:
+            name = word.partition("=")[0]
+            if name not in arities:
+                words.unknown.append(word)
+                continue
+            words.flags.append(word)
+            takes, choices = arities[name]
+            if "=" not in word and todo and (takes or todo[0] in choices):
+                words.flags.append(todo.pop(0))
+        elif "=" in word or word.startswith("~"):
+            words.overrides.append(word)
+        else:
+            words.bare.append(word)
+    return words
+
+
+def quoted(value: str) -> str:
+    r"""A value as Hydra's grammar reads it back unchanged.
+
+    Examples
+    --------
+    >>> print(quoted("data.example.org"), quoted("It's done"))
+    data.example.org 'It\'s done'
+    """
+    if _PLAIN.fullmatch(value) and value.lower() not in _MEANT:
+        return value
+    # Backslashes stand for themselves, but for those before a quote and at the end.
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
+    return "'" + re.sub(r"(\\+)\Z", r"\1\1", escaped) + "'"

@@ -1,0 +1,137 @@
+"""What to type instead, when Hydra cannot make sense of what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from deriva_ml.configs.menu import groups
+
+COMPOSING: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
+"""What goes wrong while a configuration is composed."""
+
+_PLUS = re.compile(r"^(\+\+|\+|~)?")
+_GROUP_ERROR = re.compile(r"Could not override '([^']+)'")
+_KEY_ERROR = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in '[^']*'")
+_MISSING = re.compile(r"Could not find '([^']+)'|Cannot find primary config '([^']+)'")
+_GIVEN = ("hydra", "ml_instance", "execution")
+"""Fields that are no choice of the user."""
+
+_FULL_KEY = re.compile(r"full_key: (\S+)")
+
+
+def bare_word(word: str) -> str:
+    """What to say of an argument that is neither an override nor an option."""
+    text = f"'{word}' is no override: overrides are written KEY=VALUE."
+    options = [(group, name) for group, names in groups().items() for name in names if group]
+    found = [item for item in options if item[1] == word]
+    if found:
+        return f"{text} Did you mean {' or '.join(_typed(group, name) for group, name in found)}?"
+    if near := get_close_matches(word, sorted({name for _, name in options}), 1, 0.7):
+        group = next(group for group, name in options if name == near[0])
+        return f"{text} Did you mean {_typed(group, near[0])}?"
+    return f"{text} For example assets={word} chooses an option of a group, +experiment={word} an experiment."
+
+
+def _typed(group: str, name: str) -> str:
+    return f"{'+' if group == 'experiment' else ''}{group}={name}"
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Name what was probably meant, or everything there is.
+
+    Examples
+    --------
+    >>> near("quik", ["quick", "slow"])
+    "Did you mean 'quick'? There are: quick, slow."
+    """
+    listed = sorted(set(known))
+    if not listed:
+        return "There are none."
+    found = get_close_matches(word, listed, 1, 0.5)
+    return (f"Did you mean {found[0]!r}? " if found else "") + f"There are: {', '.join(listed)}."
+
+
+def explain(error: Exception, overrides: Sequence[str], config: DictConfig | None) -> str:
+    """Say why a configuration cannot be composed, and what to type instead.
+
+    Parameters
+    ----------
+    error : Exception
+        Of Hydra or OmegaConf.
+    overrides : sequence of str
+        As typed.
+    config : DictConfig, optional
+        What is composed without them.
+    """
+    chain = [error, error.__cause__, error.__context__]
+    text = "\n".join(str(link) for link in chain if link is not None)
+    if found := _MISSING.search(text):
+        return _no_option(found[1] or found[2])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} cannot be read: {str(error).splitlines()[0]}. Quote a value with special characters "
+            "twice, once for the shell: 'description=\"a, b\"'."
+        )
+    unknown = _GROUP_ERROR.search(text) or _KEY_ERROR.search(text)
+    if unknown is not None:
+        found = (_FULL_KEY.search(text) if _KEY_ERROR.search(text) else None) or unknown
+        return _no_key(next(filter(None, found.groups())), overrides, config)
+    if found := _FULL_KEY.search(text):
+        wrong = next((line for line in text.splitlines() if line.startswith("Value ")), text.splitlines()[0])
+        return f"{found[1]}: {wrong}."
+    return str(error).strip().partition("\nSet the environment variable")[0]
+
+
+def _no_option(path: str) -> str:
+    group, _, name = path.rpartition("/")
+    known = groups()
+    if not group:
+        return f"There is no configuration {name!r}. {near(name, known.get('', []))}"
+    return f"There is no option {name!r} in the group {group!r}. {near(name, known.get(group, []))}"
+
+
+def _no_key(key: str, overrides: Sequence[str], config: DictConfig | None) -> str:
+    """A key of an override that the configuration does not have."""
+    key = _as_typed(key, overrides)
+    known = groups()
+    if key in known:
+        value = _value(key, overrides)
+        return f"The group {key!r} is not chosen by the main configuration; write +{key}={value} to add it."
+    parent, _, name = key.rpartition(".")
+    fields = _fields(config, parent)
+    if not parent:
+        fields = [*fields, *filter(None, known)]
+        if not fields:
+            return f"There is no group or field {name!r}. Write +{key}={_value(key, overrides)} to add it."
+        return f"There is no group or field {name!r}. {near(name, fields)}"
+    return f"{parent!r} has no field {name!r}. {near(name, fields)}"
+
+
+def _as_typed(key: str, overrides: Sequence[str]) -> str:
+    """The whole key, where only its last part is known."""
+    for override in overrides:
+        typed = _PLUS.sub("", override).partition("=")[0]
+        if typed == key or typed.endswith(f".{key}"):
+            return typed
+    return key
+
+
+def _value(key: str, overrides: Sequence[str]) -> str:
+    for override in overrides:
+        typed, _, value = _PLUS.sub("", override).partition("=")
+        if typed == key:
+            return value
+    return "NAME"
+
+
+def _fields(config: Any, parent: str) -> list[str]:
+    node = OmegaConf.select(config, parent) if config is not None and parent else config
+    names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+    return [name for name in names if not name.startswith("_") and name not in _GIVEN]

@@ -1,0 +1,1 @@
+"""Make programs run under executions: models, sweeps, notebooks."""

@@ -1,0 +1,193 @@
+"""Hand a request to Hydra, and say in the user's words what comes of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+
+from deriva_ml.configs import command, hints, registry
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
+from deriva_ml.runner import model, multirun
+from deriva_ml.runner.sweep import SweepNotes, find_unfinished
+
+_CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
+_VERSION_BASE = "1.3"
+
+
+@dataclass
+class Request:
+    """What was asked for.
+
+    Parameters
+    ----------
+    config_name : str
+    overrides : list of str
+        Of the run.
+    flags : list of str
+        Hydra's.
+    is_sweep : bool
+    hydra : list of str
+        Overrides of Hydra's own configuration, which are no part of what is run.
+    """
+
+    config_name: str
+    overrides: list[str]
+    flags: list[str]
+    is_sweep: bool = False
+    hydra: list[str] = field(default_factory=list)
+
+
+def launch(request: Request) -> int:
+    """Run what was asked for; gives the exit status.
+
+    Raises
+    ------
+    DerivaMLException
+        If the request makes no sense; says what to type instead.
+    """
+    resume = _take_resume(request)
+    _expand(request)
+    if resume:
+        _take_up(request)
+    if request.is_sweep and not request.flags:
+        request.hydra.append(
+            f"++hydra.callbacks.deriva_ml={{_target_:{_CALLBACK},resume:{str(resume).lower()}}}"
+        )
+        request.flags.append("--multirun")
+    return _run(request)
+
+
+def _take_resume(request: Request) -> bool:
+    """Whether a sweep is to be resumed; the word is for us, not for the configuration."""
+    found = [item for item in request.overrides if item.lstrip("+").partition("=")[0] == "resume"]
+    for item in found:
+        request.overrides.remove(item)
+    return bool(found) and found[-1].partition("=")[2].lower() in ("true", "1", "yes", "on")
+
+
+def _expand(request: Request) -> None:
+    """Replace ``+multirun=NAME`` by what stands for it."""
+    names = [item for item in request.overrides if item.partition("=")[0] in ("+multirun", "multirun")]
+    for item in names:
+        name = item.partition("=")[2]
+        spec = registry.get_multirun_config(name)
+        if spec is None:
+            known = registry.list_multirun_configs()
+            raise DerivaMLConfigurationError(f"There is no sweep {name!r}. {hints.near(name, known)}")
+        place = request.overrides.index(item)
+        request.overrides[place : place + 1] = spec.overrides
+        request.is_sweep = True
+        if spec.description:
+            request.overrides.append(f"description={_text(spec.description)}")
+
+
+def _text(value: str) -> str:
+    quoted = command.quoted(value)
+    return quoted if quoted.startswith("'") else f"'{quoted}'"
+
+
+def _take_up(request: Request) -> None:
+    """Find the sweep to resume, and go on in its folder."""
+    if not request.is_sweep:
+        raise DerivaMLConfigurationError(
+            "resume=true goes on with a sweep: add --multirun, or +multirun=NAME, with the overrides of that sweep."
+        )
+    given = [item for item in request.overrides if item.startswith("hydra.sweep.dir=")]
+    if given:
+        return
+    own = [item for item in request.overrides if not item.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    folder = _sweeps_folder(request)
+    found: SweepNotes | None = find_unfinished(folder, request.config_name, own)
+    if found is None:
+        raise DerivaMLConfigurationError(
+            f"There is nothing to resume: no unfinished sweep of {' '.join(own) or 'these overrides'} in {folder}. "
+            "Sweeps are known by their overrides; give the same ones, or hydra.sweep.dir=FOLDER."
+        )
+    print(f"Resuming the sweep in {found.sweep_folder}")
+    request.hydra.append(f"hydra.sweep.dir={_text(str(found.sweep_folder))}")
+
+
+def _sweeps_folder(request: Request) -> Path:
+    config = _composed(request.config_name, [*request.overrides, *request.hydra])
+    return Path(str(config.hydra.sweep.dir)).absolute().parent
+
+
+def _composed(config_name: str, overrides: Sequence[str]) -> Any:
+    """The configuration of a sweep, or of what does not sweep; nothing is run."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    with hydra.initialize(version_base=_VERSION_BASE, config_path=None):
+        loader = GlobalHydra.instance().config_loader()
+        return loader.load_configuration(config_name, list(overrides), run_mode=RunMode.MULTIRUN)
+
+
+def _run(request: Request) -> int:
+    words = [*request.flags, *request.overrides, *request.hydra]
+    task = hydra.main(config_name=request.config_name, version_base=_VERSION_BASE, config_path=None)(
+        model.run_job
+    )
+    interrupted = True
+    try:
+        with _typed(words):
+            task()
+        status, interrupted = 0, False
+    except multirun.JobFailed:
+        # It is logged where it happened, and counted below.
+        status, interrupted = 1, False
+    except Exception as error:  # noqa: BLE001 - whatever the model raises is shown, and ends the run
+        status = 1
+        _show(error, request)
+    finally:
+        summaries = multirun.complete(interrupted)
+        for summary in summaries:
+            print(summary, file=sys.stdout if summary.is_complete else sys.stderr)
+    if any(not summary.is_complete for summary in summaries):
+        print("Run it again with resume=true to run only the jobs that are not done.", file=sys.stderr)
+        return 1
+    return status
+
+
+@contextmanager
+def _typed(words: list[str]) -> Iterator[None]:
+    """Let Hydra read these words, and leave errors to us."""
+    former, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [former[0], *words], "1"
+    try:
+        yield
+    finally:
+        sys.argv = former
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+def _show(error: Exception, request: Request) -> None:
+    """One line for what the user can mend on the command line, a traceback for what the model raised."""
+    in_job = any(
+        frame.f_code is model.run_job.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, DerivaMLException):
+        print(f"Error: {error}", file=sys.stderr)
+    elif isinstance(error, hints.COMPOSING) and not in_job:
+        print(f"Error: {hints.explain(error, request.overrides, _plain(request))}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+
+
+def _plain(request: Request) -> Any:
+    """What is composed without overrides, None where not even that can be."""
+    try:
+        return _composed(request.config_name, [])
+    except hints.COMPOSING:
+        return None

@@ -1,0 +1,351 @@
+"""A sweep is one execution, and each of its jobs is an execution that is part of it.
+
+The process that launches the sweep records its execution and notes it in the folder of the sweep, where the jobs find
+it, in whichever processes and on whichever machines they run. Where nothing tells that process of the beginning, the
+first job does the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf.errors import MissingMandatoryValue
+
+from deriva_ml.configs import tasks
+from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError
+from deriva_ml.execution import nested
+from deriva_ml.execution.lifecycle import reason_of
+from deriva_ml.ml import DerivaML
+from deriva_ml.names import ExecutionStatus
+from deriva_ml.runner import job
+from deriva_ml.runner.sweep import JobNote, ParentNote, SweepNotes
+from deriva_ml.session import session_of
+from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.workflow import source
+
+if TYPE_CHECKING:
+    from deriva_ml.execution.execution import Execution
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = "the process that ran it ended before it did"
+
+_OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Failed, ExecutionStatus.Stopped})
+
+
+class JobFailed(DerivaMLExecutionError):
+    """A job of a sweep failed; plain text, so that any launcher can carry it to the process that launched it."""
+
+
+# Jobs ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """A job, as part of its sweep.
+
+    Parameters
+    ----------
+    ml : DerivaML
+    notes : SweepNotes
+    parent : str
+        RID of the execution of the sweep.
+    number : int
+    overrides : list of str
+    """
+
+    ml: DerivaML
+    notes: SweepNotes
+    parent: str
+    number: int
+    overrides: list[str]
+
+    def is_done(self) -> bool:
+        """Whether the job needs not run, as it did before; outputs that wait are committed."""
+        known = self.notes.job(self.number)
+        if known is None or known.overrides != self.overrides:
+            return False
+        if known.state == "ran" and known.execution is not None:
+            self.ml.resume_execution(known.execution).commit_output_assets()
+            known = replace(known, state="done")
+            self.notes.write_job(known)
+        if known.state != "done":
+            self._give_up(known)
+            return False
+        logger.info("Job %s was done before, by execution %s.", self.number, known.execution)
+        return True
+
+    def _give_up(self, known: JobNote) -> None:
+        """Record that an execution which nobody runs any more came to no end."""
+        if known.execution is None:
+            return
+        try:
+            left = self.ml.resume_execution(known.execution)
+            if left.status is ExecutionStatus.Running:
+                left.update_status(ExecutionStatus.Failed, INTERRUPTED)
+            elif left.status is ExecutionStatus.Created:
+                left.abort()
+        except DerivaMLException as error:
+            logger.warning(
+                "Execution %s, which was interrupted, keeps its status: %s", known.execution, error
+            )
+
+    def note(self, state: Any, execution: str | None, error: str | None = None) -> None:
+        """Note how far the job is."""
+        self.notes.write_job(JobNote(self.number, self.overrides, state, execution, error))
+
+    def begun(self, execution: Execution) -> None:
+        """The job has an execution, which becomes part of the sweep's."""
+        self.note("running", execution.execution_rid)
+        try:
+            nested.add(session_of(self.ml), self.parent, execution, self.number)
+        except DerivaMLException as error:
+            logger.warning(
+                "Execution %s is not recorded as part of %s: %s", execution.execution_rid, self.parent, error
+            )
+
+    def ran(self, execution: Execution) -> None:
+        """The model ended well."""
+        self.note("ran", execution.execution_rid)
+
+
+def joined(ml: DerivaML, workflow: Any, description: str) -> Part | None:
+    """The sweep that this job is part of, None if it is none; its execution is recorded if that was not done before.
+
+    Parameters
+    ----------
+    ml : DerivaML
+    workflow : Workflow
+    description : str
+        Of the sweep.
+    """
+    if not job.is_sweep():
+        return None
+    notes = SweepNotes(job.sweep_folder())
+    with notes.making_parent():
+        parent = notes.parent()
+        if parent is None:
+            # Nobody told of the beginning, so nobody else will tell of the end.
+            _to_complete.append(Completion(ml, notes))
+        if parent is None or not parent.execution:
+            parent = _record(ml, notes, workflow, description, parent or ParentNote())
+    return Part(ml, notes, parent.execution, job.number(), job.overrides())
+
+
+@contextmanager
+def noted(part: Part | None) -> Iterator[None]:
+    """Note the end of a job, good or bad."""
+    if part is None:
+        yield
+        return
+    try:
+        yield
+    except BaseException as error:
+        known = part.notes.job(part.number)
+        rid = known.execution if known is not None else None
+        if known is None or known.state != "ran":
+            state = "failed" if isinstance(error, Exception) else "interrupted"
+            part.note(state, rid, reason_of(error))
+        raise
+    known = part.notes.job(part.number)
+    part.note("done", known.execution if known is not None else None)
+
+
+@contextmanager
+def carried() -> Iterator[None]:
+    """Around a whole job of a sweep: no other process runs it, and its error can be carried to any process."""
+    if not job.is_sweep():
+        yield
+        return
+    notes, number = SweepNotes(job.sweep_folder()), job.number()
+    with notes.running_job(number):
+        try:
+            yield
+        except Exception as error:  # whatever it was is logged, and goes on as text
+            logger.exception("Job %s failed.", number)
+            known = notes.job(number)
+            if known is None or known.state not in ("ran", "failed"):
+                # It failed before it had an execution.
+                notes.write_job(JobNote(number, job.overrides(), "failed", None, reason_of(error)))
+            if job.is_followed():
+                return
+            raise JobFailed(
+                f"Job {number} ({' '.join(job.overrides())}) failed: {reason_of(error)}"
+            ) from error
+
+
+# The sweep -------------------------------------------------------------------------------------------------------------
+
+
+def _record(ml: DerivaML, notes: SweepNotes, workflow: Any, description: str, note: ParentNote) -> ParentNote:
+    execution = ml.create_execution(ExecutionConfiguration(description=description), workflow=workflow)
+    execution.execution_start()
+    made = replace(note, execution=execution.execution_rid)
+    notes.write_parent(made)
+    return made
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep ended.
+
+    Parameters
+    ----------
+    execution : str
+        RID of its execution.
+    jobs : list of JobNote
+    interrupted : bool
+        Whether there may be jobs that did not begin.
+    """
+
+    execution: str
+    jobs: list[JobNote]
+    interrupted: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every job is done."""
+        return bool(self.jobs) and not self.interrupted and all(note.state == "done" for note in self.jobs)
+
+    @property
+    def counts(self) -> str:
+        """How many jobs ended in which way."""
+        counts = Counter("not committed" if note.state == "ran" else note.state for note in self.jobs)
+        text = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none began"
+        return f"{len(self.jobs)} jobs: {text}" + ("; the sweep was interrupted" if self.interrupted else "")
+
+    def __str__(self) -> str:
+        failed = [note for note in self.jobs if note.state != "done"]
+        lines = [f"  job {note.number} ({' '.join(note.overrides)}): {note.error}" for note in failed]
+        return "\n".join([f"Sweep {self.execution}, {self.counts}.", *lines])
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the process that launched a sweep does at its end."""
+
+    ml: DerivaML
+    notes: SweepNotes
+
+    def __call__(self, interrupted: bool) -> Summary:
+        """Record how many jobs ended in which way, and commit the execution of the sweep."""
+        parent, jobs = self.notes.parent() or ParentNote(), self.notes.jobs()
+        if not parent.execution:
+            return Summary("without execution", jobs, interrupted)
+        interrupted |= any(note.state in ("running", "interrupted") for note in jobs)
+        summary = Summary(parent.execution, jobs, interrupted)
+        execution = self.ml.resume_execution(parent.execution)
+        if execution.status is ExecutionStatus.Running and interrupted:
+            execution.update_status(ExecutionStatus.Failed, summary.counts)
+        elif not interrupted:
+            execution.commit_output_assets()
+        if execution.status in _OVER:
+            execution.update_status(execution.status, summary.counts)
+        self.notes.write_parent(replace(parent, complete=summary.is_complete))
+        return summary
+
+
+_to_complete: list[Completion] = []
+"""Sweeps that this process has to complete: those that it launched."""
+
+
+def complete(interrupted: bool = False) -> list[Summary]:
+    """Complete the sweeps that this process launched.
+
+    Parameters
+    ----------
+    interrupted : bool
+        Whether they ended before all jobs began.
+    """
+    summaries = []
+    while _to_complete:
+        summaries.append(_to_complete.pop()(interrupted))
+    return summaries
+
+
+def forget() -> None:
+    """Leave the sweeps that this process launched as they are."""
+    _to_complete.clear()
+
+
+@atexit.register
+def _at_exit() -> None:
+    try:
+        complete()
+    except DerivaMLException as error:
+        logger.error("The execution of the sweep is not complete: %s", error)
+
+
+class SweepCallback(Callback):
+    """Tells this module where a sweep begins; Hydra makes it in the process that launches the sweep.
+
+    Parameters
+    ----------
+    resume : bool
+        Go on with the sweep that is noted in the folder.
+    """
+
+    def __init__(self, resume: bool = False) -> None:
+        self.resume = resume
+        self._running = ExitStack()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Launchers send it to their workers, which need not hold the lock.
+        return type(self), (self.resume,)
+
+    def on_multirun_start(self, config: Any, config_name: str | None = None, **kwargs: Any) -> None:
+        """Record the execution of the sweep, before its jobs begin."""
+        notes = SweepNotes(Path(str(config.hydra.sweep.dir)).absolute())
+        if not self._running.enter_context(notes.running()):
+            # Hydra turns exceptions of callbacks into warnings, and would begin.
+            raise SystemExit(
+                f"{notes.sweep_folder} belongs to a sweep that is still running; wait for its end."
+            )
+        if not self.resume:
+            notes.clear()
+            overrides = [str(item) for item in config.hydra.overrides.task]
+            notes.write_parent(ParentNote("", config_name or "", overrides))
+        if config.get("dry_run"):
+            return
+        try:
+            ml = tasks.call(_opened, config)
+            _to_complete.append(Completion(ml, notes))
+            # A group that is swept may have no default; then the first job records the execution of the sweep.
+            with suppress(MissingMandatoryValue), source.running(source_of(config)):
+                tasks.call(partial(_begin, ml, notes), config)
+        except DerivaMLException as error:
+            raise SystemExit(f"The sweep cannot begin: {error}") from error
+
+    def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
+        """Complete the sweep; not called by Hydra when a job failed, which the end of the process makes up for."""
+        self._running.close()
+
+
+def _opened(deriva_ml: Any, ml_class: Any = None) -> DerivaML:
+    opened: DerivaML = (ml_class or DerivaML).instantiate(deriva_ml)
+    return opened
+
+
+def _begin(ml: DerivaML, notes: SweepNotes, workflow: Any, description: str) -> None:
+    with notes.making_parent():
+        note = notes.parent() or ParentNote()
+        if not note.execution:
+            _record(ml, notes, workflow, description, note)
+
+
+def source_of(config: Any) -> Path | None:
+    """File of what a configuration will call, by which its workflow is identified."""
+    for name in ("script_config", "model_config"):
+        declared = config.get(name)
+        if declared is not None:
+            return source.source_file(tasks.made(declared))
+    return None

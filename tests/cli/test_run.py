@@ -1,0 +1,206 @@
+"""``deriva-ml-run`` as users type it, in a project of their own."""
+
+import os
+import signal
+import time
+
+import pytest
+from tests.projects import run_each, write_project
+
+from deriva_ml import DerivaML
+from deriva_ml.ermrest import rows
+from deriva_ml.schema.create import create_connected
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A project, and the catalog that it works with."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+        made = create_connected(folder / "lab", "lab", "main", domain_schema="lab")
+        ml = DerivaML(folder / "lab", made.catalog_id, working_dir=folder / "setup")
+        with ml.create_execution(workflow=ml.create_workflow("Setup", "Ingest")) as exe:
+            dataset = exe.create_dataset(description="Everything").dataset_rid
+    return write_project(folder / "project", folder / "lab", "main", dataset), ml
+
+
+@pytest.fixture
+def project(place):
+    return place[0]
+
+
+@pytest.fixture
+def ml(place):
+    return place[1]
+
+
+def executions(ml):
+    """Executions of the project, oldest first."""
+    found = [item for item in ml.find_executions() if "digits" in (item.workflow.url or "")]
+    return sorted(found, key=lambda item: ml.lookup_execution(item.execution_rid).execution_rid)
+
+
+WRONG = {
+    "digits_quick": "'digits_quick' is no override: overrides are written KEY=VALUE. Did you mean model_config=digits_quick?",
+    "cifar10": "For example assets=cifar10 chooses an option of a group, +experiment=cifar10 an experiment.",
+    "model_config=quik": "There is no option 'quik' in the group 'model_config'. Did you mean 'digits_quick'? There are: ",
+    "model_confg=quick": "There is no group or field 'model_confg'. Did you mean 'model_config'? There are: ",
+    "model_config.epoch=3": "'model_config' has no field 'epoch'. Did you mean 'epochs'? There are: epochs, fail_at, learning_rate, seconds.",
+    "model_config.epochs=many": "model_config.epochs: Value 'many' of type 'str' could not be converted to Integer.",
+    "'description=[1'": "'description=[1' cannot be read: ",
+    "experiment=long": "write +experiment=long to add it.",
+    "+experiment=lng": "There is no option 'lng' in the group 'experiment'. Did you mean 'long'?",
+    "+multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'? There are: bare, rates.",
+    "--config-name deriva_modle": "There is no configuration 'deriva_modle'. Did you mean 'deriva_model'?",
+    "-c src/config": "There is no folder of configurations 'src/config' in ",
+    "--list-config": "There is no option --list-config. Did you mean --list-configs?",
+    "--list-configs quik": "'quik' is no override",
+    "--token secret": "--token is not used: a run takes the credentials that are stored for its host.",
+    "resume=true": "add --multirun, or +multirun=NAME, with the overrides of that sweep.",
+    "+multirun=bare resume=true": "There is nothing to resume: no unfinished sweep of model_config.epochs=1,2 in ",
+    "datasets=gone assets=lost_weights": "Execution config validation failed:\n  dataset ",
+    "--host ./nowhere": "Error: There is no folder /",
+    "--catalog 77": "77",
+}
+
+
+def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
+    before = len(executions(ml))
+    for (line, expected), (status, out, err) in zip(
+        WRONG.items(), run_each(project, list(WRONG)), strict=True
+    ):
+        assert (status, expected in err, "Traceback" in err + out) == (1, True, False), (
+            line,
+            status,
+            out,
+            err,
+        )
+        if line.startswith("datasets=gone"):
+            assert err.count("rid_not_found") == 2
+            assert "@9.9.9: version_not_found (there are 0.1.0)\n" in err
+    assert len(executions(ml)) == before
+
+
+def test_looking_runs_nothing(project, ml):
+    lines = [
+        "--list-configs",
+        "+experiment=long --cfg job",
+        "--info defaults",
+        "--cfg job -p model_config",
+        "--help",
+    ]
+    done = run_each(project, [*lines, "dry_run=true"])
+    assert [status for status, _, _ in done] == [0] * len(done), done
+    menu, config, defaults, part, text, dry = (out for _, out, _ in done)
+    assert menu.startswith(
+        "Available configurations\n\nTop-level configs:\n  - deriva_base\n  - deriva_model\n"
+    )
+    assert "model_config:\n  - default_model\n  - digits_long\n  - digits_quick\n" in menu
+    assert "multirun:\n  - bare: model_config.epochs=1,2\n  - rates: Which rate?\n" in menu
+    assert "description: Longer is better" in config
+    assert "epochs: 10" in config
+    assert "model_config/default_model" in defaults
+    assert part.startswith("# @package model_config\n")
+    assert "+multirun=lr_sweep" in text
+    assert dry.startswith(
+        "Dry run (execution 0000): 0 dataset(s) and 0 asset(s) were found; nothing was written"
+    )
+    assert executions(ml) == []
+
+
+def test_a_run_is_an_execution(project, ml):
+    lines = ["+experiment=long model_config.learning_rate=0.5", "model_config.fail_at=3"]
+    (status, out, err), (failing, _, trace) = run_each(project, lines)
+    assert (status, failing) == (0, 1), err
+    exe, failed = executions(ml)
+    assert "Committed 6 asset(s) to catalog:\n  deriva-ml/Execution_Asset: 1\n" in out
+    assert exe.execution_rid in out
+    assert "digits.py" in trace
+    assert exe.status == "Uploaded"
+    overrides = "+experiment=long, model_config.learning_rate=0.5"
+    assert exe.description == f"Longer is better [overrides: {overrides}]"
+    assert [item.description for item in exe.list_input_datasets()] == ["Everything"]
+    url, _, path = exe.workflow.url.partition("/blob/")
+    assert (url, path.partition("/")[2]) == ("https://github.com/lab/digits", "src/models/digits.py")
+    experiment = ml.lookup_experiment(exe.execution_rid)
+    assert experiment.config_choices["model_config"] == experiment.name == "digits_long"
+    assert experiment.config_choices["datasets"] == "all"
+    assert experiment.model_config["learning_rate"] == 0.5
+    assert (failed.status, failed.status_detail) == (
+        "Failed",
+        "ValueError: the loss is not a number after 3 epochs",
+    )
+
+
+def sweep_of(ml, summary):
+    """Status and detail of the execution of a sweep, and its jobs: number and status, in order."""
+    rid = summary.partition("Sweep ")[2].partition(",")[0]
+    parent = ml.lookup_execution(rid)
+    table = ml._session.ml_table("Execution_Execution")
+    links = {row["Nested_Execution"]: row["Sequence"] for row in rows.read(ml._session.connection, table)}
+    children = [(links[child.execution_rid], str(child.status)) for child in parent.list_execution_children()]
+    return parent, children
+
+
+def sweep_words(*words):
+    return ["+multirun=bare", "model_config.epochs=1,2,3,4", "model_config.fail_at=2", *words]
+
+
+def assert_one_failed(ml, status, err):
+    assert status == 1, err
+    assert "4 jobs: 3 done, 1 failed.\n  job 1 (" in err
+    assert "ValueError: the loss is not a number after 2 epochs" in err
+    parent, children = sweep_of(ml, err)
+    assert (parent.status, parent.status_detail) == ("Uploaded", "4 jobs: 3 done, 1 failed")
+    assert parent.description == "Digits"
+    assert children == [(0, "Uploaded"), (1, "Failed"), (2, "Uploaded"), (3, "Uploaded")]
+    return parent
+
+
+def test_a_sweep_goes_on_without_its_failed_job(project, ml):
+    # Hydra launches the last job after those that came before it.
+    [(status, _, err)] = run_each(project, [" ".join(sweep_words("hydra.sweeper.max_batch_size=3"))])
+    assert_one_failed(ml, status, err)
+
+
+def test_a_sweep_in_several_processes_is_resumed(project, ml):
+    words = sweep_words("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    done = project.run(*words)
+    parent = assert_one_failed(ml, done.returncode, done.stderr)
+    (project.home / "healed").touch()
+    [(status, out, err)] = run_each(project, [" ".join(sweep_words("resume=true"))])
+    assert status == 0, err
+    same, children = sweep_of(ml, out)
+    assert same.execution_rid == parent.execution_rid
+    assert same.status_detail == "4 jobs: 4 done"
+    assert [number for number, status in children if status == "Uploaded"] == [0, 1, 2, 3]
+    assert len(children) == 5
+
+
+@pytest.mark.soak
+def test_a_sweep_that_is_killed_is_completed_by_the_next(project, ml):
+    (project.home / "healed").touch()
+    rates = ",".join(f"0.{number:02}" for number in range(1, 25))
+    words = ["-m", f"model_config.learning_rate={rates}", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    before = len(executions(ml))
+    done = project.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert "locked" not in done.stdout + done.stderr
+    assert len(executions(ml)) == before + 25
+    _, children = sweep_of(ml, done.stdout)
+    assert children == [(number, "Uploaded") for number in range(24)]
+
+    words[1] += " model_config.seconds=0.2"
+    words = [word for text in words for word in text.split(" ")]
+    process = project.start(*words, start_new_session=True)
+    while len(executions(ml)) < before + 25 + 10:
+        time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    again = project.run(*words, "resume=true")
+    assert again.returncode == 0, again.stderr
+    parent, children = sweep_of(ml, again.stdout)
+    assert (parent.status, parent.status_detail) == ("Uploaded", "24 jobs: 24 done")
+    assert [number for number, status in children if status == "Uploaded"] == list(range(24))
+    assert {status for _, status in children} <= {"Uploaded", "Failed", "Aborted"}

@@ -1,0 +1,247 @@
+"""A small project as users of the command line have it: configurations, models, a repository with an origin."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+FILES = {
+    "src/configs/__init__.py": """
+        from deriva_ml.execution import load_configs
+
+        load_all_configs = lambda: load_configs("configs")
+        """,
+    "src/configs/deriva.py": """
+        from hydra_zen import store
+        from deriva_ml import DerivaMLConfig
+
+        deriva_store = store(group="deriva_ml")
+        deriva_store(
+            DerivaMLConfig,
+            name="default_deriva",
+            hostname=HOST,
+            catalog_id=CATALOG,
+            use_minid=False,
+            zen_meta={"description": "The laboratory's catalog"},
+        )
+        """,
+    "src/configs/datasets.py": """
+        from hydra_zen import store
+        from deriva_ml.dataset import DatasetSpecConfig
+        from deriva_ml.execution import with_description
+
+        datasets_store = store(group="datasets")
+        datasets_store([], name="default_dataset")
+        datasets_store(with_description([DatasetSpecConfig(rid=DATASET, version="0.1.0")], "Everything"), name="all")
+        datasets_store([DatasetSpecConfig(rid=DATASET, version="9.9.9"), DatasetSpecConfig(rid="9-ZZZZ")], name="gone")
+        """,
+    "src/configs/assets.py": """
+        from hydra_zen import store
+
+        asset_store = store(group="assets")
+        asset_store([], name="default_asset")
+        asset_store(["8-ZZZZ"], name="lost_weights")
+        """,
+    "src/configs/workflow.py": """
+        from hydra_zen import builds, store
+        from deriva_ml.execution import Workflow
+
+        workflow_store = store(group="workflow")
+        workflow_store(
+            builds(Workflow, name="Digits", workflow_type=["Training"], description="Trains", populate_full_signature=True),
+            name="default_workflow",
+        )
+        """,
+    "src/configs/digits.py": """
+        from hydra_zen import builds, store
+        from models.digits import train
+
+        model_store = store(group="model_config")
+        Digits = builds(train, populate_full_signature=True, zen_partial=True)
+        model_store(Digits, name="default_model")
+        model_store(Digits, name="digits_quick", epochs=1)
+        model_store(Digits, name="digits_long", epochs=10)
+        """,
+    "src/configs/base.py": """
+        from hydra_zen import store
+        from deriva_ml import DerivaML
+        from deriva_ml.execution import create_model_config
+
+        DerivaModelConfig = create_model_config(DerivaML, description="Digits")
+        store(DerivaModelConfig, name="deriva_model")
+        """,
+    "src/configs/experiments.py": """
+        from hydra_zen import make_config, store
+        from configs.base import DerivaModelConfig
+
+        experiment_store = store(group="experiment", package="_global_")
+        experiment_store(
+            make_config(
+                hydra_defaults=["_self_", {"override /model_config": "digits_long"}, {"override /datasets": "all"}],
+                description="Longer is better",
+                bases=(DerivaModelConfig,),
+            ),
+            name="long",
+        )
+        """,
+    "src/configs/multiruns.py": """
+        from deriva_ml.execution import multirun_config
+
+        multirun_config(
+            "rates",
+            overrides=["model_config=digits_quick", "model_config.learning_rate=0.1,0.2"],
+            description="# Which rate?\\n\\nIt's a sweep of 2 rates.",
+        )
+        multirun_config("bare", overrides=["model_config.epochs=1,2"])
+        """,
+    "src/models/__init__.py": "",
+    "src/models/digits.py": """
+        import json
+        import os
+        import time
+        from pathlib import Path
+
+
+        def train(learning_rate: float = 0.1, epochs: int = 3, fail_at: int = -1, seconds: float = 0.0, *,
+                  ml_instance, execution=None):
+            print(f"training with rate {learning_rate} for {epochs} epochs")
+            time.sleep(seconds)
+            # A mark beside the project heals what fails.
+            if epochs == fail_at and not Path(os.environ.get("HEALED", "/nonexistent")).exists():
+                raise ValueError(f"the loss is not a number after {epochs} epochs")
+            path = execution.asset_file_path("Execution_Asset", f"weights-{epochs}-{learning_rate}.json")
+            path.write_text(json.dumps({"rate": learning_rate, "epochs": epochs}))
+        """,
+}
+
+
+@dataclass
+class Project:
+    """A project in a folder, and what it is run with."""
+
+    folder: Path
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As of a user, with all local state below `home`."""
+        own = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DERIVA_ML", "HYDRA"))
+        }
+        source = Path(__file__).parents[1] / "src"
+        return {
+            **own,
+            "HOME": str(self.home),
+            "HEALED": str(self.home / "healed"),
+            "PYTHONPATH": str(source),
+            "DERIVA_ML_PATCH_BYTES": "0",
+        }
+
+    def start(self, *words: str, **options: object) -> subprocess.Popen[str]:
+        """Start ``deriva-ml-run`` in it."""
+        command = [sys.executable, "-m", "deriva_ml.run_model", *words]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,  # type: ignore[call-overload]
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``deriva-ml-run`` in it to the end."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=600)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def write_project(folder: Path, host: Path, catalog: str, dataset: str) -> Project:
+    """Write the project, commit it, and give it an origin.
+
+    Parameters
+    ----------
+    folder : Path
+    host : Path
+        Deployment.
+    catalog : str
+    dataset : str
+        RID of a dataset.
+    """
+    names = {"HOST": repr(str(host)), "CATALOG": repr(catalog), "DATASET": repr(dataset)}
+    for name, text in FILES.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = text.strip("\n").split("\n")
+        margin = len(lines[0]) - len(lines[0].lstrip())
+        content = "\n".join(line[margin:] for line in lines).strip() + "\n"
+        for word, value in names.items():
+            content = content.replace(f"={word},", f"={value},")
+        file.write_text(content)
+    (folder / ".gitignore").write_text("__pycache__/\n")
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["remote", "add", "origin", "https://github.com/lab/digits.git"],
+        ["add", "-A"],
+        ["commit", "-q", "-m", "Begin"],
+    ):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    return Project(folder, home)
+
+
+_DRIVER = """
+import json, os, sys, tempfile
+from deriva_ml.cli.run import main
+import contextlib, io, deriva_ml.runner.launch, deriva_ml.ermrest.embedded
+with contextlib.redirect_stdout(io.StringIO()):
+    main(["--list-configs"])
+for words in json.load(sys.stdin):
+    files = [tempfile.TemporaryFile("w+") for _ in range(2)]
+    pid = os.fork()
+    if pid == 0:
+        for number, file in enumerate(files, 1):
+            os.dup2(file.fileno(), number)
+        status = 70
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(status if isinstance(status, int) else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    texts = []
+    for file in files:
+        file.seek(0)
+        texts.append(file.read())
+    print(json.dumps([status, *texts]), flush=True)
+"""
+
+
+def run_each(project: Project, lines: list[str]) -> list[tuple[int, str, str]]:
+    """Run several command lines of ``deriva-ml-run``, each in a process that has imported what all of them need.
+
+    Returns
+    -------
+    list of (int, str, str)
+        Exit status, standard output, standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER],
+        input=json.dumps([shlex.split(line) for line in lines]),
+        cwd=project.folder,
+        env=project.environment,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
