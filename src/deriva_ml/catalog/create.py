@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deriva_ml.catalog.clone import ClonePolicy, CloneViaBagResult, clone_via_bag
+from deriva_ml.catalog.clone import CloneViaBagResult, clone_via_bag
 from deriva_ml.catalog.orphans import OrphanStrategy
+from deriva_ml.catalog.policy import ClonePolicy
 from deriva_ml.ermrest import connect
 from deriva_ml.ermrest.connect import Host
 from deriva_ml.ermrest.rids import resolve_rid
@@ -72,7 +73,9 @@ def create_ml_workspace(
     found = resolve_rid(source, CatalogModel(source.model(), ML_SCHEMA), root_rid)
     if found.table_name != MLTable.dataset or found.schema_name != ML_SCHEMA:
         raise DerivaMLTableTypeError(
-            "Dataset", root_rid, f"{root_rid} is a row of {found.table_name}, not a dataset; clone_via_bag takes any row."
+            "Dataset",
+            root_rid,
+            f"{root_rid} is a row of {found.table_name}, not a dataset; clone_via_bag takes any row.",
         )
     chosen = ClonePolicy.of(policy)
     chosen = replace(

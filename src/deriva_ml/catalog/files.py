@@ -52,6 +52,23 @@ class Outcome:
     reason: str | None = None
 
 
+def target_url(url: str, source: Connection) -> str:
+    """Host-relative URL that the copy of an object gets; a URL that is not of the source stays.
+
+    Examples
+    --------
+    >>> target_url("/hatrac/Image/0f.a.png:K3X", source)  # doctest: +SKIP
+    '/hatrac/Image/K3X.0f.a.png'
+    """
+    own = url.removeprefix(source.url(""))
+    if not own.startswith("/"):
+        return url
+    folder, _, last = own.rpartition("/")
+    # The copy of a version of an object is an object of its own.
+    name, colon, version = last.partition(":")
+    return f"{folder}/{version}.{name}" if colon else own
+
+
 def copy_files(
     source: Connection,
     target: Connection,

@@ -59,7 +59,9 @@ def settle(database: Path, model: CatalogModel, strategy: OrphanStrategy) -> Cou
             _refuse(connection, keys)
             return found
         # Rows that are left out make orphans of those that refer to them.
-        while changed := {name_of(key.table): number for key in keys if (number := _settle(connection, key, strategy))}:
+        while changed := {
+            name_of(key.table): number for key in keys if (number := _settle(connection, key, strategy))
+        }:
             found.update(changed)
         connection.commit()
     return found
@@ -82,7 +84,9 @@ def _condition(connection: sqlite3.Connection, key: ForeignKey) -> str:
     filled = " AND ".join(f"{column} IS NOT NULL" for column in own)
     target = key.pk_table
     name = f"{target.schema.name}:{target.name}"
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone():
+    if not connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    ).fetchone():
         return filled
     there = ", ".join(quoted(column.name) for column in key.referenced_columns)
     mine = own[0] if len(own) == 1 else f"({', '.join(own)})"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from graphlib import CycleError
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.bag.load import LoadReport, in_reference_order
+from deriva_ml.bag.load import in_reference_order
 from deriva_ml.bag.walk import TableName, name_of
+from deriva_ml.catalog.report import CloneReport
 from deriva_ml.catalog.slice import Extract, copied_tables
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.connect import Connection
@@ -26,53 +26,11 @@ _PIECE = 5_000
 _OWN = frozenset({"RMT", "RMB"})
 """What a catalog notes by itself of the last change of a row."""
 
+_MADE = ("RCT", "RCB")
+"""When a row was made, and by whom: as in the source."""
+
 Change = Callable[["Table", Row], Row]
 """Makes of a row of the source what it is in the clone."""
-
-
-@dataclass
-class CloneReport(LoadReport):
-    """What a clone did, beyond the rows that it inserted.
-
-    Parameters
-    ----------
-    updated, removed : dict
-        Number of rows by (schema, table): as the source went on from release to release.
-    orphans : dict
-        Rows that were left out or lost a reference, as the policy says.
-    files, bytes : int
-        Objects that were copied into the store of the destination.
-    left_out : list of str
-        Tables and columns of former releases that the source does not have any more.
-    """
-
-    updated: dict[TableName, int] = field(default_factory=dict)
-    removed: dict[TableName, int] = field(default_factory=dict)
-    orphans: dict[TableName, int] = field(default_factory=dict)
-    files: int = 0
-    bytes: int = 0
-    left_out: list[str] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """Rows that were inserted."""
-        return sum(self.inserted.values())
-
-    def __str__(self) -> str:
-        names = sorted({*self.inserted, *self.updated, *self.removed, *self.existing, *self.orphans})
-        heads = ("TABLE", "INSERTED", "EXISTING", "UPDATED", "REMOVED", "ORPHANS")
-        counts = (self.inserted, self.existing, self.updated, self.removed, self.orphans)
-        lines = [(":".join(name), *(str(count.get(name, 0)) for count in counts)) for name in names]
-        shown = [line for line in lines if any(cell != "0" for cell in line[1:])]
-        widths = [max(map(len, column)) for column in zip(heads, *shown, strict=True)]
-        text = [
-            "  ".join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))])
-            for line in (heads, *shown)
-        ]
-        text.append(f"{self.total} rows inserted, {self.files} files copied ({self.bytes} bytes)")
-        text += [f"not copied: {table} {rid}: {reason}" for (table, rid), reason in self.failures.items()]
-        text += [f"left out: {name}" for name in self.left_out]
-        return "\n".join(text)
 
 
 class Difference:
@@ -130,14 +88,18 @@ class Difference:
         differs = " OR ".join(
             f"l.{quoted(name)} IS NOT {f'f.{quoted(name)}' if name in before else 'NULL'}" for name in own
         )
-        chosen = f"SELECT l.RID FROM main.{_sql(table)} l JOIN former.{_sql(table)} f USING (RID) WHERE {differs}"
+        chosen = (
+            f"SELECT l.RID FROM main.{_sql(table)} l JOIN former.{_sql(table)} f USING (RID) WHERE {differs}"
+        )
         yield from self._rows(table, f" WHERE RID IN ({chosen})")
 
     def removed(self, table: Table) -> list[str]:
         """RIDs that only the former has."""
         if not self._columns("former", table):
             return []
-        there = f" WHERE RID NOT IN (SELECT RID FROM main.{_sql(table)})" if self._columns("main", table) else ""
+        there = (
+            f" WHERE RID NOT IN (SELECT RID FROM main.{_sql(table)})" if self._columns("main", table) else ""
+        )
         return [rid for (rid,) in self._connection.execute(f"SELECT RID FROM former.{_sql(table)}{there}")]
 
     def released(self, table: Table) -> Iterator[tuple[list[str], list[str]]]:
@@ -148,9 +110,15 @@ class Difference:
             gone = self.removed(key.pk_table)
             if len(key.foreign_key_columns) != 1 or not gone:
                 continue
-            (own,), (there,) = ([column.name for column in each] for each in (key.foreign_key_columns, key.referenced_columns))
+            (own,), (there,) = (
+                [column.name for column in each] for each in (key.foreign_key_columns, key.referenced_columns)
+            )
             target, kept = f"former.{_sql(key.pk_table)}", f"SELECT RID FROM main.{_sql(table)}"
-            stays = f"SELECT RID FROM main.{_sql(key.pk_table)}" if self._columns("main", key.pk_table) else "NULL"
+            stays = (
+                f"SELECT RID FROM main.{_sql(key.pk_table)}"
+                if self._columns("main", key.pk_table)
+                else "NULL"
+            )
             query = (
                 f"SELECT RID FROM former.{_sql(table)} WHERE RID IN ({kept}) AND {quoted(own)} IN"
                 f" (SELECT {quoted(there)} FROM {target} WHERE RID NOT IN ({stays}))"
@@ -167,7 +135,9 @@ class Difference:
     def _rows(self, table: Table, condition: str) -> Iterator[Row]:
         columns = list(self._latter.model.schemas[table.schema.name].tables[table.name].columns)
         wanted = ", ".join(quoted(column.name) for column in columns)
-        for values in self._connection.execute(f"SELECT {wanted} FROM main.{_sql(table)}{condition} ORDER BY RID"):
+        for values in self._connection.execute(
+            f"SELECT {wanted} FROM main.{_sql(table)}{condition} ORDER BY RID"
+        ):
             yield {column.name: decode(column, value) for column, value in zip(columns, values, strict=True)}
 
 
@@ -187,21 +157,16 @@ class Replay:
     model : CatalogModel
         Its model.
     change : callable
-    keep : sequence of str
-        System columns that rows bring along, besides their RID.
+        Makes of a row of the source what it is here.
     report : CloneReport
+        Receives what was done.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        model: CatalogModel,
-        change: Change,
-        keep: Sequence[str],
-        report: CloneReport,
+        self, connection: Connection, model: CatalogModel, change: Change, report: CloneReport
     ) -> None:
-        self._connection, self._model, self._change = connection, model, change
-        self._keep, self._report = keep, report
+        self._connection, self._model = connection, model
+        self._change, self._report = change, report
 
     def run(self, difference: Difference, advance: Callable[[int], object] = lambda _rows: None) -> None:
         """Remove, insert and update rows.
@@ -266,20 +231,18 @@ class Replay:
             self._insert(table, [row for row in piece if row["RID"] not in known])
 
     def _fitting(self, table: Table, found: Iterable[Row], late: Collection[str]) -> Iterator[Row]:
-        known = {column.name for column in table.columns} - _OWN - set(late)
-        known -= {"RCT", "RCB"} - set(self._keep)
+        there = {column.name for column in table.columns}
+        known = there - _OWN - set(late)
         for row in found:
             changed = self._change(table, row)
-            for name in changed.keys() - known - _OWN - set(late) - {"RCT", "RCB"}:
+            for name in changed.keys() - there:
                 self._leave_out(f"{table.schema.name}:{table.name}:{name}")
             yield {name: value for name, value in changed.items() if name in known}
 
     def _insert(self, table: Table, piece: list[Row]) -> None:
         if not piece:
             return
-        made = rows.insert(
-            self._connection, table, piece, with_rids=True, keep=self._keep, skip_conflicts=True
-        )
+        made = rows.insert(self._connection, table, piece, with_rids=True, keep=_MADE, skip_conflicts=True)
         self._count(self._report.inserted, table, len(made))
         known = {row["RID"] for row in made}
         rest = [row["RID"] for row in piece if row["RID"] not in known]
@@ -297,13 +260,13 @@ class Replay:
     def _complete(self, difference: Difference, table: Table, columns: Collection[str]) -> None:
         """Set the references that lead to tables which came later."""
         fresh = (
-            row
-            for row in difference.inserted(table)
-            if any(row.get(name) is not None for name in columns)
+            row for row in difference.inserted(table) if any(row.get(name) is not None for name in columns)
         )
         for found in (fresh, difference.changed(table)):
             changed = (self._change(table, row) for row in found)
-            for piece in _pieces({"RID": row["RID"], **{name: row.get(name) for name in columns}} for row in changed):
+            for piece in _pieces(
+                {"RID": row["RID"], **{name: row.get(name) for name in columns}} for row in changed
+            ):
                 rows.update(self._connection, table, piece, columns=sorted(columns))
 
     @staticmethod

@@ -282,7 +282,9 @@ def _provenance(source: Connection, wanted: Slice, tree: list[str]) -> dict[str,
         "profile_identifier": layout.PROFILE,
         "producer": "deriva-ml",
         "anchors": [
-            {"schema": schema, "table": table, "rid": rid} for (schema, table), rids in anchors.items() for rid in rids
+            {"schema": schema, "table": table, "rid": rid}
+            for (schema, table), rids in anchors.items()
+            for rid in rids
         ],
         "policy": {
             "include_tables": sorted(wanted.included),

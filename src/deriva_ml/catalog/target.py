@@ -34,7 +34,9 @@ _PRIVATE = frozenset({"acls", "acl_bindings", "rights"})
 _SHOWN = 5
 
 
-def open_target(hostname: Host, catalog_id: str | int, credential: dict[str, Any] | None, source: Connection) -> Connection:
+def open_target(
+    hostname: Host, catalog_id: str | int, credential: dict[str, Any] | None, source: Connection
+) -> Connection:
     """Connect to an existing catalog that shall receive a clone.
 
     Raises
@@ -46,7 +48,9 @@ def open_target(hostname: Host, catalog_id: str | int, credential: dict[str, Any
     """
     asked = connect.connect(hostname, catalog_id, credential=credential)
     if asked.is_snapshot:
-        raise DerivaMLReadOnlyError(f"{asked.name} is a snapshot and cannot receive a clone; name the catalog alone.")
+        raise DerivaMLReadOnlyError(
+            f"{asked.name} is a snapshot and cannot receive a clone; name the catalog alone."
+        )
     found = asked.behind(asked.document().get("alias_target"))
     if found.catalog_id == source.catalog_id and same_site(source, found.site.address):
         raise DerivaMLConfigurationError(
@@ -119,7 +123,9 @@ def fitting_schemas(document: Mapping[str, Any], existing: Connection | None) ->
     """
     wanted = {name: _plain(schema) for name, schema in document["schemas"].items() if name != "public"}
     for schema in wanted.values():
-        schema["tables"] = {name: table for name, table in schema["tables"].items() if table.get("kind", "table") == "table"}
+        schema["tables"] = {
+            name: table for name, table in schema["tables"].items() if table.get("kind", "table") == "table"
+        }
     if existing is None:
         return wanted
     there = existing.model()
@@ -137,7 +143,11 @@ def fitting_schemas(document: Mapping[str, Any], existing: Connection | None) ->
 def _plain(part: Any) -> Any:
     """A part of a schema document without what belongs to the source alone."""
     if isinstance(part, dict):
-        return {key: value if key == "annotations" else _plain(value) for key, value in part.items() if key not in _PRIVATE}
+        return {
+            key: value if key == "annotations" else _plain(value)
+            for key, value in part.items()
+            if key not in _PRIVATE
+        }
     return [_plain(each) for each in part] if isinstance(part, list) else part
 
 
@@ -205,13 +215,12 @@ def clear_seeds(connection: Connection, model: CatalogModel) -> None:
             rows.delete(connection, table, where)
 
 
-def make_catalog(hostname: Host, source: Connection, document: Mapping[str, Any], credential: dict[str, Any] | None) -> Connection:
+def make_catalog(hostname: Host, source: Connection, credential: dict[str, Any] | None) -> Connection:
     """Make an empty catalog for a clone."""
-    name = document.get("name") or f"catalog {source.catalog_id}"
-    made = connect.create_catalog(
+    name = source.document().get("name") or f"catalog {source.catalog_id}"
+    return connect.create_catalog(
         hostname, credential=credential, name=f"Clone of {name}", description=f"Made from {source.name}"
     )
-    return made
 
 
 def give_schemas(connection: Connection, lacking: Mapping[str, Any]) -> None:
@@ -236,11 +245,15 @@ def give_annotations(connection: Connection, source: Connection, document: Mappi
         if key not in (tags.CATALOG_PROVENANCE, tags.CLONE_STATE)
     }
     # Links to pages of a catalog name it by its id.
-    text = re.sub(rf"#{re.escape(source.catalog_id)}(?=[/\"])", f"#{connection.catalog_id}", json.dumps(shown))
+    text = re.sub(
+        rf"#{re.escape(source.catalog_id)}(?=[/\"])", f"#{connection.catalog_id}", json.dumps(shown)
+    )
     for key, value in json.loads(text).items():
         connection.put(f"/annotation/{rows.escaped(key)}", json=value)
     for name, table in document["schemas"].get("public", {}).get("tables", {}).items():
         if table.get("annotations"):
             # Not every service lets its own tables be described.
             with suppress(DerivaMLAuthenticationError):
-                connection.put(f"/schema/public/table/{rows.escaped(name)}", json={"annotations": table["annotations"]})
+                connection.put(
+                    f"/schema/public/table/{rows.escaped(name)}", json={"annotations": table["annotations"]}
+                )
