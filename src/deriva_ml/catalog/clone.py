@@ -20,7 +20,7 @@ from deriva_ml.catalog.files import Outcome, StoredFile, copy_files
 from deriva_ml.catalog.origin import note_clone
 from deriva_ml.catalog.orphans import OrphanStrategy
 from deriva_ml.catalog.people import bring_people
-from deriva_ml.catalog.plan import Plan, count_rows, make_plan, place_of
+from deriva_ml.catalog.plan import Plan, behind_alias, count_rows, make_plan, place_of
 from deriva_ml.catalog.policy import ClonePolicy
 from deriva_ml.catalog.replay import Change, Difference, Replay
 from deriva_ml.catalog.report import CloneReport
@@ -30,6 +30,7 @@ from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
+    DerivaMLConflictError,
     DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLSchemaError,
@@ -147,7 +148,12 @@ def clone_via_bag(
     with _room(place), exclusive(place / "lock", f"Another process is cloning into {place}; waiting for it."):
         known = _existing(host, dest_catalog_id, dest_credential, source, place)
         if alias is not None:
-            targets.check_alias(host, alias, dest_credential, known.catalog_id if known else None)
+            found = behind_alias(source, wanted, host, alias, dest_credential)
+            if found is not None and known is not None and found.catalog_id != known.catalog_id:
+                raise DerivaMLConflictError(
+                    f"The alias {alias!r} leads to {found.name}, not to {known.name}; choose another alias."
+                )
+            known = known or found
         plan = make_plan(source, wanted, chosen, place, host, known)
         result = _Cloning(plan).run(known or _made(plan, host, dest_credential), alias)
         (place / _NOTE).unlink(missing_ok=True)

@@ -182,6 +182,29 @@ def make_plan(
     return plan
 
 
+def behind_alias(
+    source: Connection, wanted: Slice, host: Host, alias: str, credential: dict[str, Any] | None
+) -> Connection | None:
+    """The clone of the same slice that an alias leads to already; None where there is no such alias.
+
+    Raises
+    ------
+    DerivaMLConflictError
+        If it leads to something else.
+    """
+    found = targets.aliased(host, alias, credential)
+    if found is None:
+        return None
+    noted = provenance_in(found.document(), found.name)
+    details = noted.clone_details if noted is not None else None
+    same = details is not None and all(
+        getattr(details, name) == mine for name, mine in _identity(source, wanted).items()
+    )
+    if not same:
+        raise DerivaMLConflictError(f"The id {alias!r} is taken on {host}; choose another alias.")
+    return found
+
+
 def _former(source: Connection, wanted: Slice, known: Connection | None) -> CloneDetails | None:
     """What the destination is a clone of already.
 

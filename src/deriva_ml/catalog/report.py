@@ -37,22 +37,29 @@ class CloneReport(LoadReport):
         return sum(self.inserted.values())
 
     def __str__(self) -> str:
-        names = sorted({*self.inserted, *self.updated, *self.removed, *self.existing, *self.orphans})
-        heads = ("TABLE", "INSERTED", "EXISTING", "UPDATED", "REMOVED", "ORPHANS")
-        counts = (self.inserted, self.existing, self.updated, self.removed, self.orphans)
-        lines = [(":".join(name), *(str(count.get(name, 0)) for count in counts)) for name in names]
-        shown = [line for line in lines if any(cell != "0" for cell in line[1:])]
-        widths = [max(map(len, column)) for column in zip(heads, *shown, strict=True)]
-        text = [
-            "  ".join(
-                [
-                    line[0].ljust(widths[0]),
-                    *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
-                ]
-            )
-            for line in (heads, *shown)
-        ]
+        counts = {
+            "INSERTED": self.inserted,
+            "EXISTING": self.existing,
+            "UPDATED": self.updated,
+            "REMOVED": self.removed,
+            "ORPHANS": self.orphans,
+        }
+        names = sorted({name for count in counts.values() for name, number in count.items() if number})
+        lines = [[":".join(name), *(str(count.get(name, 0)) for count in counts.values())] for name in names]
+        text = _aligned([["TABLE", *counts], *lines])
         text.append(f"{self.total} rows inserted, {self.files} files copied ({self.bytes} bytes)")
         text += [f"not copied: {table} {rid}: {reason}" for (table, rid), reason in self.failures.items()]
         text += [f"left out: {name}" for name in self.left_out]
         return "\n".join(text)
+
+
+def _aligned(lines: list[list[str]]) -> list[str]:
+    """A table whose first column is text, and the others numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            [line[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        )
+        for line in lines
+    ]

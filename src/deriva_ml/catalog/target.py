@@ -67,23 +67,16 @@ def same_site(one: Connection, other: Address) -> bool:
     return (mine.folder, mine.network_name) == (other.folder, other.network_name)
 
 
-def check_alias(hostname: Host, alias: str, credential: dict[str, Any] | None, own: str | None) -> None:
-    """Check that an alias is free, or leads to a catalog already.
-
-    Raises
-    ------
-    DerivaMLConflictError
-        If it is taken.
-    """
+def aliased(hostname: Host, alias: str, credential: dict[str, Any] | None) -> Connection | None:
+    """The catalog that an id leads to, None where it is free."""
     address = read_address(hostname)
     if address.folder is not None and not address.folder.exists():
-        return
+        return None
     try:
-        target = connect.connect(hostname, alias, credential=credential).document().get("alias_target")
+        found = connect.connect(hostname, alias, credential=credential)
+        return found.behind(found.document().get("alias_target"))
     except DerivaMLCatalogNotFound:
-        return
-    if own is None or target != own:
-        raise DerivaMLConflictError(f"The id {alias!r} is taken on {hostname}; choose another alias.")
+        return None
 
 
 def check_room(target: Host, needed: int, doing: str) -> None:
