@@ -19,6 +19,7 @@ from deriva_ml.catalog import (
     localize_assets,
     set_catalog_provenance,
 )
+from deriva_ml.cli.main import main
 from deriva_ml.demo_catalog import create_demo_catalog, png
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.connect import connect
@@ -293,7 +294,7 @@ def test_no_room(lab, tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
-def test_within_one_deployment(lab):
+def test_within_one_deployment(lab, capsys):
     """Files stay where they are, and rows that refer to what is left out are settled."""
     made = clone_via_bag(
         source_hostname=lab.folder,
@@ -306,3 +307,26 @@ def test_within_one_deployment(lab):
     counts, found = made.load_report.orphans, made.load_report.inserted
     assert counts["deriva-ml", "Execution"] and found["demo", "Image"] == 8
     assert "ORPHANS" in str(made.load_report)
+    where = [str(lab.folder), made.dest_catalog_id, "Image"]
+    assert main(["catalog", "localize", *where, "--dry-run"]) == 0
+    assert capsys.readouterr().out == "0 assets to be brought here, 8 here already, 0 failed\n"
+    assert main(["catalog", "localize", *where, "9-XXXX"]) == 1
+    assert "Image 9-XXXX: there is no such row" in capsys.readouterr().out
+
+
+@pytest.mark.soak
+def test_from_and_to_postgresql(lab, new_address, tmp_path):
+    """What a team keeps on PostgreSQL can be cloned from and to."""
+    with LocalServer.open(tmp_path / "team", create=True, database=new_address()).serve() as team:
+        there = create_ml_workspace(
+            lab.folder, lab.id, lab.dataset.dataset_rid, dest_hostname=team.url, output_dir=tmp_path / "out"
+        )
+        check_releases(lab, team.url, there.dest_catalog_id, ("0.1.0", "0.2.0", "0.3.0"))
+        back = clone_via_bag(
+            source_hostname=team.url,
+            source_catalog_id=there.dest_catalog_id,
+            dest_hostname=tmp_path / "back",
+            policy=ClonePolicy(copy_assets=True),
+            output_dir=tmp_path / "out",
+        )
+    check_releases(lab, tmp_path / "back", back.dest_catalog_id, ("0.1.0", "0.2.0", "0.3.0"))

@@ -82,7 +82,7 @@ def check(lab, dataset, folder, step, expected):
     assert outcome(folder, made.dest_catalog_id) == expected
     # One that died before it could note that it had made a catalog leaves that behind, empty.
     assert len(list_catalogs(folder / "clone")) in (1, 2)
-    assert not (folder / "bags" / "destination.json").exists()
+    assert not list((folder / "bags").rglob("destination.json"))
 
 
 def writing(steps):
@@ -93,9 +93,7 @@ def writing(steps):
 
 def test_killed(lab, dataset, undisturbed, tmp_path):
     expected, steps = undisturbed
-    chosen = random.Random(7).sample(writing(steps), 2)
-    for number, step in enumerate(chosen):
-        check(lab, dataset, tmp_path / str(number), step, expected)
+    check(lab, dataset, tmp_path, random.Random(7).choice(writing(steps)), expected)
 
 
 @pytest.mark.soak

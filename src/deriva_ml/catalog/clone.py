@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -187,10 +188,9 @@ def _slice(
 
 
 def _place(source: Connection, wanted: Slice, output_dir: Path | str | None) -> Path:
-    if output_dir is not None:
-        return Path(output_dir).expanduser().absolute()
-    name = f"{safe_name(source.authority)}__{safe_name(source.catalog_id)}"
-    return settings.home().absolute() / "clones" / name / wanted.digest
+    """Folder for the bags of this slice alone."""
+    base = settings.home() / "clones" if output_dir is None else Path(output_dir).expanduser()
+    return base.absolute() / f"{safe_name(source.authority)}__{safe_name(source.catalog_id)}" / wanted.digest
 
 
 @contextmanager
@@ -201,9 +201,10 @@ def _room(place: Path) -> Iterator[None]:
         yield
     except DerivaMLException:
         raise
-    except OSError as error:
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DerivaMLConfigurationError(
-            f"{place} cannot hold what is cloned: {error.strerror or error}. Free disk space, or pass output_dir= with "
+            f"{place} cannot hold what is cloned: {reason}. Free disk space, or pass output_dir= with "
             "another folder, and call again."
         ) from error
 

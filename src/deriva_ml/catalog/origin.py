@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deriva_ml.ermrest.connect import Connection, connection_of
 from deriva_ml.ermrest.rows import escaped
-from deriva_ml.errors import DerivaMLDataError
+from deriva_ml.errors import DerivaMLDataError, DerivaMLValidationError
 from deriva_ml.model import tags
 from deriva_ml.session import session_of
 
@@ -153,7 +153,14 @@ def set_catalog_provenance(
     >>> set_catalog_provenance(catalog, name="Eyes", description="Images of 2024")  # doctest: +SKIP
     """
     connection = catalog_connection(catalog)
-    former = get_catalog_provenance(connection) or _new(connection, CatalogCreationMethod(creation_method))
+    try:
+        method = CatalogCreationMethod(creation_method)
+    except ValueError:
+        known = ", ".join(CatalogCreationMethod)
+        raise DerivaMLValidationError(
+            f"{creation_method!r} makes no catalog; choose one of {known}."
+        ) from None
+    former = get_catalog_provenance(connection) or _new(connection, method)
     given = {"name": name, "description": description, "workflow_url": workflow_url}
     made = former.model_copy(update={key: value for key, value in given.items() if value is not None})
     _put(connection, made)
