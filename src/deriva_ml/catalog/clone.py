@@ -269,7 +269,8 @@ class _Cloning:
                 base.discard()
             base = found
         initialize_ml_schema(target, model=model)
-        targets.give_annotations(target, plan.source, plan.document)
+        if not plan.is_later:
+            targets.give_annotations(target, plan.source, plan.document)
         if alias is not None:
             connect.bind_alias(target, alias, retarget=True)
         self._note(target, complete=True)

@@ -53,6 +53,8 @@ class Plan:
         Schemas that the destination lacks.
     has_seeds : bool
         Whether the destination has the rows of a new catalog, which make way for those of the source.
+    is_later : bool
+        Whether the destination is a finished clone, which only gets what is new.
     is_shared : bool
         Whether source and destination have one object store.
     copies : bool
@@ -70,6 +72,7 @@ class Plan:
     steps: list[str]
     lacking: dict[str, Any]
     has_seeds: bool
+    is_later: bool
     is_shared: bool
     copies: bool
 
@@ -170,8 +173,22 @@ def make_plan(
         else None
     )
     steps = _steps(source, wanted, policy, final, tree, done)
+    is_later = former is not None and former.complete
     plan = Plan(
-        source, wanted, place, document, tree, final, base, done, steps, lacking, has_seeds, is_shared, copies
+        source,
+        wanted,
+        place,
+        document,
+        tree,
+        final,
+        base,
+        done,
+        steps,
+        lacking,
+        has_seeds,
+        is_later,
+        is_shared,
+        copies,
     )
     if known is not None and base is not None and not going_on:
         _check_free(known, base, final)
