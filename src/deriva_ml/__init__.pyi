@@ -1,6 +1,11 @@
 from deriva_ml.asset.asset import Asset as Asset
 from deriva_ml.asset.files import AssetFilePath as AssetFilePath
 from deriva_ml.asset.filespec import FileSpec as FileSpec
+from deriva_ml.catalog.origin import CatalogCreationMethod as CatalogCreationMethod
+from deriva_ml.catalog.origin import CatalogProvenance as CatalogProvenance
+from deriva_ml.catalog.origin import CloneDetails as CloneDetails
+from deriva_ml.catalog.origin import get_catalog_provenance as get_catalog_provenance
+from deriva_ml.catalog.origin import set_catalog_provenance as set_catalog_provenance
 from deriva_ml.configs.builders import AssetSpecConfig as AssetSpecConfig
 from deriva_ml.configs.builders import DatasetSpecConfig as DatasetSpecConfig
 from deriva_ml.connection import DerivaMLConfig as DerivaMLConfig

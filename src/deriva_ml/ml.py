@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from deriva_ml import citation, experiment, legacy, markup, storage, tables, vocabulary
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset import define as asset_tables
+from deriva_ml.catalog import origin
 from deriva_ml.connection import DerivaMLConfig, read_context
 from deriva_ml.dataset import dataset as datasets
 from deriva_ml.dataset import download as bags
@@ -289,6 +290,11 @@ class DerivaML:
     def whoami(self) -> dict[str, Any] | None:
         """The caller as the service knows it (``id``, ``display_name``, …), None when it does not."""
         return self._session.connection.whoami()
+
+    @property
+    def catalog_provenance(self) -> origin.CatalogProvenance | None:
+        """How this catalog was made and of what it is a clone; None where nobody has noted that."""
+        return origin.get_catalog_provenance(self._session.connection)
 
     def is_authenticated(self) -> bool:
         """Whether the service knows the caller."""

@@ -23,7 +23,12 @@ KNOWN = {
         BuiltinTypes ColumnDefinition KeyDefinition ForeignKeyDefinition TableDefinition DerivaSystemColumns
         DerivaAssetColumns ExecAssetType ExecMetadataType FileSpec FileUploadState MLAsset MLVocab RID UploadCallback
         UploadProgress UploadState CachedAsset CachedBag DerivaMLException DerivaMLInvalidTerm
-        DerivaMLMaterializeLimitExceeded DerivaMLTableTypeError DerivaMLDirtyWorkflowError __version__
+        DerivaMLMaterializeLimitExceeded DerivaMLTableTypeError DerivaMLDirtyWorkflowError CatalogProvenance
+        CatalogCreationMethod CloneDetails get_catalog_provenance set_catalog_provenance __version__
+    """,
+    "deriva_ml.catalog": """
+        clone_via_bag CloneViaBagResult create_ml_workspace OrphanStrategy localize_assets LocalizeResult
+        get_catalog_provenance set_catalog_provenance CatalogProvenance CatalogCreationMethod CloneDetails ClonePolicy
     """,
     "deriva_ml.execution": """
         ExecutionConfiguration Execution Workflow AssetSpec AssetSpecConfig LocalFile LocalFileConfig LineageResult

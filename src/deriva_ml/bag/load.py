@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from deriva_ml import settings
 from deriva_ml.bag import layout, seal
@@ -120,7 +121,7 @@ class BagCatalogLoader:
         assets = {name for name, table in tables.items() if self._model.is_asset(table)}
         self._store_files({name: self._read(name) for name in assets})
         if not self._report.failures:
-            for name in _in_reference_order(tables):
+            for name in in_reference_order(tables):
                 load = self._load_assets if name in assets else self._load_rows
                 load(tables[name], self._read(name))
         return self._report
@@ -301,12 +302,28 @@ class _Watch:
         return advance
 
 
-def _in_reference_order(tables: Mapping[TableName, Table]) -> Iterator[TableName]:
+def in_reference_order(
+    tables: Mapping[TableName, Table], leave_out: Callable[[Any], bool] = lambda _key: False
+) -> Iterator[TableName]:
+    """Tables, each after those it refers to.
+
+    Parameters
+    ----------
+    tables : mapping
+        By schema and name.
+    leave_out : callable, optional
+        Whether a foreign key does not count.
+
+    Raises
+    ------
+    DerivaMLDataError
+        If they refer to each other in a circle; the cause of the error has it.
+    """
     sorter: TopologicalSorter[TableName] = TopologicalSorter(dict.fromkeys(tables, ()))
     for name, table in tables.items():
         for key in table.foreign_keys:
             referred = (key.pk_table.schema.name, key.pk_table.name)
-            if referred in tables and referred != name:
+            if referred in tables and referred != name and not leave_out(key):
                 sorter.add(name, referred)
     try:
         yield from sorter.static_order()

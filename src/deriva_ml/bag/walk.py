@@ -167,11 +167,11 @@ class Walk:
         self._complete: set[TableName] = set(self.policy.excluded)
         self._referred = self._referred_columns()
 
-    def run(self, rids: Iterable[str]) -> None:
-        """Walk from the rows with these RIDs and hand everything to the sink."""
-        policy = self.policy
-        everything = frozenset(self.graph.tables) - policy.excluded - {policy.start}
-        first = _Stop(policy.start, self._reachable(policy.start, everything))
+    def run(self, rids: Iterable[str], start: TableName | None = None) -> None:
+        """Walk from the rows with these RIDs, by default of the table where the policy starts."""
+        start = start or self.policy.start
+        everything = frozenset(self.graph.tables) - self.policy.excluded - {start}
+        first = _Stop(start, self._reachable(start, everything))
         frontier: dict[_Stop, dict[Columns, Values]] = {first: {("RID",): set(rids)}}
         ends: dict[_Stop, dict[Columns, Values]] = {}
         while frontier:
@@ -188,6 +188,13 @@ class Walk:
         rows = list(self.reader.rows(table, where=where, columns=self.columns(table)))
         self._give(name_of(table), rows)
         return rows
+
+    def add_all(self, table: Table) -> None:
+        """Take all rows of a table, without walking on from them; call `close` afterwards."""
+        name = name_of(table)
+        if name not in self._complete:
+            self._complete.add(name)
+            self._give(name, self._read(name, None))
 
     def taken(self, table: Table) -> set[str]:
         """RIDs of the rows taken so far, of a table that others refer to by RID."""

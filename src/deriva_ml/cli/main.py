@@ -77,6 +77,18 @@ COMMANDS = (
     Command(
         "catalog list", "list the catalogs of a deployment or a server", "deriva_ml.cli.catalog", "list_all"
     ),
+    Command(
+        "catalog clone",
+        "copy a dataset with all that belongs to it, or a whole catalog, into another catalog",
+        "deriva_ml.cli.clone",
+        "clone",
+    ),
+    Command(
+        "catalog localize",
+        "bring files of assets that are elsewhere into the store of their catalog",
+        "deriva_ml.cli.clone",
+        "localize",
+    ),
     Command("catalog delete", "delete a catalog or an alias for ever", "deriva_ml.cli.catalog", "delete"),
     Command(
         "catalog purge",

@@ -281,7 +281,7 @@ def _make(session: Session, resolved: Resolved, folder: Path) -> None:
     _write_provenance(session, resolved, root, anchors)
     seal.seal(
         root,
-        fetch=_fetch_entries(session.connection, LocalReader(staging / state.DATABASE, reader.model, root)),
+        fetch=fetch_entries(session.connection, LocalReader(staging / state.DATABASE, reader.model, root)),
         info={"External-Identifier": f"{spec.rid}@{resolved.snapshot}", "Contact-Name": "deriva-ml"},
     )
     state.note(root)
@@ -313,7 +313,7 @@ def _write_provenance(session: Session, resolved: Resolved, root: Path, anchors:
     path.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
-def _fetch_entries(connection: Connection, reader: LocalReader) -> list[FetchEntry]:
+def fetch_entries(connection: Connection, reader: LocalReader) -> list[FetchEntry]:
     """What ``fetch.txt`` lists: all asset files, by addresses that other tools can use."""
     query = f"SELECT path, schema, name, rid, url, length, md5 FROM {FILES} ORDER BY path"
     files = [BagFile(*values) for values in reader.connection.execute(query)]

@@ -394,6 +394,11 @@ def connect(
     return connection
 
 
+def connect_site(hostname: Host, *, credential: dict[str, Any] | None = None) -> Connection:
+    """Connect to the object store of a service, whichever catalogs it has."""
+    return Connection(Site(read_address(hostname), credential), "0")
+
+
 def create_catalog(
     hostname: Host, *, credential: dict[str, Any] | None = None, create: bool = True, **properties: Any
 ) -> Connection:

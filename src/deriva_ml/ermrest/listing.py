@@ -15,6 +15,7 @@ from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLDataError,
     DerivaMLNotFoundError,
+    DerivaMLValidationError,
 )
 
 _REGISTRY = "0"
@@ -84,10 +85,24 @@ def _entry(site: Site, row: dict[str, Any], aliases: list[dict[str, Any]]) -> Ca
 
 def _last_change(site: Site, id: str) -> datetime | None:
     try:
-        found: datetime = snaptime_to_datetime(Connection(site, id).snaptime())
+        return time_of(Connection(site, id).snaptime())
     except (DerivaMLAuthenticationError, DerivaMLNotFoundError):
         # Not ours to read, or deleted since the list was made.
         return None
+
+
+def time_of(snapshot: str) -> datetime:
+    """When a snapshot was taken.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If that is no id of a snapshot.
+    """
+    try:
+        found: datetime = snaptime_to_datetime(snapshot)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DerivaMLValidationError(f"{snapshot!r} is no snapshot; it looks like 2ZX-8K1T-0Q4G.") from error
     return found
 
 

@@ -187,6 +187,12 @@ def put_upload(
         progress(size)
 
 
+def has(connection: Connection, url: str, md5: str) -> bool:
+    """Whether the object store has an object of that name with that content (MD5 in hex)."""
+    with translated(f"Asking for {url}"):
+        return _has(connection, Upload(Path(), url, md5))
+
+
 def _has(connection: Connection, upload: Upload) -> bool:
     try:
         answer = connection.store.head(upload.url)

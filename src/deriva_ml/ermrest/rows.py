@@ -245,6 +245,7 @@ def insert(
     rows: Iterable[Row],
     *,
     with_rids: bool = False,
+    keep: Collection[str] = (),
     skip_conflicts: bool = False,
     defaults: Collection[str] = (),
     chunk: int = CHUNK,
@@ -260,6 +261,8 @@ def insert(
         A column that only some rows mention is empty in the others.
     with_rids : bool
         Whether the rows carry the (leased) RIDs that they shall have.
+    keep : collection of str
+        Further system columns (``RCT``, ``RCB``) that the rows carry.
     skip_conflicts : bool
         Whether rows that violate a key are left out silently.
     defaults : collection of str
@@ -286,8 +289,8 @@ def insert(
         options.append("onconflict=skip")
     if filled := _defaulted(table, used, defaults):
         options.append("defaults=" + ",".join(escaped(name) for name in filled))
-    if with_rids:
-        options.append("nondefaults=RID")
+    if kept := [*(["RID"] if with_rids else []), *keep]:
+        options.append("nondefaults=" + ",".join(kept))
     path = f"/entity/{path_of(table)}" + ("?" + "&".join(options) if options else "")
     doing = f"Inserting into {_label(table)} of {connection.name}"
     made: list[Row] = []

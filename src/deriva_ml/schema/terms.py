@@ -64,6 +64,13 @@ UNKNOWN_FILE_URL = "tag:deriva-ml,unknown-provenance:file"
 UNKNOWN_EXECUTION = "deriva-ml unknown-provenance sentinel execution"
 """Description by which the execution is found that stands for an unknown one."""
 
+SENTINELS = (
+    ("Workflow", "URL", UNKNOWN_WORKFLOW_URL),
+    ("File", "URL", UNKNOWN_FILE_URL),
+    ("Execution", "Description", UNKNOWN_EXECUTION),
+)
+"""Table, column and value by which the rows are found that stand for what is unknown."""
+
 
 def unknown_workflow() -> dict[str, Any]:
     """The row of Workflow that stands for an unknown one."""

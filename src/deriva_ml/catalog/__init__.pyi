@@ -1,0 +1,13 @@
+from deriva_ml.catalog.clone import CloneViaBagResult as CloneViaBagResult
+from deriva_ml.catalog.clone import clone_via_bag as clone_via_bag
+from deriva_ml.catalog.create import create_ml_workspace as create_ml_workspace
+from deriva_ml.catalog.localize import LocalizeResult as LocalizeResult
+from deriva_ml.catalog.localize import localize_assets as localize_assets
+from deriva_ml.catalog.origin import CatalogCreationMethod as CatalogCreationMethod
+from deriva_ml.catalog.origin import CatalogProvenance as CatalogProvenance
+from deriva_ml.catalog.origin import CloneDetails as CloneDetails
+from deriva_ml.catalog.origin import get_catalog_provenance as get_catalog_provenance
+from deriva_ml.catalog.origin import set_catalog_provenance as set_catalog_provenance
+from deriva_ml.catalog.orphans import OrphanStrategy as OrphanStrategy
+from deriva_ml.catalog.policy import ClonePolicy as ClonePolicy
+from deriva_ml.catalog.report import CloneReport as CloneReport
