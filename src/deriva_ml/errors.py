@@ -5,6 +5,7 @@
     DerivaMLException
     ├── DerivaMLConfigurationError
     │   ├── DerivaMLConnectionError (ConnectionError)   host, folder or catalog cannot be reached
+    │   ├── DerivaMLDependencyError (ImportError)       an optional package is not installed
     │   ├── DerivaMLSchemaError
     │   ├── DerivaMLSchemaRefreshBlocked
     │   ├── DerivaMLSchemaPinned
@@ -65,6 +66,10 @@ class DerivaMLConfigurationError(DerivaMLException):
 
 class DerivaMLConnectionError(DerivaMLConfigurationError, ConnectionError):
     """A host, folder or service cannot be reached."""
+
+
+class DerivaMLDependencyError(DerivaMLConfigurationError, ImportError):
+    """What is asked for needs a package that is not installed; the message says which extra brings it."""
 
 
 class DerivaMLSchemaError(DerivaMLConfigurationError):

@@ -223,6 +223,8 @@ def _save_rid(session: Session, created: Created) -> None:
         "catalog_id": session.connection.catalog_id,
         "workflow_rid": workflow.workflow_rid if workflow is not None else None,
         "execution_rid": created.execution_rid,
+        "working_dir": str(session.workspace.root),
+        "ml_schema": session.ml_schema,
         "hydra_runtime_output_dir": str(output) if output is not None else None,
     }
     Path(target).write_text(json.dumps(document), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLUploadError, DerivaMLValidationError
 from deriva_ml.execution.bundle import Bundle, assemble
 from deriva_ml.records import UploadCallback, UploadReport
+from deriva_ml.workspace import paths
 from deriva_ml.workspace.manifest import AssetEntry, AssetManifest
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ _GO_ON = "What is staged is kept; call commit_output_assets() again, in another 
 
 
 def upload_pending(
-    session: Session, execution_rid: str, progress: UploadCallback | None = None
+    session: Session,
+    execution_rid: str,
+    progress: UploadCallback | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> UploadReport:
     """Send the files and feature rows of an execution that wait; its status is the caller's business.
 
@@ -33,6 +38,8 @@ def upload_pending(
     session : Session
     execution_rid : str
     progress : callable, optional
+    only : collection of str, optional
+        Keys of the files that are sent; what else waits goes on waiting, unless an interrupted commit had begun to send it.
 
     Returns
     -------
@@ -48,6 +55,8 @@ def upload_pending(
     manifest = session.workspace.manifest_of(execution_rid)
     pending = manifest.pending_assets()
     records = session.workspace.features.pending(execution_rid)
+    if only is not None and not seal.is_sealed(paths.upload_dir(session.workspace.root, execution_rid)):
+        pending, records = {key: entry for key, entry in pending.items() if key in only}, []
     report = UploadReport(execution_rids=[execution_rid])
     if not pending and not records:
         return report

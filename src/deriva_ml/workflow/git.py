@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -11,9 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from deriva_ml.errors import DerivaMLWorkflowError
+from deriva_ml.workflow.stripped import without_outputs
 
 _SECONDS = 30
 _LONG = 3600
@@ -266,18 +265,9 @@ def checksum_of(path: Path, root: Path | None = None) -> str:
     return found.strip() if found else blob_hash(path.read_bytes())
 
 
-def without_outputs(notebook: bytes) -> bytes:
-    """A notebook without what running it leaves behind: outputs, counters, view state."""
-    try:
-        document: dict[str, Any] = json.loads(notebook)
-    except ValueError:
-        return notebook
-    for name in ("signature", "widgets"):
-        document.get("metadata", {}).pop(name, None)
-    for cell in document.get("cells", []):
-        if cell.get("cell_type") == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-        for name in ("collapsed", "scrolled", "ExecuteTime", "execution", "papermill"):
-            cell.get("metadata", {}).pop(name, None)
-    document.get("metadata", {}).pop("papermill", None)
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+def strips_outputs(path: Path) -> bool:
+    """Whether git keeps outputs of a notebook out of commits: it is filtered by nbstripout, which is set up."""
+    said = _git(path.parent, "check-attr", "filter", "--", str(path)) or ""
+    return said.strip().endswith(": nbstripout") and bool(
+        _git(path.parent, "config", "filter.nbstripout.clean")
+    )
