@@ -35,7 +35,8 @@ KNOWN = {
         LineageNode RootDescriptor ExecutionSummary DatasetSummary AssetSummary WorkflowSummary BaseConfig
         DerivaBaseConfig base_defaults load_configs with_description DescribedList notebook_config multirun_config
         MultirunSpec get_multirun_config list_multirun_configs get_all_multirun_configs run_model
-        create_model_config DerivaMLModel reset_multirun_state
+        create_model_config DerivaMLModel reset_multirun_state run_notebook get_notebook_configuration
+        render_notebook_config
     """,
     "deriva_ml.execution.state_store": "ExecutionStatus ExecutionStateStore EXECUTIONS_TABLE",
     "deriva_ml.execution.state_machine": "InvalidTransitionError ALLOWED_TRANSITIONS validate_transition",

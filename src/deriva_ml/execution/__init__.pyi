@@ -33,6 +33,9 @@ from deriva_ml.runner.model import DerivaMLModel as DerivaMLModel
 from deriva_ml.runner.model import create_model_config as create_model_config
 from deriva_ml.runner.model import reset_multirun_state as reset_multirun_state
 from deriva_ml.runner.model import run_model as run_model
+from deriva_ml.runner.notebook import get_notebook_configuration as get_notebook_configuration
+from deriva_ml.runner.notebook import render_notebook_config as render_notebook_config
+from deriva_ml.runner.notebook import run_notebook as run_notebook
 from deriva_ml.specs import AssetSpec as AssetSpec
 from deriva_ml.specs import ExecutionConfiguration as ExecutionConfiguration
 from deriva_ml.specs import LocalFile as LocalFile

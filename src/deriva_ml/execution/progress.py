@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deriva_ml import settings
 from deriva_ml.records import UploadCallback, UploadProgress
 from deriva_ml.workflow.source import in_kernel
 
 
 @contextmanager
 def shown(callback: UploadCallback | None) -> Iterator[UploadCallback | None]:
-    """The caller's callback; without one, a bar on a terminal or in a notebook, and nothing elsewhere.
+    """The caller's callback; without one, a bar on a terminal or in a notebook that somebody sees, and nothing elsewhere.
 
     Parameters
     ----------
@@ -22,7 +23,9 @@ def shown(callback: UploadCallback | None) -> Iterator[UploadCallback | None]:
     ------
     callable or None
     """
-    if callback is not None or not (in_kernel() or sys.stderr.isatty()):
+    # A kernel that a program runs a notebook in keeps what it writes, a bar with each of its states included.
+    watched = in_kernel() and settings.text("DERIVA_ML_SAVE_EXECUTION_RID") is None
+    if callback is not None or not (watched or sys.stderr.isatty()):
         yield callback
         return
     from tqdm.auto import tqdm

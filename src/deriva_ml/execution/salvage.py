@@ -47,6 +47,4 @@ def salvage(session: Session, execution_rid: str, reason: str, keys: Collection[
             with shown(None) as progress:
                 return upload_pending(session, execution_rid, progress, only=keys)
         finally:
-            lifecycle.transition(
-                session, execution_rid, ExecutionStatus.Failed, message=reason, error=reason
-            )
+            lifecycle.transition(session, execution_rid, ExecutionStatus.Failed, message=reason, error=reason)

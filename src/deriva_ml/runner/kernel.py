@@ -13,7 +13,11 @@ from typing import Any
 
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLDependencyError
 
-_THIS_PYTHON = {"python", f"python{sys.version_info.major}", f"python{sys.version_info.major}.{sys.version_info.minor}"}
+_THIS_PYTHON = {
+    "python",
+    f"python{sys.version_info.major}",
+    f"python{sys.version_info.major}.{sys.version_info.minor}",
+}
 """What Jupyter replaces by the Python that starts the kernel."""
 
 _USUAL_FOLDERS = {"venv", "env", "virtualenv"}
@@ -50,12 +54,14 @@ class Kernel:
         Where it is installed.
     argv : tuple of str
         The command that starts it.
+    language : str
     """
 
     name: str
     display_name: str
     folder: Path
     argv: tuple[str, ...] = ()
+    language: str = "python"
 
     def runs(self, prefix: Path) -> bool:
         """Whether its Python is that of an environment."""
@@ -70,9 +76,12 @@ def installed() -> list[Kernel]:
         from jupyter_client.kernelspec import KernelSpecManager
     found: Mapping[str, Mapping[str, Any]] = KernelSpecManager().get_all_specs()
     return [
-        Kernel(name, known["spec"]["display_name"], Path(known["resource_dir"]), tuple(known["spec"]["argv"]))
-        for name, known in sorted(found.items())
+        _kernel(name, Path(known["resource_dir"]), known["spec"]) for name, known in sorted(found.items())
     ]
+
+
+def _kernel(name: str, folder: Path, spec: Mapping[str, Any]) -> Kernel:
+    return Kernel(name, spec["display_name"], folder, tuple(spec["argv"]), spec.get("language") or "python")
 
 
 def find_kernel(kernels: list[Kernel] | None = None) -> Kernel | None:

@@ -154,7 +154,7 @@ def _span(attributes: Mapping[str, Any], name: str) -> int:
 
 
 def _text(cell: Any) -> str:
-    return " ".join(cell.get_text(" ").split()).replace("\\", "\\\\").replace("|", "\\|")
+    return " ".join(cell.get_text(" ").split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _joined(names: Sequence[str]) -> str:
