@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +59,7 @@ def notebook_arguments(parser: argparse.ArgumentParser) -> None:
 def run_notebook(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; returns the exit status."""
     notebook = _checked(arguments.notebook)
-    _check_overrides(arguments.overrides)
+    _check_overrides(notebook, arguments.overrides)
     overrides = [*_connection(arguments), *arguments.overrides]
     if arguments.list_configs or arguments.cfg or arguments.info:
         print(_shown(arguments, notebook, overrides).rstrip("\n"))
@@ -89,23 +88,22 @@ def _checked(notebook: Path) -> Path:
     return notebook
 
 
-def _check_overrides(overrides: Sequence[str]) -> None:
-    for word in overrides:
-        if "=" not in word and not word.startswith("~"):
-            raise DerivaMLValidationError(
-                f"{word!r} is no override; write GROUP={word} to choose an option (such as assets={word}), or "
-                f"-p {word} VALUE to set a parameter. --list-configs shows groups and options."
-            )
+def _check_overrides(notebook: Path, overrides: Sequence[str]) -> None:
+    bare = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    if bare:
+        from deriva_ml.configs import hints
+
+        _load(notebook)
+        raise DerivaMLValidationError("\n".join(map(hints.bare_word, bare)))
 
 
 def _connection(arguments: argparse.Namespace) -> list[str]:
     given = {"hostname": arguments.host, "catalog_id": arguments.catalog}
-    return [f"deriva_ml.{name}={_quoted(value)}" for name, value in given.items() if value is not None]
+    if not any(given.values()):
+        return []
+    from deriva_ml.configs.command import quoted
 
-
-def _quoted(text: str) -> str:
-    """A text as Hydra's overrides take any."""
-    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'" if re.search(r"[^\w./:@~+-]", text) else text
+    return [f"deriva_ml.{name}={quoted(value)}" for name, value in given.items() if value is not None]
 
 
 def _shown(arguments: argparse.Namespace, notebook: Path, overrides: Sequence[str]) -> str:
@@ -115,9 +113,9 @@ def _shown(arguments: argparse.Namespace, notebook: Path, overrides: Sequence[st
 
     _load(notebook)
     if arguments.list_configs:
-        from deriva_ml.cli.listing import listing
+        from deriva_ml.configs.menu import menu
 
-        return listing()
+        return menu(sweeps=False, program=f"{_PROGRAM} {notebook}")
     name = config_name_of(notebook)
     return render_notebook_config(
         name, overrides=overrides, cfg_mode=arguments.cfg, info_mode=None if arguments.cfg else arguments.info
@@ -126,16 +124,18 @@ def _shown(arguments: argparse.Namespace, notebook: Path, overrides: Sequence[st
 
 def _load(notebook: Path) -> list[str]:
     """Load the configurations of the project that a notebook belongs to."""
-    from deriva_ml.configs.load import load_configs
+    from deriva_ml.configs.load import load_configs, publish
     from deriva_ml.runner.project import import_from, project_of
 
     import_from(project_of(notebook))
     try:
-        return load_configs("configs")
+        found = load_configs("configs")
     except ImportError as error:
         raise DerivaMLValidationError(
             f"The configurations of {project_of(notebook)} cannot be loaded: {error}."
         ) from error
+    publish()
+    return found
 
 
 def _run(
@@ -208,10 +208,15 @@ def main(argv: Sequence[str] | None = None, prog: str = _PROGRAM) -> int:
     """
     parser = argparse.ArgumentParser(
         prog=prog,
+        allow_abbrev=False,
         description="Run a notebook under an execution; the notebook as it ran becomes an output of it, also as Markdown.",
     )
     notebook_arguments(parser)
-    arguments = parser.parse_intermixed_args(_with_modes(sys.argv[1:] if argv is None else argv))
+    arguments, rest = parser.parse_known_intermixed_args(_with_modes(sys.argv[1:] if argv is None else argv))
+    if rest:
+        parser.error(
+            f"there is no option {' '.join(rest)}. Of Hydra's flags there are --cfg and --info; sweeps are run by deriva-ml-run."
+        )
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         return run_notebook(arguments)

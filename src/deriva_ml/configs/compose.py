@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import json
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -14,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra_zen import builds, instantiate, launch, store
-from omegaconf.errors import OmegaConfBaseException
 
 from deriva_ml import settings
+from deriva_ml.configs import hints
 from deriva_ml.configs.groups import INPUT_DEFAULTS, DerivaBaseConfig, defaults_list
 from deriva_ml.configs.load import publish
 from deriva_ml.errors import DerivaMLConfigurationError
@@ -112,7 +108,7 @@ def get_notebook_configuration(
     """
     publish()
     together = _last_of_each([*given_overrides(), *(overrides or ())])
-    with _explained():
+    with _explained(together):
         done = launch(
             _node(config_class, config_name),
             _made,
@@ -197,7 +193,7 @@ def render_notebook_config(
     given = _last_of_each(list(overrides or ()))
     text = io.StringIO()
     with (
-        _explained(),
+        _explained(given),
         initialize(config_path=None, job_name="notebook", version_base="1.3"),
         _kept_loggers(),
         redirect_stdout(text),
@@ -224,24 +220,10 @@ def _kept_loggers() -> Iterator[None]:
         root.setLevel(level)
 
 
-# What went wrong ---------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
-        raise DerivaMLConfigurationError(
-            f"The configuration cannot be composed: {str(error).strip()}{_hint(str(error))}"
-        ) from error
-
-
-def _hint(said: str) -> str:
-    """What may have been meant."""
-    group = re.search(r"[Cc]ould not (?:override|find) '([^'@/]+)", said)
-    if group is None:
-        return ""
-    known = sorted(str(name) for name, found in ConfigStore.instance().repo.items() if isinstance(found, dict))
-    near = difflib.get_close_matches(group[1], [name for name in known if name != group[1]], n=1)
-    return f"\nDid you mean {near[0]}=…?" if near else ""
+    except hints.COMPOSING as error:
+        said = hints.explain(error, overrides, None)
+        raise DerivaMLConfigurationError(f"The configuration cannot be composed: {said}") from error
