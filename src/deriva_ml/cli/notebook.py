@@ -196,35 +196,38 @@ def _with_modes(words: Sequence[str]) -> list[str]:
     return made
 
 
-def main(argv: Sequence[str] | None = None, prog: str = _PROGRAM) -> int:
+def notebook(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Read the words after the name of the program, and do what they ask for; returns the exit status."""
+    arguments, rest = parser.parse_known_intermixed_args(_with_modes(words))
+    if rest:
+        parser.error(
+            f"there is no option {' '.join(rest)}. Of Hydra's flags there are --cfg and --info; sweeps are run by deriva-ml-run."
+        )
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    return run_notebook(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit status.
 
     Parameters
     ----------
     argv : sequence of str, optional
         Without the name of the program; `sys.argv` by default.
-    prog : str
-        Its name.
     """
     parser = argparse.ArgumentParser(
-        prog=prog,
+        prog=_PROGRAM,
         allow_abbrev=False,
         description="Run a notebook under an execution; the notebook as it ran becomes an output of it, also as Markdown.",
     )
     notebook_arguments(parser)
-    arguments, rest = parser.parse_known_intermixed_args(_with_modes(sys.argv[1:] if argv is None else argv))
-    if rest:
-        parser.error(
-            f"there is no option {' '.join(rest)}. Of Hydra's flags there are --cfg and --info; sweeps are run by deriva-ml-run."
-        )
-    logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
-        return run_notebook(arguments)
+        return notebook(parser, sys.argv[1:] if argv is None else argv)
     except (DerivaMLException, OSError) as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
+        print(f"{_PROGRAM}: interrupted", file=sys.stderr)
         return 130
 
 

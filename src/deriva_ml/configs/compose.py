@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize
+from hydra import compose, initialize
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra_zen import builds, instantiate, launch, store
@@ -108,7 +108,7 @@ def get_notebook_configuration(
     """
     publish()
     together = _last_of_each([*given_overrides(), *(overrides or ())])
-    with _explained(together):
+    with _explained(config_name, together):
         done = launch(
             _node(config_class, config_name),
             _made,
@@ -193,7 +193,7 @@ def render_notebook_config(
     given = _last_of_each(list(overrides or ()))
     text = io.StringIO()
     with (
-        _explained(given),
+        _explained(name, given),
         initialize(config_path=None, job_name="notebook", version_base="1.3"),
         _kept_loggers(),
         redirect_stdout(text),
@@ -203,7 +203,7 @@ def render_notebook_config(
         if cfg_mode is not None:
             hydra.show_cfg(config_name=name, overrides=given, cfg_type=cfg_mode, package=None, resolve=False)
         else:
-            hydra.show_info(mode, config_name=name, overrides=given)
+            hydra.show_info(str(mode), config_name=name, overrides=given)
     return text.getvalue()
 
 
@@ -221,9 +221,18 @@ def _kept_loggers() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(overrides: Sequence[str]) -> Iterator[None]:
+def _explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except hints.COMPOSING as error:
-        said = hints.explain(error, overrides, None)
+        said = hints.explain(error, overrides, _without_overrides(config_name) if overrides else None)
         raise DerivaMLConfigurationError(f"The configuration cannot be composed: {said}") from error
+
+
+def _without_overrides(config_name: str) -> Any:
+    """What is composed when nothing is overridden, None where that cannot be composed either."""
+    try:
+        with initialize(config_path=None, version_base="1.3"):
+            return compose(config_name if is_stored(config_name) else _BASE)
+    except hints.COMPOSING:
+        return None

@@ -196,6 +196,7 @@ def _prepare(session: Session, created: Created, declared: Declared) -> Created:
 
 def _rehearse(session: Session, configuration: ExecutionConfiguration, declared: Declared) -> Created:
     created = Created(DRY_RUN_RID, configuration)
+    _save_rid(session, created)
     session.workspace.execution_dir(DRY_RUN_RID).mkdir(parents=True, exist_ok=True)
     found = inputs.download_declared(session, DRY_RUN_RID, declared.assets)
     created.asset_paths = by_table(found + inputs.local_files(declared.files, [None] * len(declared.files)))

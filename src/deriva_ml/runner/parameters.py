@@ -134,11 +134,12 @@ def check_names(path: Path, given: Mapping[str, Any]) -> None:
     Raises
     ------
     DerivaMLValidationError
-        Names those that it has.
+        Names those that it has; or says that it is no notebook.
     """
+    document = read_notebook(path)
     if not given:
         return
-    known = _assigned(read_notebook(path))
+    known = _assigned(document)
     if known is None:
         logger.warning(
             "%s has no cell with the tag %r, so %s is set at its beginning, whether it is used or not.",
@@ -152,7 +153,7 @@ def check_names(path: Path, given: Mapping[str, Any]) -> None:
         near = [match for name in unknown for match in difflib.get_close_matches(name, known, n=1)]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise DerivaMLValidationError(
-            f"{path.name} has no parameter {', '.join(unknown)};{hint} it has {', '.join(known) or 'none'}. "
+            f"{path.name} has no parameter {', '.join(unknown)}.{hint} It has {', '.join(known) or 'none'}. "
             f"Show them with --inspect, or assign it in the cell with the tag {_TAG!r}."
         )
 

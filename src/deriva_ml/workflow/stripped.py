@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 _OF_NOTEBOOK = ("signature", "widgets", "orig_nbformat", "orig_nbformat_minor")
 _OF_CELL = ("collapsed", "ExecuteTime", "execution", "heading_collapsed", "hidden", "scrolled", "trusted")
+_TEXTS = ("application/javascript", "image/svg+xml")
 
 
 def without_outputs(notebook: bytes) -> bytes:
-    """A notebook without outputs, counters, view state and random identifiers.
+    r"""A notebook without outputs, counters, view state and random identifiers.
 
     What the filter of nbstripout lets git commit is the same, so the checksum of a notebook is that of its committed
     file, with or without the filter, and with or without nbstripout.
@@ -27,14 +29,17 @@ def without_outputs(notebook: bytes) -> bytes:
     Examples
     --------
     >>> without_outputs(b'{"cells": [], "metadata": {"widgets": {}}, "nbformat": 4, "nbformat_minor": 5}').decode()
-    '{\\n "cells": [],\\n "metadata": {},\\n "nbformat": 4,\\n "nbformat_minor": 5\\n}\\n'
+    '{\n "cells": [],\n "metadata": {},\n "nbformat": 4,\n "nbformat_minor": 5\n}\n'
     """
     try:
         document = json.loads(notebook)
         cells, about = document["cells"], document["metadata"]
         kept = bool(about.get("keep_output"))
+        with_ids = (document["nbformat"], document["nbformat_minor"]) >= (4, 5)
         for number, cell in enumerate(cells):
-            _strip(cell, number, kept)
+            _strip(cell, kept)
+            if with_ids or "id" in cell:
+                cell["id"] = str(number)
     except (ValueError, KeyError, TypeError, AttributeError):
         return notebook
     for name in _OF_NOTEBOOK:
@@ -43,7 +48,7 @@ def without_outputs(notebook: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
-def _strip(cell: dict[str, Any], number: int, kept: bool) -> None:
+def _strip(cell: dict[str, Any], kept: bool) -> None:
     about = cell.setdefault("metadata", {})
     if "outputs" in cell:
         if not _keeps(about, kept):
@@ -51,16 +56,22 @@ def _strip(cell: dict[str, Any], number: int, kept: bool) -> None:
         for output in cell["outputs"]:
             if "execution_count" in output:
                 output["execution_count"] = None
+            _split(output, ["text"])
+            data = output.get("data", {})
+            _split(data, [name for name in data if name.startswith("text/") or name in _TEXTS])
     if "execution_count" in cell:
         cell["execution_count"] = None
-    if "id" in cell:
-        cell["id"] = str(number)
     for name in _OF_CELL:
         about.pop(name, None)
-    source = cell.get("source")
-    if isinstance(source, list):
-        source = "".join(source)
-    cell["source"] = (source or "").splitlines(True)
+    _split(cell, ["source"])
+
+
+def _split(holder: dict[str, Any], names: Iterable[str]) -> None:
+    """Write texts as lists of lines."""
+    for name in names:
+        text = holder.get(name)
+        if isinstance(text, str | list):
+            holder[name] = "".join(text).splitlines(True)
 
 
 def _keeps(about: dict[str, Any], kept: bool) -> bool:
