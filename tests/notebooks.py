@@ -127,9 +127,9 @@ def run(project: Project, *words: str, **variables: str) -> subprocess.Completed
     return python(project, "-m", "deriva_ml.run_notebook", *words, **variables)
 
 
-def typed(project: Project, *lines: list[str]) -> list[tuple[int, str, str]]:
+def typed(project: Project, *lines: list[str], **variables: str) -> list[tuple[int, str, str]]:
     """Status, output and errors of command lines that run nothing, in one process."""
-    done = python(project, "-c", TYPED, given=json.dumps(lines))
+    done = python(project, "-c", TYPED, given=json.dumps(lines), **variables)
     assert done.returncode == 0, done.stderr
     return [tuple(answer) for answer in json.loads(done.stdout)]
 

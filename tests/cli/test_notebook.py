@@ -8,6 +8,8 @@ from tests.notebooks import add_notebooks, python, run, typed
 from tests.projects import write_project
 
 from deriva_ml import DerivaML
+from deriva_ml.cli.notebook import _told
+from deriva_ml.runner.harness import NotebookResult
 from deriva_ml.schema import create_ml_catalog
 from deriva_ml.workflow.git import blob_hash
 from deriva_ml.workflow.stripped import without_outputs
@@ -75,7 +77,7 @@ def test_a_notebook_runs_under_an_execution(project, ml, executions, tmp_path):
     text = text_of(ml, found["report.md"], tmp_path)
     assert "|  | class | F1 |\n| --- | --- | --- |\n| 0 | a\\|b | 0.5 |\n\n1 rows × 2 columns" in text
     assert "![png](data:image/png;base64,iVBORw0KGgo=)" in text
-    assert "color: red" not in text
+    assert text.count("color: red") == 1  # in the code that prints it
     executed = json.loads(text_of(ml, found["report.ipynb"], tmp_path))
     assert [cell["execution_count"] for cell in executed["cells"] if cell["cell_type"] == "code"] == [
         1,
@@ -108,6 +110,7 @@ def test_a_cell_that_fails(project, ml, executions, tmp_path):
     assert "ValueError: the scores are <wrong>" in text
 
 
+@pytest.mark.soak
 def test_a_dry_run(project, executions):
     host = str(project.folder.parent / "lab")
     done = run(project, REPORT, "dry_run=true", "--host", host, "--catalog", "1")
@@ -115,32 +118,11 @@ def test_a_dry_run(project, executions):
     assert done.stdout.startswith("Dry run")
 
 
+@pytest.mark.soak
 def test_a_notebook_without_execution(project):
     done = run(project, "notebooks/plain.ipynb", "--log-output")
     assert (done.returncode, done.stdout) == (1, "42\n")
     assert "Execution RID not found." in done.stderr
-
-
-def test_what_can_be_shown_without_a_run(project):
-    inspected, listed, composed, tree = typed(
-        project,
-        [REPORT, "--inspect"],
-        [REPORT, "--list-configs"],
-        [REPORT, "--cfg", "datasets=all", "per_class=true"],
-        [REPORT, "--info", "defaults-tree"],
-    )
-    assert {answer[0] for answer in (inspected, listed, composed, tree)} == {0}
-    assert inspected[1].splitlines() == [
-        "epochs:int  (default 1)",
-        "learning_rate:float  (default 0.1)",
-        'fail_at:str  (default "")',
-    ]
-    assert "datasets:\n  - all\n  - default_dataset\n" in listed[1]
-    assert "class_report" in listed[1]
-    assert "multirun:" not in listed[1]
-    assert "per_class: true" in composed[1]
-    assert "rid: 1-ZZZZ" in composed[1]
-    assert "class_report:" in tree[1]
 
 
 WRONG = [
@@ -157,39 +139,96 @@ WRONG = [
     ([REPORT, "-f", "list.yaml"], 1, "list.yaml does not give names values; write it like epochs: 50."),
     ([REPORT, "-k", "julia"], 1, "There is no Jupyter kernel 'julia': choose one of "),
     (["empty.ipynb"], 1, "empty.ipynb cannot be read as a notebook"),
+    (
+        [REPORT],
+        1,
+        "has uncommitted changes: broken.json, empty.ipynb, list.yaml. Commit them before running.",
+    ),
     ([REPORT, "--multirun"], 2, "there is no option --multirun"),
 ]
 
 
-def test_wrong_uses(project):
+def test_what_is_shown_and_wrong_uses(project):
     files = {"broken.json": "{", "list.yaml": "- epochs\n", "empty.ipynb": ""}
     for name, content in files.items():
         (project.folder / name).write_text(content)
-    answers = typed(project, *(words for words, _, _ in WRONG))
+    shown = [
+        [REPORT, "--inspect"],
+        [REPORT, "--list-configs"],
+        [REPORT, "--cfg", "datasets=all", "per_class=true"],
+        [REPORT, "--info", "defaults-tree"],
+    ]
+    answers = typed(project, *shown, *(words for words, _, _ in WRONG), DERIVA_ML_STRICT="true")
     for name in files:
         (project.folder / name).unlink()
-    for (words, status, said), (ended, out, err) in zip(WRONG, answers, strict=True):
+    assert [status for status, _, _ in answers[: len(shown)]] == [0] * len(shown)
+    inspected, listed, composed, tree = (out for _, out, _ in answers[: len(shown)])
+    assert inspected.splitlines() == [
+        "epochs:int  (default 1)",
+        "learning_rate:float  (default 0.1)",
+        'fail_at:str  (default "")',
+    ]
+    assert "datasets:\n  - all\n  - default_dataset\n" in listed
+    assert "class_report" in listed
+    assert "multirun:" not in listed
+    assert "per_class: true" in composed
+    assert "rid: 1-ZZZZ" in composed
+    assert "class_report:" in tree
+    for (words, status, said), (ended, out, err) in zip(WRONG, answers[len(shown) :], strict=True):
         assert said in err, words
         assert (ended, out) == (status, ""), words
 
 
-def test_uncommitted_changes(project):
-    changed = project.folder / "src/models/digits.py"
-    former = changed.read_text()
-    changed.write_text(former + "\n")
-    done = run(project, REPORT, DERIVA_ML_STRICT="true")
-    changed.write_text(former)
-    assert done.returncode == 1
-    assert "has uncommitted changes: src/models/digits.py. Commit them" in done.stderr
+RUN = """
+import os
+from deriva_ml.errors import DerivaMLException
+from deriva_ml.execution import run_notebook
+
+try:
+    run_notebook()
+except DerivaMLException as error:
+    print(error)
+os.environ["DERIVA_ML_HYDRA_OVERRIDES"] = '["description=Given"]'
+ml, execution, config = run_notebook("class_report", ["dry_run=true", "description=Mine", "per_class=true"], "Roc")
+print(execution, execution.configuration.workflow.name, ml.working_dir)
+print(config.config_choices["datasets"], execution.commit_output_assets().total_uploaded)
+"""
 
 
-def test_what_does_not_exist_in_the_catalog(project, executions):
-    program = "from deriva_ml.execution import run_notebook; run_notebook()"
-    told = {"DERIVA_ML_NOTEBOOK_PATH": str(project.folder / "notebooks/class_report.ipynb")}
-    (project.folder / "notebooks/class_report.ipynb").write_text("{}")
+def test_from_a_process_that_is_no_kernel(project, executions, tmp_path):
     overrides = json.dumps(["assets=default_asset", "assets=lost_weights", "datasets=gone"])
-    done = python(project, "-c", program, DERIVA_ML_HYDRA_OVERRIDES=overrides, **told)
-    (project.folder / "notebooks/class_report.ipynb").unlink()
-    assert "Notebook config validation failed:\n  dataset 1-ZZZZ@9.9.9: rid_not_found\n" in done.stderr
-    assert "  asset 8-ZZZZ: rid_not_found" in done.stderr
+    variables = {
+        "DERIVA_ML_NOTEBOOK_PATH": str(project.folder / REPORT),
+        "DERIVA_ML_HYDRA_OVERRIDES": overrides,
+        "DERIVA_ML_SAVE_EXECUTION_RID": str(tmp_path / "made.json"),
+    }
+    done = python(project, "-c", RUN, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "Notebook config validation failed:\n  dataset 1-ZZZZ@9.9.9: rid_not_found\n" in done.stdout
+    assert "  asset 8-ZZZZ: rid_not_found" in done.stdout
+    described = "Mine [overrides: dry_run=true, per_class=true]"
+    assert f"<Execution 0000 Running: {described}> Roc {project.home}" in done.stdout
+    assert done.stdout.endswith("default_dataset 0\n")
+    assert json.loads((tmp_path / "made.json").read_text())["execution_rid"] == "0000"
     assert executions() == []
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "out", "err"),
+    [
+        (
+            NotebookResult("0000"),
+            0,
+            "Dry run: the notebook ran, and nothing was written to the catalog.\n",
+            "",
+        ),
+        (NotebookResult("1-ABC", "https://x/id/1/1-ABC"), 0, "https://x/id/1/1-ABC\n", ""),
+        (NotebookResult(), 1, "", "Execution RID not found. Let the notebook begin with run_notebook()"),
+        (NotebookResult(failure="Cell 1: x"), 1, "", "did not get to its end. Cell 1: x\n"),
+        (NotebookResult("1-ABC", "https://x", "KeyboardInterrupt"), 130, "https://x\n", "as far as it got"),
+    ],
+)
+def test_how_it_ends(result, status, out, err, capsys):
+    assert _told(result) == status
+    told = capsys.readouterr()
+    assert (told.out, err in told.err) == (out, True)
