@@ -24,7 +24,7 @@ def shown(callback: UploadCallback | None) -> Iterator[UploadCallback | None]:
     callable or None
     """
     # A kernel that a program runs a notebook in keeps what it writes, a bar with each of its states included.
-    watched = in_kernel() and settings.text("DERIVA_ML_SAVE_EXECUTION_RID") is None
+    watched = in_kernel() and settings.text("DERIVA_ML_HYDRA_OVERRIDES") is None
     if callback is not None or not (watched or sys.stderr.isatty()):
         yield callback
         return

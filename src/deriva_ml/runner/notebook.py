@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,6 +99,8 @@ def run_notebook(
     config = get_notebook_configuration(config_name=name, overrides=overrides)
     ml = (ml_class or DerivaML).instantiate(config.deriva_ml)
     execution = _execution(ml, config, name, workflow_name, workflow_type)
+    # Whoever runs this notebook knows it by this execution, not by one that a later cell makes.
+    os.environ.pop("DERIVA_ML_SAVE_EXECUTION_RID", None)
     execution.execution_start()
     return ml, execution, config
 
