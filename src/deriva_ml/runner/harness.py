@@ -21,7 +21,7 @@ from deriva_ml.runner.kernel import Kernel, lookup_kernel, needed
 from deriva_ml.runner.markdown import to_markdown
 from deriva_ml.session import session_of
 from deriva_ml.workflow.capture import identify
-from deriva_ml.workflow.git import strips_outputs
+from deriva_ml.workflow.git import repository_root, strips_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def run(job: NotebookJob) -> NotebookResult:
 
 
 def _advise(notebook: Path) -> None:
-    if not strips_outputs(notebook):
+    if repository_root(notebook) is not None and not strips_outputs(notebook):
         logger.warning(
             "Git commits the outputs of %s; run `nbstripout --install` in its repository to keep them out.",
             notebook.name,

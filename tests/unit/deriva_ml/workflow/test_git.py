@@ -151,6 +151,16 @@ def test_outputs_of_a_notebook_do_not_matter(tmp_path):
     assert sums[0] == sums[1]
 
 
+def test_whether_outputs_stay_out_of_commits(repository):
+    path = repository / "report.ipynb"
+    assert not git.strips_outputs(path)
+    (repository / ".git/info/attributes").write_text("*.ipynb filter=nbstripout\n")
+    assert not git.strips_outputs(path)
+    run(repository, "config", "filter.nbstripout.clean", "nbstripout")
+    assert git.strips_outputs(path)
+    assert not git.strips_outputs(repository.parent / "elsewhere.ipynb")
+
+
 def test_the_version_comes_from_tags(repository):
     run(repository, "tag", "-a", "v1.2.0", "-m", "release")
     assert Workflow.get_dynamic_version(repository) == "1.2.0"
