@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.runner.kernel import needed
