@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from deriva_ml.cli.program import program
 from deriva_ml.cli.text import examples
-from deriva_ml.errors import DerivaMLException
 
 
 def install_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def install_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="into this environment, where only its own Jupyter finds it (default: for you, in every Jupyter)",
     )
-    examples(parser, "deriva-ml install-kernel", "deriva-ml install-kernel --install-local")
+    examples(parser, parser.prog, f"{parser.prog} --install-local")
 
 
 def install(arguments: argparse.Namespace) -> int:
@@ -38,16 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Without the name of the program; `sys.argv` by default.
     """
-    parser = argparse.ArgumentParser(
-        prog="deriva-ml-install-kernel", description="Make this environment a kernel of Jupyter."
-    )
-    install_arguments(parser)
-    arguments = parser.parse_args(argv)
-    try:
-        return install(arguments)
-    except DerivaMLException as error:
-        print(f"deriva-ml-install-kernel: {error}", file=sys.stderr)
-        return 1
+    description = "Make this environment a kernel of Jupyter."
+    return program("deriva-ml-install-kernel", description, install_arguments, install, argv)
 
 
 if __name__ == "__main__":

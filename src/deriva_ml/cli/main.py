@@ -159,6 +159,21 @@ COMMANDS = (
         "reproduce",
     ),
     Command(
+        "run-notebook",
+        "run a notebook under an execution, or show what it would run with",
+        "deriva_ml.cli.notebook",
+        "notebook",
+        reads_words=True,
+        program="deriva-ml-run-notebook",
+    ),
+    Command(
+        "install-kernel",
+        "make this environment a kernel of Jupyter",
+        "deriva_ml.cli.kernel",
+        "install",
+        program="deriva-ml-install-kernel",
+    ),
+    Command(
         "upload",
         "commit the executions of a working directory that wait",
         "deriva_ml.cli.upload",

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.cli.program import command_parser, ended
 from deriva_ml.cli.text import examples
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLValidationError
 
 if TYPE_CHECKING:
     from deriva_ml.runner.harness import NotebookResult
@@ -215,20 +216,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Without the name of the program; `sys.argv` by default.
     """
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
-        allow_abbrev=False,
-        description="Run a notebook under an execution; the notebook as it ran becomes an output of it, also as Markdown.",
+    about = (
+        "run a notebook under an execution; the notebook as it ran becomes an output of it, also as Markdown"
     )
+    parser = command_parser(_PROGRAM, about, allow_abbrev=False)
     notebook_arguments(parser)
-    try:
-        return notebook(parser, sys.argv[1:] if argv is None else argv)
-    except (DerivaMLException, OSError) as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{_PROGRAM}: interrupted", file=sys.stderr)
-        return 130
+    return ended(_PROGRAM, 1, lambda: notebook(parser, sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":
