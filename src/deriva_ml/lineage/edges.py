@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+UNKNOWN = "Unknown"
+
 State = tuple[str, datetime | None]
 """A dataset as it was at a moment, or is now."""
 
@@ -65,34 +67,45 @@ class Edges:
 
     def __init__(self, questions: Questions, source: Source) -> None:
         self.questions, self.ask = questions, source.ask
-        self._facts: dict[str, Facts | None] = {}
+        self._facts: dict[str, Facts] = {}
+        self._nameless: dict[str, ExecutionSummary] = {}
         self.reads: dict[str, list[ReadDataset]] = defaultdict(list)
         """Dataset versions that executions read, as far as these were looked up."""
 
     # --- what executions read -------------------------------------------------------------------------------------
 
     def inputs(self, rids: Collection[str]) -> dict[str, Facts]:
-        """Executions, what they read, and the executions that made that; each is looked up once."""
+        """Executions, what they read, and the executions that made that; each is looked up once.
+
+        Their descriptions come with `name_all`, so that all of them take one request.
+        """
         fresh = [rid for rid in dict.fromkeys(rids) if rid not in self._facts]
         if fresh:
-            self._facts.update(dict.fromkeys(fresh))
             self._look_up(fresh)
-        return {rid: facts for rid in rids if (facts := self._facts[rid]) is not None}
+        return {rid: self._facts[rid] for rid in rids}
+
+    def name_all(self) -> None:
+        """Complete the summaries of all executions that were looked up."""
+        known = self.summaries(self._nameless)
+        for rid, summary in self._nameless.items():
+            for name, value in known.get(rid, summary):
+                setattr(summary, name, value)
+        self._nameless = {}
 
     def _look_up(self, rids: Sequence[str]) -> None:
-        executions = self.summaries(rids)
         datasets = self.read_datasets(rids)
         members = self.member_producers({(read.dataset, read.until) for read in datasets})
         assets, makers = self.read_assets(rids)
         for read in datasets:
             self.reads[read.execution].append(read)
-        for rid in executions:
+        for rid in rids:
             reads = self.reads.get(rid, [])
             producers = [each.producer for each in reads if each.producer]
             producers += [maker for each in reads for maker in members.get((each.dataset, each.until), ())]
             producers += [maker for asset in assets.get(rid, ()) for maker in makers.get(asset.rid, ())[:1]]
+            self._nameless[rid] = ExecutionSummary(rid=rid, status=UNKNOWN)
             self._facts[rid] = Facts(
-                execution=executions[rid],
+                execution=self._nameless[rid],
                 datasets=tuple(
                     DatasetSummary(rid=each.dataset, description=each.description, version=each.version)
                     for each in reads
@@ -107,7 +120,7 @@ class Edges:
             row["rid"]: ExecutionSummary(
                 rid=row["rid"],
                 description=row["description"],
-                status=row["status"] or "Unknown",
+                status=row["status"] or UNKNOWN,
                 workflow=WorkflowSummary(rid=row["workflow"], name=row["name"]) if row["workflow"] else None,
             )
             for row in self.ask(self.questions.summaries, rids)

@@ -70,6 +70,7 @@ def lineage(
     if producer is None:
         return LineageResult(root=described)
     found = walk(producer, edges.inputs, LineageNode, depth=depth, max_executions=max_executions, also=others)
+    edges.name_all()
     if found.node is not None:
         described.producing_execution = found.node.execution
         described.description = described.description or _own(root, found.node.execution)
@@ -144,6 +145,7 @@ def descendants(
         depth=None if depth is None else depth + 1,
         max_executions=max_executions + 1,
     )
+    edges.name_all()
     if found.node is not None and root.kind == "Execution":
         described.producing_execution = found.node.execution
         described.description = found.node.execution.description

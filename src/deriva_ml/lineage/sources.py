@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FEATURE = "walk"
 """What a service says that it can where it takes walks."""
 
+_PATIENCE = 2
+
 _PLENTY, _FACTOR, _MOST = 10_000, 20, 1_000_000
 
 
@@ -33,6 +35,9 @@ class Source(Protocol):
 class Asked:
     """Answers by the plain protocol.
 
+    Most catalogs have no row at all that could answer some of the questions (files of metadata are read by nobody), so a
+    question that was answered twice by nothing is asked once of all rows, and then no more.
+
     Parameters
     ----------
     connection : Connection
@@ -40,13 +45,25 @@ class Asked:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._in_vain: Counter[Question] = Counter()
+        self._unanswerable: dict[Question, bool] = {}
 
     def ask(self, question: Question, values: Collection[str]) -> list[Row]:
         """As of `Source`."""
+        if self._in_vain[question] >= _PATIENCE and self._has_no_answer(question):
+            return []
         found: list[Row] = []
         for where in conditions(self._connection, {question.column: values}):
             found += query(self._connection, f"/{question.kind}/{question.table}{where}/{question.rest}")
+        if not found:
+            self._in_vain[question] += 1
         return found
+
+    def _has_no_answer(self, question: Question) -> bool:
+        if question not in self._unanswerable:
+            path = f"/{question.kind}/{question.table}/{question.rest}?limit=1"
+            self._unanswerable[question] = not query(self._connection, path)
+        return self._unanswerable[question]
 
 
 class Walked:
