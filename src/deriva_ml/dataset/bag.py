@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,39 +46,28 @@ class BagCatalog:
         If there is no bag at `path`.
     """
 
-    def __init__(self, path: Path, fetch: Fetch | None = None) -> None:
+    def __init__(self, path: Path | str, fetch: Fetch | None = None) -> None:
         self.path = Path(path)
         self.fetch = fetch
         if not seal.is_sealed(self.path):
             raise DerivaMLDataError(f"{self.path} is not a bag.")
+        self.guard = state.Guard(self.path, partial(_make_database, self.path))
+        # What the maker of the bag noted: anchors, version, snapshot.
+        self.provenance = _provenance(self.path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BagCatalog, (self.path, self.fetch)
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """What the maker of the bag noted: anchors, version, snapshot."""
-        try:
-            found: dict[str, Any] = json.loads((self.path / layout.PROVENANCE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return found
-
-    @cached_property
     def model(self) -> CatalogModel:
         """Model of the catalog when the version was made."""
-        return read_model(self.path, self.provenance.get("extra", {}).get("ml_schema", ML_SCHEMA))
+        return _model(self.path)
 
     @cached_property
     def reader(self) -> LocalReader:
         """Reader of the rows; the SQLite file is made again if it is gone."""
-        database = self.path.parent / state.DATABASE
-        if not database.exists():
-            partial = database.with_name(f"{database.name}.{os.getpid()}.part")
-            rebuild(self.path, partial, self.model)
-            partial.replace(database)
-            state.note_database(self.path)
-        return LocalReader(database, self.model, self.path)
+        self.guard.ready()
+        return LocalReader(self.guard.database, self.model, self.path, self.guard)
 
     @property
     def root_rid(self) -> RID:
@@ -112,6 +100,22 @@ class BagCatalog:
     def get_table_as_dict(self, table: Any) -> Iterator[Row]:
         """Rows of a table of the bag."""
         return self.reader.rows(self.model.name_to_table(table))
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / layout.PROVENANCE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _model(folder: Path) -> CatalogModel:
+    return read_model(folder, _provenance(folder).get("extra", {}).get("ml_schema", ML_SCHEMA))
+
+
+def _make_database(folder: Path, target: Path) -> None:
+    rebuild(folder, target, _model(folder))
 
 
 class DatasetBag(TrainingView):
@@ -306,6 +310,7 @@ class DatasetBag(TrainingView):
                     f"Bag {self.path} was opened without its catalog; use ml.download_dataset_bag() to fetch files."
                 )
             self.catalog.fetch(self.path, fetch_concurrency)
+            self.catalog.guard.refresh()
         return self
 
     def restructure_assets(

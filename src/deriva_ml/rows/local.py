@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from deriva_ml.rows.reader import Row
 
@@ -61,6 +61,18 @@ def decode(column: Column, value: Any) -> Any:
     return bool(value) if is_boolean(column) else value
 
 
+class Watch(Protocol):
+    """Looks after the files that a reader reads."""
+
+    def ready(self) -> bool:
+        """Let the SQLite file be as it should; whether it is another one than before."""
+        ...
+
+    def file(self, place: str) -> None:
+        """Refuse a file that is not as it should be."""
+        ...
+
+
 class LocalReader:
     """Reader over an SQLite file; safe to share between threads and to use after a fork.
 
@@ -72,10 +84,14 @@ class LocalReader:
         Model of the catalog at the moment the rows were taken.
     root : Path
         Folder that the paths of files are relative to.
+    watch : Watch, optional
+        Asked before the SQLite file is read, and before a file is handed out.
     """
 
-    def __init__(self, database: Path, model: CatalogModel, root: Path) -> None:
+    def __init__(self, database: Path, model: CatalogModel, root: Path, watch: Watch | None = None) -> None:
         self.database = database
+        self._watch = watch
+        self._former: list[sqlite3.Connection] = []
         self.root = root
         self._model = model
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
@@ -89,6 +105,11 @@ class LocalReader:
     @property
     def connection(self) -> sqlite3.Connection:
         """Read-only connection of the calling thread."""
+        if self._watch is not None and self._watch.ready():
+            # What is being read from the former file is read to its end.
+            self._former += self._connections.values()
+            self._connections.clear()
+            self._present = None
         key = (os.getpid(), threading.get_ident())
         if key not in self._connections:
             address = f"{self.database.absolute().as_uri()}?mode=ro&immutable=1"
@@ -100,6 +121,8 @@ class LocalReader:
         """Close the connections of this process."""
         for key in [key for key in self._connections if key[0] == os.getpid()]:
             self._connections.pop(key).close()
+        while self._former:
+            self._former.pop().close()
 
     def __del__(self) -> None:
         self.close()
@@ -151,6 +174,8 @@ class LocalReader:
         query = f"SELECT path FROM {FILES} WHERE rid = ? AND name = ? AND schema = ? ORDER BY path"
         for (path,) in self.connection.execute(query, (row["RID"], table.name, table.schema.name)):
             if (self.root / path).is_file():
+                if self._watch is not None:
+                    self._watch.file(path)
                 return self.root / str(path)
         return None
 
