@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.bag import layout
 from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
+from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.names import CacheStatus
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
@@ -56,9 +57,11 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def _cutoff(older_than_days: float | None) -> float | None:
-    return (
-        None if older_than_days is None else (datetime.now(UTC) - timedelta(days=older_than_days)).timestamp()
-    )
+    if older_than_days is None:
+        return None
+    if isinstance(older_than_days, bool) or not isinstance(older_than_days, int | float):
+        raise DerivaMLValidationError(f"older_than_days must be a number of days, not {older_than_days!r}.")
+    return datetime.now(UTC).timestamp() - timedelta(days=older_than_days).total_seconds()
 
 
 def _remove(folders: Collection[Path]) -> dict[str, int]:

@@ -320,7 +320,7 @@ class Dataset(WideView):
             rid=self.dataset_rid,
             version=download.version_label(version),
             materialize=materialize,
-            exclude_tables=None if exclude_tables is None else set(exclude_tables),
+            exclude_tables=download.excluded(exclude_tables),
             timeout=timeout,
             fetch_concurrency=fetch_concurrency,
             reachability_concurrency=reachability_concurrency,
@@ -344,7 +344,7 @@ class Dataset(WideView):
         reachability_concurrency: int = 8,
     ) -> dict[str, Any]:
         """Count rows and bytes of a version without downloading it; see `estimate.estimate_bag_size`."""
-        excluded = None if exclude_tables is None else set(exclude_tables)
+        excluded = download.excluded(exclude_tables)
         label = download.version_label(version)
         spec = DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
         return estimate.estimate_bag_size(self._session, spec)
@@ -353,7 +353,7 @@ class Dataset(WideView):
         self, version: Version = None, exclude_tables: Iterable[str] | None = None
     ) -> dict[str, Any]:
         """Size of a version, and whether it is in the cache; see `estimate.bag_info`."""
-        excluded = None if exclude_tables is None else set(exclude_tables)
+        excluded = download.excluded(exclude_tables)
         label = download.version_label(version)
         return estimate.bag_info(
             self._session, DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)

@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLTableTypeError,
 )
-from deriva_ml.names import DatasetVersion, MLTable
+from deriva_ml.names import DatasetVersion, MLTable, require_list
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import FILES, LocalReader
 from deriva_ml.specs import DatasetSpec
@@ -344,6 +344,11 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
         lacking = seal.missing(folder)
         fetch(folder, lacking, one, workers=workers, label=folder.name.replace("_", " "))
         state.note(folder, [entry.path for entry in lacking])
+
+
+def excluded(tables: Iterable[str] | None) -> set[str] | None:
+    """Read names of tables as users give them."""
+    return None if tables is None else set(map(str, require_list("exclude_tables", tables)))
 
 
 def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:

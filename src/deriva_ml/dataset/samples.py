@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
+from deriva_ml.names import require_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
@@ -49,6 +51,19 @@ class Rows(Protocol):
         ...
 
 
+def targets_by_name(targets: Targets) -> dict[str, Any]:
+    """Targets as they are given, to their selectors, if any.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If they are given as neither list nor mapping.
+    """
+    if isinstance(targets, Mapping):
+        return dict(targets)
+    return dict.fromkeys(map(str, require_list("targets", () if targets is None else targets)))
+
+
 @dataclass(frozen=True)
 class Sampling:
     """What a sample is.
@@ -82,15 +97,15 @@ class Sampling:
             raise DerivaMLValidationError(
                 f"missing must be 'error', 'skip' or 'unknown', not {self.missing!r}."
             )
-        if isinstance(self.targets, str):
-            raise DerivaMLValidationError(f"targets must be a list, as in targets=[{self.targets!r}].")
-        given = self.targets if isinstance(self.targets, Mapping) else dict.fromkeys(self.targets or ())
+        for name in ("sample_loader", "transform", "target_transform"):
+            arguments.function(name, getattr(self, name), "a function")
+        given = targets_by_name(self.targets)
         dotted = [name for name in given if "." in name]
         if dotted:
             raise DerivaMLValidationError(
                 f"{dotted[0]!r}: name the feature alone and choose its column with target_transform."
             )
-        object.__setattr__(self, "selectors", dict(given))
+        object.__setattr__(self, "selectors", given)
 
 
 class Samples(Sequence[tuple[Any, ...]]):

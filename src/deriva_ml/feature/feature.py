@@ -15,7 +15,7 @@ from deriva_ml.errors import (
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
-from deriva_ml.names import MLVocab
+from deriva_ml.names import MLVocab, require_list
 from deriva_ml.records import FeatureReference
 from deriva_ml.schema.display import feature_annotations
 from deriva_ml.vocabulary import add_term
@@ -125,13 +125,14 @@ def create_feature(
         raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
     if not isinstance(feature_name, str) or not feature_name.strip():
         raise DerivaMLValidationError(f"{feature_name!r} cannot be the name of a feature; give some text.")
-    for name, given in (("terms", terms), ("assets", assets), ("metadata", metadata)):
-        if isinstance(given, str):
-            raise DerivaMLValidationError(f"{name} must be a list, as in {name}=[{given!r}].")
-    nullable = frozenset(optional or ())
-    payload = [_reference(model, table, nullable, "asset") for table in assets or ()]
-    payload += [_reference(model, table, nullable, "vocabulary") for table in terms or ()]
-    further = [_column_or_reference(model, item, nullable) for item in metadata or ()]
+    nullable = frozenset(map(str, require_list("optional", optional or ())))
+    payload = [_reference(model, table, nullable, "asset") for table in require_list("assets", assets or ())]
+    payload += [
+        _reference(model, table, nullable, "vocabulary") for table in require_list("terms", terms or ())
+    ]
+    further = [
+        _column_or_reference(model, item, nullable) for item in require_list("metadata", metadata or ())
+    ]
     home = model.default_schema or target.schema.name
     columns = [*payload, *further]
     definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)

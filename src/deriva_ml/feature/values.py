@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLMaterializeLimitExceeded
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.feature.select import Selector, reduce_with_selector
+from deriva_ml.names import require_list
 
 if TYPE_CHECKING:
     from deriva_ml.rows.reader import Reader
@@ -50,12 +52,26 @@ def feature_values(
     ------
     DerivaMLMaterializeLimitExceeded
         If there are more records than `materialize_limit`.
+    DerivaMLValidationError
+        If an argument is not of its kind; at once, not with the first record.
     """
+    arguments.function("selector", selector, "a function that chooses one of a list of records")
+    arguments.number("materialize_limit", materialize_limit)
     where: dict[str, Collection[Any]] = {FEATURE_NAME: [feature.feature_name]}
     if execution_rids is not None:
-        where[EXECUTION] = list(execution_rids)
+        where[EXECUTION] = require_list("execution_rids", execution_rids)
     if targets is not None:
         where[feature.target_column] = list(targets)
+    return _read(reader, feature, where, selector, materialize_limit)
+
+
+def _read(
+    reader: Reader,
+    feature: Feature,
+    where: dict[str, Collection[Any]],
+    selector: Selector[Any] | None,
+    materialize_limit: int | None,
+) -> Iterator[FeatureRecord]:
     if not all(where.values()):
         return
     if materialize_limit is not None:
