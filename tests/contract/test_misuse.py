@@ -16,6 +16,7 @@ from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLInvalidTerm,
     DerivaMLReadOnlyError,
+    DerivaMLTableNotFound,
     DerivaMLTableTypeError,
 )
 from deriva_ml.feature import reduce_with_selector
@@ -129,6 +130,40 @@ def wrong_elsewhere(lab: Readable, bag: DatasetBag, output: Path) -> Iterator[tu
 def test_wrong_elsewhere(lab: Readable, tmp_path: Path) -> None:
     assert foreign(wrong_elsewhere(lab, lab.bag(lab.inner), tmp_path)) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_tables_that_were_left_out(lab: Readable, caplog: pytest.LogCaptureFixture) -> None:
+    """They are not taken for empty ones."""
+    excluded = {"Visit", "Execution_Image_Quality", "Subject"}
+    bag = lab.outer.download_dataset_bag(exclude_tables=excluded)
+    for read in (
+        lambda: list(bag.get_table_as_dict("Visit")),
+        lambda: bag.get_table_as_dataframe("Visit"),
+        lambda: list(bag.get_denormalized_as_dict(["Image", "Visit"])),
+        lambda: list(bag.get_denormalized_as_dict(["Image", "Site"])),
+        lambda: bag.feature_values("Image", "Quality"),
+        lambda: bag.catalog.feature_values("Image", "Quality"),
+        lambda: bag.as_torch_dataset("Subject"),
+    ):
+        with pytest.raises(DerivaMLTableNotFound, match=r"left out of the bag .*exclude_tables"):
+            read()
+    assert "left out" in bag.describe_denormalized(["Image", "Visit"])["warnings"][0]
+    members = bag.list_dataset_members(recurse=True)
+    assert (len(members["Image"]), members["Subject"]) == (4, [])
+    assert "Members in Subject are not listed" in caplog.text
+
+
+def test_joins_through_tables_without_rows(lab: Readable) -> None:
+    """A table that nothing led to is in no bag; what lies behind it is empty."""
+    assert {type(row["Exposure"]) for row in lab.ml.get_table_as_dict("Image")} == {float}
+    mothers = lab.ml.get_table_as_dataframe("Subject")["Mother"]
+    assert [value for value in mothers if not value] == [None]
+    bag = lab.outer.download_dataset_bag(exclude_tables={"Visit"})
+    found = bag.catalog.lookup_dataset(lab.inner.dataset_rid)
+    # As in a bag of images without a visit.
+    found.reader.excluded = frozenset()
+    rows = list(found.get_denormalized_as_dict(["Image", "Subject", "Site"], ignore_unrelated_anchors=True))
+    assert {(row["Subject.Name"], row["Site.Name"]) for row in rows if row["Image.RID"]} == {(None, None)}
 
 
 # --- what a bag cannot do -------------------------------------------------------------------------------------------------

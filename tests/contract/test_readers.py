@@ -120,6 +120,19 @@ def test_nesting(outer: Any, inner: Any) -> None:
     assert inner.list_dataset_children() == outer.list_dataset_parents() == []
 
 
+def test_whole_floats_are_floats(lab: Readable, inner: Any) -> None:
+    quality = "Execution_Image_Quality.Confidence"
+    found = [row["Exposure"] for row in inner.list_dataset_members()["Image"]]
+    found += [row["Image.Exposure"] for row in wide(inner, ["Image"])]
+    found += [row[quality] for row in wide(inner, ["Image", "Quality"])]
+    assert {type(value) for value in found} == {float}
+
+
+def test_what_is_missing_in_frames(inner: Any) -> None:
+    frame = inner.get_denormalized_as_dataframe(["Image", "Outline"])
+    assert [each is None for each in frame["Execution_Image_Outline.Mask"]].count(True) == 3
+
+
 # --- features -------------------------------------------------------------------------------------------------------
 
 
@@ -264,10 +277,15 @@ def _arrow(dataset: Any, tables: list[str]) -> list[dict[str, Any]]:
     return list(dataset.get_denormalized_as_arrow(tables, system_columns=["RCT"]).read_all().to_pylist())
 
 
-def test_wide_tables_are_kept(inner: Any) -> None:
+def test_wide_tables_are_kept(inner: Any, caplog: pytest.LogCaptureFixture) -> None:
     fresh = inner.get_denormalized_as_dataframe(["Image", "Subject"])
     for force in (False, False, True):
         assert inner.cache_denormalized(["Image", "Subject"], force=force).equals(fresh)
+    if hasattr(inner, "reader"):
+        for kept in (inner.reader.database.parent / "wide").iterdir():
+            kept.write_bytes(kept.read_bytes()[:-9])
+        assert inner.cache_denormalized(["Image", "Subject"]).equals(fresh)
+        assert "was changed; it is made again" in caplog.text
 
 
 def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:

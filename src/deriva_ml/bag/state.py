@@ -77,8 +77,8 @@ class Guard:
     ----------
     folder : Path
         Root of the bag.
-    make : callable
-        Makes the SQLite file of the bag from its tables, at the path that it gets.
+    make : callable, optional
+        Makes the SQLite file of the bag from its tables, at the path that it gets; not needed to check a bag.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Guard:
         If a file is damaged, or one that is not in ``fetch.txt`` is gone; the message names it.
     """
 
-    def __init__(self, folder: Path, make: Callable[[Path], object]) -> None:
+    def __init__(self, folder: Path, make: Callable[[Path], object] | None = None) -> None:
         self.folder, self._make = folder, make
         self._own = settings.home() / "databases" / _name(folder)
         self.is_cached = any((folder.parent / name).exists() for name in (STATE, DATABASE))
@@ -155,6 +155,7 @@ class Guard:
         self._marks.update(_read(self.folder.parent).get(_MARKS) or {})
 
     def _make_database(self) -> None:
+        assert self._make is not None, "A guard that only checks reads no rows."
         partial = self.database.with_name(f"{DATABASE}.{os.getpid()}.part")
         try:
             self.home.mkdir(parents=True, exist_ok=True)
@@ -236,7 +237,8 @@ class Guard:
     def _damaged(self, places: list[str]) -> DerivaMLChecksumError:
         shown = f"{', '.join(sorted(places)[:5])}{', …' if len(places) > 5 else ''}"
         remedy = (
-            f"Delete the folder {self.folder.parent} and download again"
+            f"Delete the folder {self.folder.parent}, or call "
+            f"ml.delete_cached_bag({self.folder.name.removeprefix('Dataset_')!r}), and download again"
             if self.is_cached
             else "Get the bag again from where it came"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
+
+
+logger = logging.getLogger("deriva_ml")
 
 
 class BagCatalog(BagRows):
@@ -128,9 +132,26 @@ class DatasetBag(Sealed, TrainingView):
             )
         return self.reader
 
+    def list_dataset_members(
+        self, recurse: bool = False, limit: int | None = None, *, version: DatasetVersion | str | None = None
+    ) -> dict[str, list[Row]]:
+        """List the members, by table; see `DatasetView.list_dataset_members`.
+
+        Of a table that was left out of the bag there are none; that is logged.
+        """
+        found = super().list_dataset_members(recurse, limit, version=version)
+        for name in sorted(self.reader.excluded & set(found)):
+            logger.warning(
+                "Members in %s are not listed: the table was left out of bag %s (exclude_tables).",
+                name,
+                self.path,
+            )
+        return found
+
     def _reached(
         self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
     ) -> Collection[str] | None:
+        self.reader.require(feature.feature_table)
         if self.dataset_rid == self.catalog.root_rid:
             return None
         return self.reach().get(name_of(feature.target_table), set())

@@ -72,7 +72,9 @@ class BagRows(Sealed):
     def reader(self) -> LocalReader:
         """Reader of the rows; the SQLite file is made again if it is gone."""
         self.guard.ready()
-        return LocalReader(self.guard.database, self.model, self.path, self.guard)
+        found = LocalReader(self.guard.database, self.model, self.path, self.guard)
+        found.excluded = frozenset(self.provenance.get("policy", {}).get("exclude_tables", ()))
+        return found
 
     @property
     def root_rid(self) -> RID:
@@ -90,9 +92,9 @@ class BagRows(Sealed):
         Raises
         ------
         DerivaMLTableNotFound
-            If there is no such table.
+            If there is no such table, or it was left out of the bag.
         """
-        return self.reader.rows(self.model.name_to_table(table))
+        return self.reader.rows(self.reader.require(self.model.name_to_table(table)))
 
     def get_table_as_dataframe(self, table: TableName) -> Any:
         """Rows of a table of the bag, as a pandas frame.
@@ -153,6 +155,7 @@ class BagRows(Sealed):
     ) -> Iterator[FeatureRecord]:
         """All values of a feature in the bag; see `deriva_ml.feature.values.feature_values`."""
         feature = self.lookup_feature(table, feature_name)
+        self.reader.require(feature.feature_table)
         return feature_values(self.reader, feature, selector, materialize_limit, execution_rids)
 
     def list_workflow_executions(self, workflow: Any) -> list[RID]:

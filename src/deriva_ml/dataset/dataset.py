@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import markup
@@ -333,9 +332,15 @@ class Dataset(WideView):
             return download.current_rows(self._session, self.dataset_rid).catalog.reader, True
         return self.download_dataset_bag(version, materialize=False).catalog.reader, True
 
-    def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> Path:
-        """Download a version to the cache; returns the root of the bag."""
-        return self.download_dataset_bag(version, materialize, **options).path
+    def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> dict[str, Any]:
+        """Download a version to the cache; what is there then, as `bag_info` says it."""
+        bag = self.download_dataset_bag(version, materialize, **options)
+        spec = DatasetSpec(
+            rid=self.dataset_rid,
+            version=bag.current_version,
+            exclude_tables=download.excluded(options.get("exclude_tables")),
+        )
+        return estimate.bag_info(self._session, spec, bag.reader)
 
     def estimate_bag_size(
         self,

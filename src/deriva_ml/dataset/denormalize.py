@@ -128,6 +128,8 @@ class Denormalizer:
             If members of some table have nothing to do with the included ones, unless that is to be ignored.
         """
         found = self.planner.plan(include_tables, row_per=row_per, via=via, system_columns=system_columns)
+        for table in found.joined:
+            self.reader.require(table)
         strangers = [] if ignore_unrelated_anchors else self.unrelated(found.tables, found.joined)
         if strangers:
             raise DerivaMLDenormalizeUnrelatedAnchor(strangers, [table.name for table in found.tables])

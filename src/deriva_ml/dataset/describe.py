@@ -132,6 +132,11 @@ def describe(
         _note_routes(planner, leaf, tables, others, doubts)
     plan = None if doubts.warnings else planner.plan(tables, row_per=asked, via=others)
     joined = plan.joined if plan is not None else tables
+    doubts.warnings += [
+        f"The rows of {table.name} were left out of the bag (exclude_tables)."
+        for table in joined
+        if table.name in rows.reader.excluded
+    ]
     strangers = [] if ignore_unrelated_anchors or not tables else rows.unrelated(tables, joined)
     if strangers:
         names = [table.name for table in tables]

@@ -15,7 +15,8 @@ from deriva_ml.names import require_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
-    from deriva_ml.rows.reader import Reader, Row
+    from deriva_ml.rows.local import LocalReader
+    from deriva_ml.rows.reader import Row
 
 Targets = Sequence[str] | Mapping[str, Any] | None
 
@@ -29,7 +30,7 @@ class Rows(Protocol):
     dataset_rid: str
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> LocalReader:
         """Its rows and files."""
         ...
 
@@ -131,7 +132,7 @@ class Samples(Sequence[tuple[Any, ...]]):
 
     def __init__(self, bag: Rows, element_type: Any, how: Sampling) -> None:
         self.bag, self.how = bag, how
-        table = bag.model.name_to_table(element_type)
+        table = bag.reader.require(bag.model.name_to_table(element_type))
         self.table_name = (table.schema.name, table.name)
         self._holds_files = bag.model.is_asset(table)
         if self._holds_files and how.sample_loader is None:

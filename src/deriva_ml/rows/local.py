@@ -11,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deriva_ml.rows.reader import Row
+from deriva_ml.errors import DerivaMLTableNotFound
+from deriva_ml.rows.reader import Row, as_float, is_float
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, Table
@@ -57,8 +58,15 @@ def decode(column: Column, value: Any) -> Any:
     if value is None:
         return None
     if is_json(column):
-        return json.loads(value)
+        value = json.loads(value)
+    if is_float(column):
+        return as_float(value)
     return bool(value) if is_boolean(column) else value
+
+
+def is_special(column: Column) -> bool:
+    """Whether values of a column are not what the SQLite file has."""
+    return is_json(column) or is_boolean(column) or is_float(column)
 
 
 class Watch(Protocol):
@@ -86,10 +94,16 @@ class LocalReader:
         Folder that the paths of files are relative to.
     watch : Watch, optional
         Asked before the SQLite file is read, and before a file is handed out.
+
+    Attributes
+    ----------
+    excluded : frozenset of str
+        Names of tables that were left out on purpose.
     """
 
     def __init__(self, database: Path, model: CatalogModel, root: Path, watch: Watch | None = None) -> None:
         self.database = database
+        self.excluded: frozenset[str] = frozenset()
         self._watch = watch
         self._former: list[sqlite3.Connection] = []
         self.root = root
@@ -134,6 +148,21 @@ class LocalReader:
             self._present = frozenset(name for (name,) in found)
         return f"{table.schema.name}:{table.name}" in self._present
 
+    def require(self, table: Table) -> Table:
+        """Return a table, unless its rows were left out on purpose.
+
+        Raises
+        ------
+        DerivaMLTableNotFound
+            If they were.
+        """
+        if table.name in self.excluded:
+            raise DerivaMLTableNotFound(
+                table.name,
+                f"The rows of {table.name} were left out of the bag {self.root} (exclude_tables); download it without that.",
+            )
+        return table
+
     def rows(
         self,
         table: Table,
@@ -149,7 +178,7 @@ class LocalReader:
         condition, parameters = self._condition(by_name, where)
         wanted = ", ".join(quoted(name) for name in names)
         source = table_name(table.schema.name, table.name)
-        special = [name for name in names if is_json(by_name[name]) or is_boolean(by_name[name])]
+        special = [name for name in names if is_special(by_name[name])]
         query = f"SELECT {wanted} FROM {source}{condition} ORDER BY RID"
         with closing(self.connection.execute(query, parameters)) as cursor:
             while piece := cursor.fetchmany(_PIECE):

@@ -11,8 +11,10 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLFeatureNotFound,
+    DerivaMLInvalidTerm,
     DerivaMLMaterializeLimitExceeded,
     DerivaMLTableTypeError,
+    DerivaMLValidationError,
 )
 from deriva_ml.feature.feature import (
     create_feature,
@@ -49,6 +51,41 @@ def runs(ml_session: Session) -> list[str]:
         ml_session.connection, ml_session.ml_table("Execution"), [{"Description": n} for n in "ab"]
     )
     return [row["RID"] for row in made]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"terms": ["Grade"], "metadata": [ColumnDefinition("Grade")]},
+        {"terms": ["Grade", "Grade"]},
+        {"metadata": [ColumnDefinition("Execution")]},
+        {"metadata": [ColumnDefinition("Eye")]},
+        {"metadata": [ColumnDefinition("RID")]},
+        {"terms": ["Grade"], "optional": ["Grad"]},
+        {"metadata": [{"nam": "Weight"}]},
+    ],
+)
+def test_columns_that_cannot_be_leave_nothing_behind(
+    ml_session: Session, eyes: list[str], given: dict[str, Any]
+) -> None:
+    with pytest.raises(DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|nam"):
+        create_feature(ml_session, "Eye", "Impossible", **given)
+    with pytest.raises(DerivaMLInvalidTerm):
+        lookup_term(ml_session, "Feature_Name", "Impossible")
+
+
+@pytest.mark.parametrize("name", ["Two words", "Größe ✓", "a/b:c", "é" * 63, "feature"])
+def test_odd_names_and_no_columns(ml_session: Session, eyes: list[str], runs: list[str], name: str) -> None:
+    sure = ColumnDefinition("Sure", BuiltinTypes.float8, nullok=False)
+    columns = {} if name == "Two words" else {"metadata": [sure], "optional": ["Sure"]}
+    record_class = create_feature(ml_session, "Eye", name, **columns)
+    feature = lookup_feature(ml_session.model, "Eye", name)
+    assert {column.name for column in feature.feature_columns} == ({"Sure"} if columns else set())
+    record = record_class(Eye=eyes[0], Execution=runs[0])
+    rows.insert(ml_session.connection, feature.feature_table, [record.to_row() | {"Feature_Name": name}])
+    (found,) = feature_values(ml_session.reader, feature)
+    assert (found.Eye, found.Feature_Name) == (eyes[0], name)
+    assert delete_feature(ml_session, "Eye", name)
 
 
 def test_a_feature_is_defined(ml_session: Session, eyes: list[str]) -> None:
