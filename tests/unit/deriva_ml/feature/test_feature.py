@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -176,3 +177,25 @@ def test_a_feature_is_deleted(ml_session: Session, eyes: list[str]) -> None:
     assert not delete_feature(ml_session, "Eye", "Fleeting")
     with pytest.raises(DerivaMLFeatureNotFound):
         lookup_feature(ml_session.model, "Eye", "Fleeting")
+
+
+@pytest.mark.soak
+def test_a_million_values_in_flat_memory(ml_session: Session, runs: list[str]) -> None:
+    create_table(ml_session, TableDefinition("Cell", [ColumnDefinition("Name")]))
+    create_feature(ml_session, "Cell", "Area", metadata=[ColumnDefinition("Pixels", BuiltinTypes.float8)])
+    feature = lookup_feature(ml_session.model, "Cell", "Area")
+    connection, table = ml_session.connection, ml_session.table("Cell")
+    for _ in range(50):
+        cells = rows.insert(connection, table, [{"Name": "cell"}] * 20_000)
+        fixed = {"Execution": runs[0], "Feature_Name": "Area", "Pixels": 1}
+        rows.insert(connection, feature.feature_table, [{"Cell": cell["RID"], **fixed} for cell in cells])
+    del cells
+    tracemalloc.start()
+    try:
+        number = sum(1 for _ in feature_values(ml_session.reader, feature))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert number == 1_000_000
+    # Two pages of rows, whatever their number.
+    assert most < 64 << 20
