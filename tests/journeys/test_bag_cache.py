@@ -249,6 +249,20 @@ def test_bdbag_completes_a_bag_of_a_served_catalog(made: tuple[DerivaML, str], t
             assert (copy / entry.path).read_bytes() == (bag.path / entry.path).read_bytes()
 
 
+def test_a_change_since_the_release_is_told_once(
+    made: tuple[DerivaML, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ml, rid = made
+    dataset = run(ml, "Change", lambda exe: exe.create_dataset(description="Changed"))[1]
+    dataset.mark_dev("Changed")
+    for look in (ml.bag_info, ml.estimate_bag_size, ml.download_dataset_bag):
+        caplog.clear()
+        look(DatasetSpec(rid=dataset.dataset_rid))
+        assert caplog.text.count("has changed since its release") == 1
+    kept = dataset.cache(version="0.1.0")
+    assert (kept["status"], kept["tables"]["Dataset"]["row_count"]) == ("cached_materialized", 1)
+
+
 # --- wrong input ------------------------------------------------------------------------------------------------------
 
 

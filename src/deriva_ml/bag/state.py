@@ -85,6 +85,8 @@ class Guard:
     home : Path
         Folder of what is made of the bag on this disk: beside it for one in the cache, elsewhere for others, as many bags
         may lie beside each other and their folder may be read-only.
+    database : Path
+        The SQLite file; there after `ready`.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Guard:
         self._own = settings.home() / "databases" / _name(folder)
         self.is_cached = any((folder.parent / name).exists() for name in (STATE, DATABASE))
         self.home = folder.parent if self.is_cached else self._own
+        self.database = self.home / DATABASE
         self._lock = threading.Lock()
         shared, own = (_read(folder.parent) if self.is_cached else {}), _read(self._own)
         self._seal: str | None = shared.get(_SEAL)
@@ -108,11 +111,6 @@ class Guard:
         changed = self._check_database()
         if changed or before != self._marks or not (own or shared):
             self._note()
-
-    @property
-    def database(self) -> Path:
-        """The SQLite file; there after `ready`."""
-        return self.home / DATABASE
 
     def ready(self) -> bool:
         """Make the SQLite file again where it is gone or no longer the one that was checked; whether it was not.

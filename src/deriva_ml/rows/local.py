@@ -202,10 +202,11 @@ class LocalReader:
         """Local path of the bytes of an asset row, None where they are not on this disk."""
         query = f"SELECT path FROM {FILES} WHERE rid = ? AND name = ? AND schema = ? ORDER BY path"
         for (path,) in self.connection.execute(query, (row["RID"], table.name, table.schema.name)):
-            if (self.root / path).is_file():
+            found = self.root / str(path)
+            if found.is_file():
                 if self._watch is not None:
                     self._watch.file(path)
-                return self.root / str(path)
+                return found
         return None
 
     @staticmethod
