@@ -252,7 +252,7 @@ def test_bdbag_completes_a_bag_of_a_served_catalog(made: tuple[DerivaML, str], t
 def test_a_change_since_the_release_is_told_once(
     made: tuple[DerivaML, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ml, rid = made
+    ml, _ = made
     dataset = run(ml, "Change", lambda exe: exe.create_dataset(description="Changed"))[1]
     dataset.mark_dev("Changed")
     for look in (ml.bag_info, ml.estimate_bag_size, ml.download_dataset_bag):
