@@ -8,7 +8,7 @@ WORKERS ?= 2
 # The tests start hundreds of interpreters, which would otherwise compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format soak bench serve clean
+.PHONY: help demo test check format reference soak bench serve clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,11 @@ check: $(VENV)/.dev  ## lint, types and import floors
 format: $(VENV)/.dev  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+reference: $(VENV)/.dev  ## make the pages of reference that tell commands and schema
+	@$(BIN)/python -m deriva_ml.cli.reference > docs/reference/.commands.md
+	@mv docs/reference/.commands.md docs/reference/commands.md
+	@$(BIN)/deriva-ml validate-schema --write
 
 soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests

@@ -33,18 +33,6 @@ def mapping(name: str, given: Any, what: str) -> None:
         raise DerivaMLValidationError(f"{name} must be a mapping of {what}, not {given!r}.")
 
 
-def number(name: str, given: Any) -> None:
-    """Check that something is a whole number that is not negative; None is left to the caller.
-
-    Raises
-    ------
-    DerivaMLValidationError
-        If it is not.
-    """
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 0):
-        raise DerivaMLValidationError(f"{name} must be a whole number from 0 on, not {given!r}.")
-
-
 def path(name: str, given: Any) -> Path:
     """Return a path that is given as such or as text.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.ermrest.rows import escaped
-from deriva_ml.errors import DerivaMLException
-from deriva_ml.names import DRY_RUN_RID
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.names import DRY_RUN_RID, SNAPSHOT_PATTERN
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table, TableName
@@ -83,3 +84,25 @@ def cite(session: Session, entity: str | Mapping[str, Any], current: bool = Fals
         return rid
     found = resolve_rid(connection, session.model, rid)
     return f"{start}{found.rid}" if current else f"{start}{found.rid}@{connection.snaptime()}"
+
+
+def snapshot_named(session: Session, text: Any) -> str:
+    """Id of a snapshot of the catalog that is open, given alone or as ``catalog@id``.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it has another form, or is one of another catalog.
+    """
+    catalog, at, snapshot = str(text).rpartition("@")
+    if not isinstance(text, str) or (at and not catalog) or not re.match(SNAPSHOT_PATTERN, snapshot, re.I):
+        raise DerivaMLValidationError(
+            f"{text!r} is no snapshot; it looks like {session.connection.catalog_id}@33F-ABCD-1234, or 33F-ABCD-1234 "
+            "alone. The versions of a dataset have theirs: dataset.dataset_history()."
+        )
+    if at and catalog not in (session.connection.catalog_id, session.connection.alias):
+        raise DerivaMLValidationError(
+            f"{text!r} is a snapshot of catalog {catalog}, this is {session.connection.name}; open that one with "
+            f"DerivaML({session.connection.host!r}, {text!r})."
+        )
+    return snapshot

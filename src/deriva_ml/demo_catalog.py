@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import tempfile
 import zlib
@@ -12,10 +13,13 @@ from deriva_ml.ermrest import rows
 from deriva_ml.ml import DerivaML
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
 from deriva_ml.model.types import BuiltinTypes
-from deriva_ml.schema.create import create_ml_catalog
+from deriva_ml.reexport import later
+from deriva_ml.schema.create import create_connected
 from deriva_ml.specs import ExecutionConfiguration
 
 SUBJECTS, IMAGES = 4, 8
+
+main = later("deriva_ml.cli.demo", "main")
 
 
 def png(shade: int, size: int = 8) -> bytes:
@@ -38,7 +42,12 @@ def png(shade: int, size: int = 8) -> bytes:
 
 
 def create_demo_catalog(
-    hostname: str | Path, domain_schema: str = "demo", project_name: str = "demo", populate: bool = True
+    hostname: str | Path,
+    domain_schema: str = "demo",
+    project_name: str = "demo",
+    populate: bool = True,
+    credential: dict[str, Any] | None = None,
+    logging_level: int = logging.WARNING,
 ) -> Any:
     """Make a catalog with a few tables, and a few rows in them.
 
@@ -52,6 +61,10 @@ def create_demo_catalog(
         Prefix of the identifiers of its terms.
     populate : bool
         Whether the tables get rows.
+    credential : dict, optional
+        For a host where this user is not logged in.
+    logging_level : int
+        How much is said meanwhile.
 
     Returns
     -------
@@ -64,9 +77,16 @@ def create_demo_catalog(
     >>> DerivaML("./demo", catalog.catalog_id).find_datasets()  # doctest: +SKIP
     [<Dataset 1-0B3T: All images of the demonstration>]
     """
-    catalog = create_ml_catalog(hostname, project_name)
+    catalog = create_connected(hostname, project_name, credential=credential).catalog
     with tempfile.TemporaryDirectory() as scratch:
-        ml = DerivaML(hostname, catalog.catalog_id, working_dir=scratch)
+        ml = DerivaML(
+            hostname,
+            catalog.catalog_id,
+            working_dir=scratch,
+            credential=credential,
+            logging_level=logging_level,
+            deriva_logging_level=logging_level,
+        )
         create_tables(ml, domain_schema)
         if populate:
             fill_tables(ml)

@@ -40,7 +40,7 @@ from deriva_ml.lineage import lookup as lineage
 from deriva_ml.logs import configure_logging
 from deriva_ml.metrics import find as metrics
 from deriva_ml.model.graph import CatalogModel, Schema, TableName
-from deriva_ml.names import ML_SCHEMA, ConnectionMode
+from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
 from deriva_ml.records import FeatureReference
 from deriva_ml.session import Session
 from deriva_ml.specs import DatasetSpec
@@ -147,7 +147,9 @@ class DerivaML:
             working_dir=working_dir,
             cache_dir=cache_dir,
             credential=credential,
-            domain_schemas={domain_schemas} if isinstance(domain_schemas, str) else domain_schemas,
+            domain_schemas=None
+            if domain_schemas is None
+            else frozenset(one_or_more("domain_schemas", domain_schemas)),
             mode=mode,
             timeout=timeout,
             chunk_size=chunk_size,
@@ -269,14 +271,20 @@ class DerivaML:
         ----------
         version_snapshot : str
             ``<catalog>@<snapshot>`` or the snapshot alone.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If it has another form, or is a snapshot of another catalog.
         """
-        if version_snapshot not in self._snapshots:
+        snapshot = citation.snapshot_named(self._session, version_snapshot)
+        if snapshot not in self._snapshots:
             made = copy.copy(self)
             made._snapshots = {}
-            made._session = self._session.at(version_snapshot)
+            made._session = self._session.at(snapshot)
             made._session.resolver = made
-            self._snapshots[version_snapshot] = made
-        return self._snapshots[version_snapshot]
+            self._snapshots[snapshot] = made
+        return self._snapshots[snapshot]
 
     def whoami(self) -> dict[str, Any] | None:
         """The caller as the service knows it (``id``, ``display_name``, …), None when it does not."""
@@ -431,6 +439,7 @@ class DerivaML:
 
     find_datasets = _forward(datasets.find)
     lookup_dataset = _forward(datasets.lookup)
+    find_datasets_referencing = _forward(registry.find_referencing)
     delete_dataset = _forward(datasets.delete)
     list_dataset_element_types = _forward(registry.list_element_types)
     add_dataset_element_type = _forward(registry.add_element_type)

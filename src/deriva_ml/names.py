@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from enum import Enum, StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -23,6 +25,9 @@ RID_PATTERN = r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*(@[A-Za-z0-9-]+)?$"
 RID = Annotated[str, StringConstraints(pattern=RID_PATTERN)]
 """Row id: opaque text, compared only for equality; may carry ``@snapshot``."""
 
+SNAPSHOT_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{1,4}(-[0-9A-HJKMNP-TV-Z]{4}){2}$"
+"""Id of a snapshot of a catalog: a time in microseconds, as RIDs are written."""
+
 SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
 ASSET_COLUMNS = ("Filename", "URL", "Length", "MD5", "Description")
 NOT_METADATA = frozenset((*SYSTEM_COLUMNS, *ASSET_COLUMNS))
@@ -36,8 +41,16 @@ def is_rid(text: object) -> bool:
     return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
 
 
-def require_list(name: str, given: Any) -> list[Any]:
+def require_list(name: str, given: Any, of: str = "") -> list[Any]:
     """What is given as a list; a text is refused, as it would be taken for a list of its letters.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows it.
+    given : iterable
+    of : str
+        What it is a list of, for the message.
 
     Raises
     ------
@@ -50,10 +63,94 @@ def require_list(name: str, given: Any) -> list[Any]:
     ['1-ABC']
     """
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        example = f", as in {name}=[{given!r}]" if isinstance(given, str) else ", of one if there is only one"
         raise DerivaMLValidationError(
-            f"{name} cannot be {given!r}; give a list, of one if there is only one."
+            f"{name} cannot be {given!r}; give a list{of and f' of {of}'}{example}."
         )
     return list(given)
+
+
+def optional_list(name: str, given: Any) -> list[Any]:
+    """What is given as a list, as for `require_list`; nothing is an empty one."""
+    return [] if given is None else require_list(name, given)
+
+
+def one_or_more(name: str, given: Any) -> list[Any]:
+    """What is given alone or in a list, as for `optional_list`; a text is a list of one.
+
+    Examples
+    --------
+    >>> one_or_more("dataset_types", "Training")
+    ['Training']
+    """
+    return [given] if isinstance(given, str) else optional_list(name, given)
+
+
+def require_number(name: str, given: Any, least: int | None = None) -> int:
+    """What is given as a whole number.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows it.
+    given : int
+        Whole numbers of other libraries are accepted; True and False are none.
+    least : int, optional
+        The smallest that makes sense.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is none, or too small.
+
+    Examples
+    --------
+    >>> require_number("limit", 3, least=0)
+    3
+    """
+    try:
+        number = None if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = None
+    if number is None or (least is not None and number < least):
+        what = "a whole number" if least is None else f"a whole number of at least {least}"
+        raise DerivaMLValidationError(f"{name} must be {what}, not {given!r}.")
+    return number
+
+
+def require_sort(sort: Any) -> None:
+    """Check how a list that is asked for shall be sorted.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is neither True, nor False or None, nor a function.
+    """
+    if not (sort is None or isinstance(sort, bool) or callable(sort)):
+        raise DerivaMLValidationError(
+            f"sort cannot be {sort!r}; give True for the newest first, a function that makes a sort key, or nothing."
+        )
+
+
+def similar(name: Any, known: Iterable[str]) -> list[str]:
+    """Which of some names may have been meant, the likeliest first; at most five.
+
+    Examples
+    --------
+    >>> similar("Imagee", ["Image", "Subject"])
+    ['Image']
+    """
+    text, names = str(name), sorted(set(known))
+    return (
+        get_close_matches(text, names, 5)
+        or [one for one in names if text and one.lower().startswith(text.lower()[:4])][:5]
+    )
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """How messages end that refuse a name: with those that may have been meant, or with nothing."""
+    near = similar(name, known)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 class MLAsset(StrEnum):
@@ -173,6 +270,9 @@ class UploadState(Enum):
     timeout = 7
 
 
+_VERSION_PATTERN = r"\d+\.\d+\.\d+(\.post1\.dev\d+)?"
+
+
 class DatasetVersion(Version):
     """Version label of a dataset: ``MAJOR.MINOR.PATCH``, or ``….post1.devN`` between two releases.
 
@@ -185,7 +285,7 @@ class DatasetVersion(Version):
     Raises
     ------
     DerivaMLInvalidVersion
-        If a label is no PEP 440 version (also packaging's `InvalidVersion` and a `ValueError`).
+        If a label is of another form (also packaging's `InvalidVersion` and a `ValueError`).
 
     Examples
     --------
@@ -199,6 +299,9 @@ class DatasetVersion(Version):
             super().__init__(label)
         except InvalidVersion:
             raise DerivaMLInvalidVersion(label) from None
+        # Of what else PEP 440 knows nothing would say when it is the next or the current version.
+        if not re.fullmatch(_VERSION_PATTERN, str(self)):
+            raise DerivaMLInvalidVersion(label)
 
     @classmethod
     def parse(cls, label: str) -> DatasetVersion:

@@ -71,3 +71,24 @@ def from_stub(module_name: str, file: str) -> tuple[Callable[[str], Any], Callab
         return sorted({*vars(sys.modules[module_name]), *sources})
 
     return __getattr__, __dir__, sorted(sources)
+
+
+def later(module: str, name: str) -> Callable[..., Any]:
+    """Stand for a function that users know from a floor below its own; it is imported when it is called.
+
+    Parameters
+    ----------
+    module, name : str
+        Where the function is.
+
+    Examples
+    --------
+    >>> main = later("deriva_ml.cli.split", "main")
+    """
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments, **options)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"See `{module}.{name}`."
+    return call

@@ -23,6 +23,8 @@ from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.rows.live import LiveReader
+from deriva_ml.rows.reader import Reader
+from deriva_ml.rows.released import ReleasedReader
 from deriva_ml.schema.display import chaise_config, updated_bulk_upload
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel
@@ -86,6 +88,8 @@ class Session:
     """Vocabulary terms that were read; kept by `vocabulary`."""
     _model: CatalogModel | None = field(default=None, init=False, repr=False)
     _snapshots: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
+    _live: Connection | None = field(default=None, init=False, repr=False)
+    """The catalog as it is now, for a session at a snapshot."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_model": None, "_snapshots": {}, "terms": {}}
@@ -187,9 +191,16 @@ class Session:
         return self.given_project_name or self.default_schema or ML_SCHEMA
 
     @property
-    def reader(self) -> LiveReader:
+    def reader(self) -> Reader:
         """Rows of this catalog."""
-        return LiveReader(self.connection, lambda: self.model)
+        reader = LiveReader(self.connection, lambda: self.model)
+        if self.connection.snapshot is None:
+            return reader
+        return ReleasedReader(reader, self._reader_now, self.connection.snapshot)
+
+    def _reader_now(self) -> Reader:
+        self._live = self._live or self.connection.live()
+        return LiveReader(self._live, lambda: self.model)
 
     def table(self, name: TableName) -> Table:
         """A table by name, (schema, name) or as an object; see `CatalogModel.name_to_table`."""
@@ -227,12 +238,26 @@ class Session:
         if snaptime == self.connection.snapshot:
             return self
         if snaptime not in self._snapshots:
-            made = Session(
-                **{name: getattr(self, name) for name, part in self.__dataclass_fields__.items() if part.init}
-            )
-            made.connection = self.connection.at(snaptime)
+            made = self._over(self.connection.at(snaptime))
+            made._live = self._live if self.is_snapshot else self.connection
             self._snapshots[snaptime] = made
         return self._snapshots[snaptime]
+
+    def patient(self, timeout: tuple[float, float] | None) -> Session:
+        """The same catalog, asked with other time-outs: those of `deriva_ml.ermrest.connect.Site`."""
+        if timeout is None or self.connection.is_embedded:
+            return self
+        made = self._over(self.connection.patient(timeout))
+        made._model = self._model
+        return made
+
+    def _over(self, connection: Connection) -> Session:
+        """Make this session anew over another connection."""
+        made = Session(
+            **{name: getattr(self, name) for name, part in self.__dataclass_fields__.items() if part.init}
+        )
+        made.connection = connection
+        return made
 
     def require_writable(self, doing: str = "write") -> None:
         """Raise when this session may not change the catalog.

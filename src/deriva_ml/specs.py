@@ -80,6 +80,9 @@ def _complaint(model: type[BaseModel], error: ValidationError) -> DerivaMLValida
     return DerivaMLValidationError(f"{model.__name__} cannot be made: {'; '.join(dict.fromkeys(said))}.")
 
 
+Seconds = Annotated[float, Field(gt=0)]
+
+
 class DatasetSpec(Checked):
     """One dataset that a run reads.
 
@@ -96,10 +99,13 @@ class DatasetSpec(Checked):
         Free text.
     exclude_tables : set of str, optional
         Tables that are left out, with everything reached only through them.
-    timeout : tuple of int, optional
-        Connect and read time-out in seconds.
-    fetch_concurrency, reachability_concurrency : int
-        How many requests run at a time.
+    timeout : tuple of float, optional
+        Seconds to wait for a connection, and for each part of an answer, while it is downloaded; those of the open
+        catalog by default.
+    fetch_concurrency : int
+        How many files are downloaded at a time.
+    reachability_concurrency : int
+        Accepted for callers that pass it; what belongs to a dataset is found in one pass.
 
     Examples
     --------
@@ -116,9 +122,9 @@ class DatasetSpec(Checked):
     materialize: bool = True
     description: str = ""
     exclude_tables: set[str] | None = None
-    timeout: tuple[int, int] | None = None
-    fetch_concurrency: int = 8
-    reachability_concurrency: int = 8
+    timeout: tuple[Seconds, Seconds] | None = None
+    fetch_concurrency: int = Field(default=8, ge=1)
+    reachability_concurrency: int = Field(default=8, ge=1)
 
     @model_validator(mode="before")
     @classmethod

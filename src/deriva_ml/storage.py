@@ -18,14 +18,14 @@ from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
 from deriva_ml.bag.state import Guard
 from deriva_ml.errors import DerivaMLDataError, DerivaMLValidationError
-from deriva_ml.names import CacheStatus
+from deriva_ml.names import CacheStatus, optional_list
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _MB = 1024 * 1024
 
@@ -138,7 +138,7 @@ def clean_execution_dirs(
     waiting = {
         rid for rid, counts in session.workspace.manifest.counts().items() if set(counts) - {"uploaded"}
     }
-    kept = waiting | set(exclude_rids or ())
+    kept = waiting | set(optional_list("exclude_rids", exclude_rids))
     old = [
         folder
         for folder in _folders(paths.executions_dir(session.working_dir))
@@ -241,8 +241,8 @@ def bag_status(folder: Path) -> CacheStatus:
         return CacheStatus.not_cached
     try:
         elsewhere, fetched = missing(folder), read_fetch(folder)
-    except DerivaMLDataError:
-        # Nothing of it can be used.
+    except DerivaMLDataError as error:
+        logger.warning("Bag %s is damaged and of no use: %s", folder, error)
         return CacheStatus.not_cached
     if not elsewhere:
         return CacheStatus.cached_materialized
@@ -370,3 +370,46 @@ def get_storage_summary(session: Session) -> dict[str, Any]:
 def download_dir(session: Session, cached: bool = False) -> Path:
     """Folder for downloads: that of the cache, or the working directory."""
     return session.cache_dir if cached else session.working_dir
+
+
+def list_broken_bags(session: Session) -> list[CachedBag]:
+    """Folders in the cache of bags that are of no use: left by a process that ended, or damaged.
+
+    Parameters
+    ----------
+    session : Session
+
+    Returns
+    -------
+    list of CachedBag
+        Without a version; one that a process works in now is not among them.
+    """
+    good = {bag.path.parent for bag in list_cached_bags(session) if bag.status is not CacheStatus.not_cached}
+    found = []
+    for folder in _folders(session.cache_dir / "bags"):
+        if folder in good:
+            continue
+        with attempted(
+            paths.bag_lock_file(folder.with_name(folder.name.removesuffix(paths.STAGING)))
+        ) as is_free:
+            if not is_free:
+                continue
+        size = _size(folder)
+        inner = next(folder.glob("Dataset_*"), None)
+        found.append(
+            CachedBag(
+                dataset_rid="" if inner is None else inner.name.removeprefix("Dataset_"),
+                version=None,
+                checksum=folder.name,
+                status=CacheStatus.not_cached,
+                built_at=datetime.fromtimestamp(size.modified, UTC).isoformat(),
+                size_bytes=size.bytes,
+                path=folder if inner is None else inner,
+            )
+        )
+    return found
+
+
+def delete_bag_folders(session: Session, folders: Collection[Path]) -> dict[str, int]:
+    """Remove folders of the cache of bags, whole or broken: ``dirs_removed``, ``bytes_freed`` and ``errors``."""
+    return _only(_remove_bags(session, folders), "dirs_removed", "bytes_freed", "errors")

@@ -9,6 +9,7 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.model.build import Reference, association_table
 from deriva_ml.model.define import ColumnDefinition, document_of
+from deriva_ml.names import optional_list, require_list
 from deriva_ml.rows import frames
 from deriva_ml.schema.display import catalog_annotations
 
@@ -82,10 +83,10 @@ def define_association(
     dict
         ERMrest table document.
     """
-    ends = [_reference(session, part) for part in associates]
+    ends = [_reference(session, part) for part in require_list("associates", associates)]
     columns = [
         part if isinstance(part, ColumnDefinition | dict) else _reference(session, part)
-        for part in metadata or ()
+        for part in optional_list("metadata", metadata)
     ]
     return association_table(ends, columns, table_name, comment, **fields).to_dict()
 

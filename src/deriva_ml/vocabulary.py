@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
@@ -17,6 +16,7 @@ from deriva_ml.errors import (
 )
 from deriva_ml.model.define import VocabularyTableDef
 from deriva_ml.model.graph import Table, TableName
+from deriva_ml.names import did_you_mean, optional_list
 from deriva_ml.rows.reader import Reader
 from deriva_ml.schema.display import vocabulary_annotations
 from deriva_ml.session import Session
@@ -192,10 +192,7 @@ def lookup_term(session: Session, table: TableName, term_name: str) -> Vocabular
 
 def _unknown(session: Session, table: Table, name: str) -> str:
     terms = _known(session, table)
-    near = get_close_matches(
-        name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)]
-    )
-    hint = f" Similar terms: {', '.join(near)}." if near else ""
+    hint = did_you_mean(name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)])
     return f"{name!r} is not a term of vocabulary {table.name!r}; add it with ml.add_term({table.name!r}, …).{hint}"
 
 
@@ -246,7 +243,7 @@ def add_term(
         raise DerivaMLValidationError(f"Term {term_name!r} of {found.name!r} needs a description, as text.")
     known = _known(session, found).get(term_name)
     if known is None:
-        row = {"Name": term_name, "Description": description, "Synonyms": list(synonyms or ())}
+        row = {"Name": term_name, "Description": description, "Synonyms": optional_list("synonyms", synonyms)}
         made = rows.insert(session.connection, found, [row], skip_conflicts=True)
         clear_cache(session, found)
         if made:

@@ -1,3 +1,4 @@
+import importlib
 import re
 import signal
 import subprocess
@@ -5,8 +6,10 @@ import sys
 import time
 
 import pytest
+from tests.cli.typed import SCRIPTS
 
-from deriva_ml.cli.main import COMMANDS, main
+from deriva_ml.cli.main import COMMANDS, Command, main
+from deriva_ml.cli.programs import PROGRAMS
 from deriva_ml.ermrest.connect import connect
 
 
@@ -31,6 +34,14 @@ def test_help_is_cheap():
     code = "import sys; from deriva_ml.cli.main import main; main([]); print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"'(deriva|sqlalchemy|pandas|pydantic|requests|werkzeug)'", loaded)
+    own = ["upload", "split-dataset", "storage", "create-demo-catalog", "bump-version", "completion"]
+    code = f"""
+import sys
+from deriva_ml.cli.main import COMMANDS
+[command.parser() for command in COMMANDS if command.name in {own}]
+print([m for m in sys.modules])"""
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not re.search(r"'(deriva|sqlalchemy|pandas|pydantic|requests|werkzeug|textual)'", loaded)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -38,14 +49,63 @@ def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as done:
         main([*command.name.split(), "--help"])
     assert done.value.code == 0
-    assert "usage: deriva-ml " + command.name in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "usage: deriva-ml " + command.name in out
+    assert f"  deriva-ml {command.name}" in out.partition("example")[2]
 
 
-def test_unknown_commands(capsys):
-    assert main(["frobnicate"]) == 2
-    assert "there is no command 'frobnicate'" in capsys.readouterr().err
-    assert main(["catalog", "frobnicate"]) == 2
-    assert "catalog create" in capsys.readouterr().err
+def test_every_program_is_a_command_too():
+    assert {*PROGRAMS, "deriva-ml"} == {*SCRIPTS}
+    for name, command in PROGRAMS.items():
+        assert f"  {name}" in command.parser(name).epilog
+
+
+def forwarded_arguments(parser):
+    parser.add_argument("--host")
+
+
+def forwarded(parser, words):
+    known, rest = parser.parse_known_args(words)
+    return 0 if (known.host, rest) == ("lab", ["--ho", "x", "a=1"]) else 1
+
+
+def test_a_command_may_hand_words_on_to_another_program():
+    command = Command("forward", "hand words on", __name__, "forwarded", reads_words=True)
+    assert command.run(["--ho", "x", "a=1", "--host", "lab"]) == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deriva_ml.cli.upload",
+        "deriva_ml.dataset.split",
+        "deriva_ml.cache_tui",
+        "deriva_ml.demo_catalog",
+        "deriva_ml.bump_version",
+        "deriva_ml.tools.validate_schema_doc",
+    ],
+)
+def test_known_entries(path, capsys):
+    with pytest.raises(SystemExit) as done:
+        importlib.import_module(path).main(["--help"])
+    assert done.value.code == 0
+    assert "example" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "there is no command 'frobnicate'; there are: init, serve"),
+        (["catalog", "frobnicate"], "catalog create"),
+        (["split-datset"], "did you mean `deriva-ml split-dataset`?"),
+        (["split", "dataset", "--host", "x"], "did you mean `deriva-ml split-dataset`"),
+        (["catalog", "lst"], "did you mean `deriva-ml catalog list`"),
+        (["bump"], "did you mean `deriva-ml bump-version`?"),
+    ],
+)
+def test_unknown_commands(capsys, words, said):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_version():

@@ -38,6 +38,12 @@ def datasets(lab: Readable, way: str) -> tuple[Any, Any]:
     return WAYS[way](lab, lab.outer), WAYS[way](lab, lab.inner)
 
 
+@pytest.fixture(scope="module")
+def versions(lab: Readable) -> Any:
+    """Histories of both, as the catalog has them."""
+    return lab.outer.dataset_history(), lab.inner.dataset_history()
+
+
 @pytest.fixture
 def found(datasets: tuple[Any, Any], way: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """They; a bag is read without a network."""
@@ -74,12 +80,15 @@ IMAGES = [f"image {n}" for n in range(4)]
 # --- datasets and members -------------------------------------------------------------------------------------------
 
 
-def test_what_a_dataset_is(lab: Readable, outer: Any, inner: Any) -> None:
+def test_what_a_dataset_is(lab: Readable, versions: Any, outer: Any, inner: Any) -> None:
     assert (outer.description, inner.description) == ("All", "Images")
     assert (outer.dataset_types, inner.dataset_types) == (["Complete", "Labeled"], ["Training"])
     assert outer.execution_rid == inner.execution_rid == lab.rids["Arrange"]
     assert (outer.is_directory, outer.is_source_root, outer.source_directory) == (False, False, None)
     assert [str(entry.dataset_version) for entry in inner.dataset_history()] == ["0.1.0", "0.2.0"]
+    assert (str(outer.current_version), str(inner.current_version)) == ("0.2.0", "0.2.0")
+    assert (outer.dataset_history(), inner.dataset_history()) == versions
+    assert outer.dataset_history()[-1].snapshot
     assert {table.name for table in outer.list_dataset_element_types()} == {
         "Dataset",
         "File",
@@ -206,7 +215,16 @@ def test_qualifiers_are_told_apart(inner: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("limit", [-1, 1.5, "2", True])
+def test_a_limit_is_a_number_of_rows(inner: Any, limit: Any) -> None:
+    with pytest.raises(ValueError, match=f"limit must be a whole number of at least 0, not {limit!r}"):
+        inner.list_dataset_members(limit=limit)
+    assert inner.list_dataset_members(limit=0)["Image"] == []
+
+
 def test_limits_and_mistakes(inner: Any) -> None:
+    with pytest.raises(ValueError, match="execution_rids cannot be '1-ABC'; give a list"):
+        list(inner.feature_values("Image", "Quality", execution_rids="1-ABC"))
     with pytest.raises(DerivaMLMaterializeLimitExceeded) as caught:
         list(inner.feature_values("Image", "Quality", materialize_limit=7))
     assert (caught.value.actual_count, caught.value.limit) == (8, 7)
@@ -322,7 +340,7 @@ def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
     _what_cannot_be_made_is_described_too(outer)
     with pytest.raises(TypeError):
         outer.describe_denormalized(["Image"], row_pr="Image")
-    with pytest.raises(ValueError, match="include_tables .* give a list"):
+    with pytest.raises(ValueError, match="include_tables cannot be"):
         outer.describe_denormalized("Image")
 
 

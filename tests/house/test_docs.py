@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deriva_ml.cli.reference import commands_page
+from deriva_ml.cli.schema import schema_reference
 from deriva_server.config import PREFIX, ServerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +47,7 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     own = {
         "HOME": str(tmp_path),
+        "DERIVA_ML_HOME": "",  # a page removes what is there
         "DERIVA_ML_ALLOW_DIRTY": "true",
         "DERIVA_ML_PATCH_BYTES": "",
         "PATH": commands,
@@ -83,6 +86,16 @@ def test_every_variable_is_on_its_page() -> None:
         for name in re.findall(r'"(DERIVA_ML_\w+)"', path.read_text())
     }
     assert read - set(re.findall(r"DERIVA_ML_\w+", page)) == {"DERIVA_ML_CONFIG"}  # a name of Python
+
+
+def test_the_page_of_commands_is_made_anew() -> None:
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    assert page == commands_page(), "run `make reference`"
+
+
+def test_the_page_of_the_schema_is_made_anew() -> None:
+    page = (ROOT / "docs/reference/schema.md").read_text()
+    assert page == schema_reference(), "run `make reference`"
 
 
 def test_pages_stay_short() -> None:

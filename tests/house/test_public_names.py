@@ -42,8 +42,12 @@ KNOWN = {
     "deriva_ml.execution.lineage": "LineageResult LineageNode RootDescriptor",
     "deriva_ml.execution.workflow": "Workflow",
     "deriva_ml.dataset.aux_classes": """
-        DatasetSpec DatasetSpecConfig DatasetVersion VersionPart DatasetHistory DatasetReference FeatureReference
+        DatasetSpec DatasetSpecConfig DatasetVersion VersionPart DatasetHistory DatasetMinid DatasetReference
+        FeatureReference
     """,
+    "deriva_ml.dataset.restructure": "Arrangement arrange",
+    "deriva_ml.dataset.target_resolution": "Sampling Samples selectors_of",
+    "deriva_ml.dataset.validation": "validate_dataset_specs DatasetValidationReport",
     "deriva_ml.dataset": """
         Dataset DatasetBag DatasetSpec DatasetSpecConfig DatasetVersion VersionPart split_dataset subsample random_split
         stratified_split SelectionFunction PartitionInfo SplitResult SubsampleResult

@@ -764,7 +764,7 @@ def test_subsample(ml: DerivaML, make: Callable[..., Any], images: list[str]) ->
     [
         ({"test_size": 0}, "test_size"),
         ({"test_size": 99}, "cannot be split"),
-        ({"stratify_by_column": "Image.RID"}, "need include_tables"),
+        ({"stratify_by_column": "Image.RID"}, "needs include_tables"),
         (
             {"stratify_by_column": "Image.Nonsense", "include_tables": ["Image"]},
             r"no column 'Image\.Nonsense'",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.build import Reference, asset_companions
 from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
-from deriva_ml.names import MLVocab
+from deriva_ml.names import MLVocab, optional_list, require_list
 from deriva_ml.schema.display import asset_annotations
 from deriva_ml.vocabulary import add_term
 
@@ -52,7 +52,7 @@ def create_asset_table(
         If a table of that name exists already.
     """
     template = "/hatrac/metadata/{{MD5}}.{{Filename}}" if use_hatrac else False
-    parts = list(additional_columns)
+    parts = require_list("additional_columns", additional_columns)
     return _create(session, asset_name, parts, [], comment, schema, template, update_navbar)
 
 
@@ -96,8 +96,10 @@ def create_asset(
     --------
     >>> ml.create_asset("Image", referenced_tables=["Subject"])  # doctest: +SKIP
     """
-    parts = [*(column_defs or ()), *(session.model.reference_to(table) for table in referenced_tables or ())]
-    made = _create(session, asset_name, parts, list(fkey_defs or ()), comment, schema, None, update_navbar)
+    parts = optional_list("column_defs", column_defs)
+    parts += map(session.model.reference_to, optional_list("referenced_tables", referenced_tables))
+    keys = optional_list("fkey_defs", fkey_defs)
+    made = _create(session, asset_name, parts, keys, comment, schema, None, update_navbar)
     add_term(session, MLVocab.asset_type, asset_name, f"A {asset_name} asset")
     return made
 

@@ -29,8 +29,8 @@ Values = set[Any]
 Sink = Callable[["Table", Iterable[Row]], None]
 """Takes rows; the same row may be given more than once."""
 
-_BATCH = 700
-"""Values in one question; about what fits into one URL, so that a reader need not merge many answers."""
+_BATCH = 2_000
+"""Values in one question; what fits into few URLs, so that a reader need not merge many answers."""
 
 _FIRST = 100
 """Values in the first question; how many rows there are of each is not known yet."""
@@ -290,8 +290,12 @@ class Walk:
 
     def _select(self, name: TableName, columns: Columns, values: Values) -> Iterator[Row]:
         """Rows where some columns have one of many combinations of values, a manageable number at a time."""
+        if columns == ("RID",):
+            # No more rows than values: the reader knows best how to ask for them.
+            yield from self._read(name, {"RID": values})
+            return
         ordered = sorted(values, key=repr)
-        start, size = 0, _BATCH if columns == ("RID",) else _FIRST
+        start, size = 0, _FIRST
         while start < len(ordered):
             batch = set(ordered[start : start + size])
             found = 0

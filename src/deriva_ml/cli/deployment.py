@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
@@ -17,6 +18,7 @@ from deriva_server.sql.databases import shown_address
 
 def init_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``init``."""
+    examples(parser, "deriva-ml init ./lab", "deriva-ml init ./lab --database postgresql://ada@localhost/lab")
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="new or empty folder; a deployment is left as it is"
     )
@@ -75,6 +77,7 @@ def _address_arguments(parser: argparse.ArgumentParser) -> None:
 
 def serve_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``serve``."""
+    examples(parser, "deriva-ml serve ./lab", "deriva-ml serve ./lab --port 0")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a deployment; see deriva-ml init")
     parser.add_argument(
         "--host", default="127.0.0.1", help="loopback address to listen on (default 127.0.0.1)"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from deriva_ml.cli.text import table
+from deriva_ml.cli.text import examples, table
 from deriva_ml.cli.upload import connected, connection_arguments
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _WIDTH = 60
 
 def executions_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    examples(parser, "deriva-ml executions --host ./lab --catalog 1 --incomplete")
     connection_arguments(parser)
     parser.add_argument(
         "--incomplete", action="store_true", help="only those that are neither uploaded nor aborted"

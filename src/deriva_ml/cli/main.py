@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from deriva_ml.cli.program import command_parser, ended
+
+DESCRIPTION = "Trace every result to the code, data and run that made it."
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,40 @@ class Command:
     help : str
         One line.
     module : str
-        Has ``arguments(parser)``, which adds its arguments, and a function called `function`, which takes the parsed
-        arguments and returns the exit status.
+        Has a function called `function`, which takes the parsed arguments and returns the exit status, and one called
+        `function` with ``_arguments`` after it, which adds the arguments to a parser.
     function : str
+    failed : int
+        Exit status when an error ends it.
+    reads_words : bool
+        Whether `function` takes the parser and the words instead, because some of them are for another program.
+    program : str
+        Name under which it is also installed.
     """
 
     name: str
     help: str
     module: str
     function: str
+    failed: int = 1
+    reads_words: bool = False
+    program: str = ""
+
+    def parser(self, program: str = "") -> argparse.ArgumentParser:
+        """What reads its arguments and tells its help, as a program of its own if that is named."""
+        parser = command_parser(
+            program or f"deriva-ml {self.name}", self.help, allow_abbrev=not self.reads_words
+        )
+        getattr(importlib.import_module(self.module), f"{self.function}_arguments")(parser)
+        return parser
+
+    def run(self, words: Sequence[str]) -> int:
+        """Run it; returns its exit status."""
+        parser = self.parser()
+        function = getattr(importlib.import_module(self.module), self.function)
+        if self.reads_words:
+            return int(function(parser, list(words)) or 0)
+        return int(function(parser.parse_args(words)) or 0)
 
 
 COMMANDS = (
@@ -103,7 +133,54 @@ COMMANDS = (
         "reproduce",
     ),
     Command(
-        "upload", "commit the executions of a working directory that wait", "deriva_ml.cli.upload", "upload"
+        "upload",
+        "commit the executions of a working directory that wait",
+        "deriva_ml.cli.upload",
+        "upload",
+        failed=2,
+        program="deriva-ml-upload",
+    ),
+    Command(
+        "split-dataset",
+        "divide a dataset into new ones for training, testing and validation",
+        "deriva_ml.cli.split",
+        "split",
+        program="deriva-ml-split-dataset",
+    ),
+    Command(
+        "storage",
+        "see and remove what lies on this disk: downloads and folders of executions",
+        "deriva_ml.cli.storage",
+        "storage",
+        program="deriva-ml-storage",
+    ),
+    Command(
+        "create-demo-catalog",
+        "make a small catalog with images, features and a dataset to try things on",
+        "deriva_ml.cli.demo",
+        "demo",
+        program="create-demo-catalog",
+    ),
+    Command(
+        "bump-version",
+        "give the project in this folder its next version, tag it and push the tag",
+        "deriva_ml.cli.bump",
+        "bump",
+        program="bump-version",
+    ),
+    Command(
+        "validate-schema",
+        "compare the page that describes the ML schema with the code that makes it",
+        "deriva_ml.cli.schema",
+        "validate",
+        failed=2,
+        program="deriva-ml-validate-schema",
+    ),
+    Command(
+        "completion",
+        "print what a shell needs to complete these commands",
+        "deriva_ml.cli.completion",
+        "completion",
     ),
 )
 
@@ -144,27 +221,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, rest = _choose(words)
     if command is None:
         return _no_command(words)
-    try:
-        return _called(command, rest)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _called(command: Command, words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog=f"deriva-ml {command.name}", description=f"{command.help[0].upper()}{command.help[1:]}."
-    )
-    module = importlib.import_module(command.module)
-    getattr(module, f"{command.function}_arguments")(parser)
-    return _run(getattr(module, command.function), parser.parse_args(words))
+    return ended("deriva-ml", command.failed, lambda: command.run(rest))
 
 
 def _no_command(words: Sequence[str]) -> int:
     group = [command for command in COMMANDS if words and command.name.startswith(f"{words[0]} ")]
     parser = argparse.ArgumentParser(
         prog="deriva-ml",
-        description="Trace every result to the code, data and run that made it.",
+        description=DESCRIPTION,
         epilog=_overview(group or COMMANDS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage=f"deriva-ml {words[0]} COMMAND …" if group else "deriva-ml COMMAND …",
@@ -181,24 +245,19 @@ def _no_command(words: Sequence[str]) -> int:
         parser.print_help()
         return 0
     parser.print_usage(sys.stderr)
-    known = ", ".join(command.name for command in group or COMMANDS)
-    print(f"deriva-ml: there is no command {' '.join(words[:2])!r}; there are: {known}", file=sys.stderr)
+    print(f"deriva-ml: {_unknown(words, group or COMMANDS)}", file=sys.stderr)
     return 2
 
 
-def _run(function: object, arguments: argparse.Namespace) -> int:
-    from deriva_ml.errors import DerivaMLException
-
-    assert callable(function)
-    try:
-        return int(function(arguments) or 0)
-    except DerivaMLException as error:
-        print(f"deriva-ml: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # The reader of our output went away; that is no failure.
-        sys.stderr.close()
-        return 0
+def _unknown(words: Sequence[str], known: Sequence[Command]) -> str:
+    """What to say of a command that does not exist."""
+    names = [command.name for command in known]
+    given = [" ".join(words[:2]), "-".join(words[:2]), words[0]]
+    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.7)]
+    close += [name for name in names if name.startswith(words[0]) and len(words) == 1]
+    hint = " or ".join(f"`deriva-ml {name}`" for name in dict.fromkeys(close))
+    said = f"there is no command {given[0]!r}; "
+    return said + (f"did you mean {hint}?" if hint else f"there are: {', '.join(names)}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -42,7 +43,7 @@ def size(count: int) -> str:
     value, unit = float(count), 0
     while value >= 1000 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
-    return f"{value:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"
+    return f"{value:.1f} {_UNITS[unit]}" if unit else counted(count, "byte")
 
 
 def counted(number: int, noun: str) -> str:
@@ -54,3 +55,30 @@ def counted(number: int, noun: str) -> str:
     ('1 catalog', '1,200 objects')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def box(title: str, lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells in a frame; a plain one where the terminal cannot show lines.
+
+    Examples
+    --------
+    >>> print(box("Split", [("Training", "8 members")]))  # doctest: +SKIP
+    ┌─ Split ─────────────┐
+    │ Training  8 members │
+    └─────────────────────┘
+    """
+    inner = table(lines).splitlines()
+    width = max(len(title) + 2, *map(len, inner))
+    corners = [*"┌─│┐└┘"]
+    try:
+        "".join(corners).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        corners = [*"+-|+++"]
+    left, line, side, right, low_left, low_right = corners
+    return "\n".join(
+        [
+            f"{left}{line} {title} {line * (width - len(title) - 1)}{right}",
+            *(f"{side} {text.ljust(width)} {side}" for text in inner),
+            f"{low_left}{line * (width + 2)}{low_right}",
+        ]
+    )

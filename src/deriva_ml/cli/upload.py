@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.cli.program import program
+from deriva_ml.cli.text import examples
 
 if TYPE_CHECKING:
     from deriva_ml.ml import DerivaML
@@ -40,6 +41,11 @@ def connected(arguments: argparse.Namespace) -> DerivaML:
 
 def upload_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    examples(
+        parser,
+        f"{parser.prog} --host ./lab --catalog 1",
+        f"{parser.prog} --host deriva.example.org --catalog 52 --execution 1-0B3T --clean",
+    )
     connection_arguments(parser)
     parser.add_argument(
         "--execution",
@@ -83,17 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Without the name of the program; `sys.argv` by default.
     """
-    parser = argparse.ArgumentParser(
-        prog="deriva-ml-upload",
-        description="Commit executions of a working directory: those that stopped, failed or were interrupted.",
+    description = (
+        "Commit executions of a working directory: those that stopped, failed or were interrupted. Exit status: 0 when "
+        "nothing failed, 1 when an execution did, 2 when nothing could be tried."
     )
-    upload_arguments(parser)
-    arguments = parser.parse_args(argv)
-    try:
-        return upload(arguments)
-    except (DerivaMLException, OSError) as error:
-        print(f"deriva-ml-upload: {error}", file=sys.stderr)
-        return 2
+    return program("deriva-ml-upload", description, upload_arguments, upload, argv, failed=2)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deriva_ml.asset.files import file_name_of
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
 
@@ -22,8 +22,6 @@ logger = logging.getLogger("deriva_ml")
 
 UNKNOWN = "Unknown"
 TYPE_FOLDERS = {"Training": "training", "Testing": "testing", "Unknown": "unknown"}
-
-Targets = Sequence[str] | Mapping[str, Any] | None
 
 
 class Files(Protocol):
@@ -93,11 +91,19 @@ class Arrangement:
             raise DerivaMLValidationError(
                 f"missing must be 'unknown', 'skip' or 'error', not {self.missing!r}."
             )
-        dotted = [name for name in self.targets if "." in name]
-        if dotted:
-            raise DerivaMLValidationError(
-                f"{dotted[0]!r}: name the feature alone and choose its column with target_transform."
-            )
+        for name, folder in self.type_to_dir_map.items():
+            if folder is not None and not _stays_inside(folder):
+                raise DerivaMLValidationError(
+                    f"type_to_dir_map[{name!r}] is {folder!r}, which does not lie in the folder that is arranged; give "
+                    "the name of a folder in it."
+                )
+
+
+def _stays_inside(folder: Any) -> bool:
+    if not isinstance(folder, str | PurePath):
+        return False
+    parts = PureWindowsPath(folder)
+    return not parts.anchor and ".." not in parts.parts and "\0" not in str(folder)
 
 
 def arrange(bag: Files, output_dir: Path, table: Table, how: Arrangement) -> dict[Path, Path]:
@@ -121,7 +127,11 @@ def arrange(bag: Files, output_dir: Path, table: Table, how: Arrangement) -> dic
     ------
     DerivaMLException
         If values are missing and that is an error, or a target is neither feature nor column.
+    DerivaMLConfigurationError
+        If files cannot be written there.
     """
+    if output_dir.exists() and not output_dir.is_dir():
+        raise DerivaMLConfigurationError(f"{output_dir} is a file; name a folder, which need not exist.")
     labels = [_labels(bag, table, name, how) for name in how.targets]
     placed: dict[Path, Path] = {}
     taken: set[Path] = set()
@@ -135,7 +145,11 @@ def arrange(bag: Files, output_dir: Path, table: Table, how: Arrangement) -> dic
             logger.warning("File of %s %s is not in the bag and left out.", table.name, row["RID"])
             continue
         target = _free(Path(output_dir, *owners[row["RID"]], *folders), row, taken)
-        placed[source] = _place(source, target, how)
+        try:
+            placed[source] = _place(source, target, output_dir, how)
+        except (OSError, shutil.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DerivaMLConfigurationError(f"{source} cannot be placed at {target}: {reason}.") from error
     return placed
 
 
@@ -233,17 +247,23 @@ def _component(text: str) -> str:
 
 def _free(folder: Path, row: Row, taken: set[Path]) -> Path:
     target = folder / file_name_of(row)
-    if target in taken:
+    while target in taken:
         target = folder / f"{row['RID']}_{target.name}"
     taken.add(target)
     return target
 
 
-def _place(source: Path, target: Path, how: Arrangement) -> Path:
+def _place(source: Path, target: Path, output_dir: Path, how: Arrangement) -> Path:
+    # A folder may be a link that was there before.
+    if not target.parent.resolve().is_relative_to(output_dir.resolve()):
+        raise DerivaMLConfigurationError(
+            f"{target.parent} leads out of {output_dir}; nothing is written there. Remove the link, or arrange the "
+            "files in an empty folder."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     if how.file_transformer is not None:
-        return Path(how.file_transformer(source, target))
+        return _transformed(how.file_transformer, source, target)
     if how.use_symlinks:
         try:
             target.symlink_to(source.absolute())
@@ -253,3 +273,12 @@ def _place(source: Path, target: Path, how: Arrangement) -> Path:
             return target
     shutil.copyfile(source, target)
     return target
+
+
+def _transformed(transform: Callable[[Path, Path], Path], source: Path, target: Path) -> Path:
+    written = transform(source, target)
+    if not isinstance(written, str | PurePath) or not Path(written).is_file():
+        raise DerivaMLValidationError(
+            f"file_transformer must return the path that it wrote for {source.name}, as {target}; it returned {written!r}."
+        )
+    return Path(written)

@@ -1,4 +1,5 @@
 from deriva_ml.configs.builders import DatasetSpecConfig as DatasetSpecConfig
+from deriva_ml.dataset.minid import DatasetMinid as DatasetMinid
 from deriva_ml.names import DatasetVersion as DatasetVersion
 from deriva_ml.names import VersionPart as VersionPart
 from deriva_ml.records import DatasetHistory as DatasetHistory

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import arguments, markup
 from deriva_ml.bag import seal
 from deriva_ml.bag.walk import name_of
-from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, Targets, arrange
+from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, arrange
 from deriva_ml.dataset.bag_rows import BagRows
 from deriva_ml.dataset.export import reach
-from deriva_ml.dataset.samples import targets_by_name
+from deriva_ml.dataset.samples import Targets, selectors_of
 from deriva_ml.dataset.sealed import Sealed
 from deriva_ml.dataset.training import TrainingView
 from deriva_ml.dataset.view import children, lookup_row, parents
@@ -23,7 +23,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.feature.record import Feature
-from deriva_ml.names import RID, DatasetVersion, MLTable
+from deriva_ml.names import RID, DatasetVersion, MLTable, require_number
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
@@ -200,7 +200,8 @@ class DatasetBag(Sealed, TrainingView):
         """The version that was downloaded; of a nested dataset the one it had then."""
         label = self.catalog.provenance.get("extra", {}).get("version")
         if label and self.dataset_rid == self.catalog.root_rid:
-            return DatasetVersion(label)
+            # A bag of what is there now says so behind the version.
+            return DatasetVersion(label.partition("+")[0])
         return super().current_version
 
     def list_tables(self) -> list[str]:
@@ -284,12 +285,13 @@ class DatasetBag(Sealed, TrainingView):
         DerivaMLException
             If the bag was opened without a catalog to fetch from.
         """
+        workers = require_number("fetch_concurrency", fetch_concurrency, least=1)
         if seal.missing(self.path):
             if self.catalog.fetch is None:
                 raise DerivaMLException(
                     f"Bag {self.path} was opened without its catalog; use ml.download_dataset_bag() to fetch files."
                 )
-            self.catalog.fetch(self.path, fetch_concurrency)
+            self.catalog.fetch(self.path, workers)
             self.catalog.guard.refresh()
         return self
 
@@ -342,7 +344,7 @@ class DatasetBag(Sealed, TrainingView):
         DerivaMLException
             If there is no asset table, or a target does not fit.
         """
-        given = targets_by_name(targets)
+        given = selectors_of(targets)
         arguments.mapping("type_to_dir_map", type_to_dir_map, "dataset types to folders")
         for name, asked in {
             "target_transform": target_transform,

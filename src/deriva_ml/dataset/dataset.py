@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml import markup
 from deriva_ml.bag.walk import name_of
-from deriva_ml.citation import record_url
+from deriva_ml.citation import record_url, snapshot_named
 from deriva_ml.dataset import difference, download, estimate, registry, release
 from deriva_ml.dataset import members as membership
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.members import Members
-from deriva_ml.dataset.view import children, history, member_keys
+from deriva_ml.dataset.view import children, history, member_keys, parents
 from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
-from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart
+from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart, require_list
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
 from deriva_ml.session import session_of
@@ -93,16 +93,30 @@ class Dataset(WideView):
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def _reader(self, version: Version = None) -> Reader:
+    def at(self, version: DatasetVersion | str) -> Dataset:
+        """Return this dataset as it was at a released version, to be read only; at a dev version, as it is now.
+
+        Raises
+        ------
+        DerivaMLException
+            If there is no such version; the message lists those there are.
+        """
+        there = self._session_at(version)
+        return self if there is self._session else Dataset(there, self.dataset_rid)
+
+    def _session_at(self, version: Version) -> Session:
         if version is None:
-            return self._session.reader
+            return self._session
         entries = {
             entry.dataset_version: entry for entry in history(self._session.reader, [self.dataset_rid])
         }
         chosen = labels.choose(entries, DatasetVersion.coerce(version), self.dataset_rid)
         entry = entries[chosen]
         snapshot = release.pinned(self._session, chosen, entry.version_rid, entry.snapshot)
-        return self._session.at(snapshot).reader if snapshot else self._session.reader
+        return self._session.at(snapshot) if snapshot else self._session
+
+    def _reader(self, version: Version = None) -> Reader:
+        return self._session_at(version).reader
 
     def _reached(self, feature: Feature, reader: Reader, version: Version) -> Collection[str] | None:
         own = [self.dataset_rid, *children(reader, [self.dataset_rid], recurse=True)]
@@ -127,20 +141,15 @@ class Dataset(WideView):
         self._description = text
 
     def list_dataset_children(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
-        """Nested datasets, nearest first."""
-        return self._datasets(self.list_dataset_children_rids(recurse, version=version))
+        """Nested datasets, nearest first; with a version they are seen as they were then."""
+        there = self._session_at(version)
+        return _datasets(there, children(there.reader, [self.dataset_rid], recurse=recurse))
 
     def list_dataset_parents(self, recurse: bool = False, *, version: Version = None) -> list[Dataset]:
-        """Datasets that contain this one and are not deleted, nearest first."""
-        above = self.list_dataset_parents_rids(recurse, version=version)
-        return self._datasets(registry.alive(self._session, above))
-
-    def _datasets(self, rids: list[RID]) -> list[Dataset]:
-        if not rids:
-            return []
-        table = self._session.ml_table(MLTable.dataset)
-        found = {row["RID"]: row for row in self._session.reader.rows(table, where={"RID": rids})}
-        return [Dataset(self._session, rid, found[rid]) for rid in rids if rid in found]
+        """Datasets that contain this one and are not deleted, nearest first; with a version, as it was then."""
+        there = self._session_at(version)
+        above = parents(there.reader, [self.dataset_rid], recurse=recurse)
+        return _datasets(there, registry.alive(there, above))
 
     def list_executions(self) -> list[Any]:
         """Records of the executions that read this dataset."""
@@ -198,11 +207,15 @@ class Dataset(WideView):
 
     def add_dataset_type(self, dataset_type: Any) -> None:
         """Add a type, a term of Dataset_Type."""
-        self.add_dataset_types([dataset_type])
+        membership.set_types(
+            self._session, self.dataset_rid, add_types=[dataset_type], execution_rid=self._maker
+        )
 
     def add_dataset_types(self, dataset_types: Any) -> None:
         """Add types, terms of Dataset_Type; those that it has already change nothing."""
-        given = [dataset_types] if isinstance(dataset_types, str) else dataset_types
+        given = require_list(
+            "dataset_types", [dataset_types] if isinstance(dataset_types, str) else dataset_types
+        )
         membership.set_types(self._session, self.dataset_rid, add_types=given, execution_rid=self._maker)
 
     def remove_dataset_type(self, dataset_type: Any) -> None:
@@ -281,7 +294,7 @@ class Dataset(WideView):
         materialize: bool = True,
         use_minid: bool = False,
         exclude_tables: Iterable[str] | None = None,
-        timeout: tuple[int, int] | None = None,
+        timeout: tuple[float, float] | None = None,
         fetch_concurrency: int = 8,
         reachability_concurrency: int = 8,
     ) -> DatasetBag:
@@ -297,8 +310,8 @@ class Dataset(WideView):
             Refused unless the connection names an S3 bucket.
         exclude_tables : iterable of str, optional
             Tables that are left out, with everything reached only through them.
-        timeout : tuple of int, optional
-            Kept for callers that pass it; time-outs are those of the connection.
+        timeout : tuple of float, optional
+            Seconds to wait for a connection, and for each part of an answer; those of the open catalog by default.
         fetch_concurrency : int
             How many files are downloaded at a time.
         reachability_concurrency : int
@@ -315,16 +328,20 @@ class Dataset(WideView):
         """
         if use_minid and not self._session.s3_bucket:
             raise DerivaMLException("use_minid=True needs a connection with s3_bucket=.")
-        spec = DatasetSpec(
-            rid=self.dataset_rid,
-            version=download.version_label(version),
+        spec = self._spec(
+            version,
+            exclude_tables,
             materialize=materialize,
-            exclude_tables=download.excluded(exclude_tables),
             timeout=timeout,
             fetch_concurrency=fetch_concurrency,
             reachability_concurrency=reachability_concurrency,
         )
         return download.download(self._session, spec)
+
+    def _spec(self, version: Version, exclude_tables: Iterable[str] | None, **options: Any) -> DatasetSpec:
+        excluded = None if exclude_tables is None else set(require_list("exclude_tables", exclude_tables))
+        label = download.version_label(version)
+        return DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded, **options)
 
     def wide_source(self, version: Version = None) -> tuple[LocalReader, bool]:
         """Bring the rows of a version to this disk; by default what is there now. For `Denormalizer`."""
@@ -333,13 +350,15 @@ class Dataset(WideView):
         return self.download_dataset_bag(version, materialize=False).catalog.reader, True
 
     def cache(self, version: Version = None, materialize: bool = True, **options: Any) -> dict[str, Any]:
-        """Download a version to the cache; what is there then, as `bag_info` says it."""
+        """Download a version to the cache; says what is there then, as `bag_info` does.
+
+        Parameters
+        ----------
+        version, materialize, options
+            As for `download_dataset_bag`.
+        """
         bag = self.download_dataset_bag(version, materialize, **options)
-        spec = DatasetSpec(
-            rid=self.dataset_rid,
-            version=bag.current_version,
-            exclude_tables=download.excluded(options.get("exclude_tables")),
-        )
+        spec = self._spec(bag.current_version, options.get("exclude_tables"))
         return estimate.bag_info(self._session, spec, bag.reader)
 
     def estimate_bag_size(
@@ -349,20 +368,13 @@ class Dataset(WideView):
         reachability_concurrency: int = 8,
     ) -> dict[str, Any]:
         """Count rows and bytes of a version without downloading it; see `estimate.estimate_bag_size`."""
-        excluded = download.excluded(exclude_tables)
-        label = download.version_label(version)
-        spec = DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
-        return estimate.estimate_bag_size(self._session, spec)
+        return estimate.estimate_bag_size(self._session, self._spec(version, exclude_tables))
 
     def bag_info(
         self, version: Version = None, exclude_tables: Iterable[str] | None = None
     ) -> dict[str, Any]:
         """Size of a version, and whether it is in the cache; see `estimate.bag_info`."""
-        excluded = download.excluded(exclude_tables)
-        label = download.version_label(version)
-        return estimate.bag_info(
-            self._session, DatasetSpec(rid=self.dataset_rid, version=label, exclude_tables=excluded)
-        )
+        return estimate.bag_info(self._session, self._spec(version, exclude_tables))
 
     # --- shown to people ------------------------------------------------------------------------------------------
 
@@ -387,6 +399,15 @@ class Dataset(WideView):
     def display_markdown(self, show_children: bool = False, indent: int = 0) -> None:
         """Print `to_markdown`; a notebook shows it formatted when the dataset is a cell's result."""
         print(self.to_markdown(show_children, indent))
+
+
+def _datasets(session: Session, rids: list[RID]) -> list[Dataset]:
+    if not rids:
+        return []
+    found = {
+        row["RID"]: row for row in session.reader.rows(session.ml_table(MLTable.dataset), where={"RID": rids})
+    }
+    return [Dataset(session, rid, found[rid]) for rid in rids if rid in found]
 
 
 def _rid_of(execution: Any) -> str | None:
@@ -414,7 +435,16 @@ def create(
 
 
 def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:
-    """Return a dataset, given by RID or `DatasetSpec`.
+    """Return a dataset.
+
+    Parameters
+    ----------
+    session : Session
+    dataset : str, DatasetSpec or Dataset
+        Its RID, or what has one. With a released version (``RID@1.2.0``, or that of a `DatasetSpec`) it is seen as it
+        was then, and cannot be changed; so it is with a snapshot (``RID@33F-ABCD-1234``).
+    deleted : bool
+        Whether deleted ones are found.
 
     Raises
     ------
@@ -422,9 +452,15 @@ def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:
         If there is none, or it is deleted and `deleted` is False.
     DerivaMLTableTypeError
         If the RID is that of something else.
+    DerivaMLException
+        If there is no such version; the message lists those there are.
     """
-    row = registry.lookup(session, dataset, deleted=deleted)
-    return Dataset(session, row["RID"], row)
+    wanted = DatasetSpec.model_validate(dataset) if isinstance(dataset, str) and "@" in dataset else dataset
+    rid, _, snapshot = registry.rid_of(wanted).partition("@")
+    there = session.at(snapshot_named(session, snapshot)) if snapshot else session
+    found = Dataset(there, rid, registry.lookup(there, rid, deleted=deleted))
+    version = getattr(wanted, "version", None)
+    return found if version is None else found.at(version)
 
 
 def find(session: Session, deleted: bool = False, sort: registry.Sort = None) -> list[Dataset]:
@@ -435,5 +471,4 @@ def find(session: Session, deleted: bool = False, sort: registry.Sort = None) ->
 def delete(session: Session, dataset: Any, recurse: bool = False) -> None:
     """Mark a dataset as deleted; parameters and errors as for `registry.delete`."""
     session.require_writable("delete a dataset")
-    rid = str(getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset)))
-    registry.delete(session, rid, recurse=recurse)
+    registry.delete(session, registry.rid_of(dataset), recurse=recurse)

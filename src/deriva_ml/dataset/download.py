@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,7 +38,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLTableTypeError,
 )
-from deriva_ml.names import DatasetVersion, MLTable, require_list
+from deriva_ml.names import DatasetVersion, MLTable, did_you_mean
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import FILES, LocalReader
 from deriva_ml.specs import DatasetSpec
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("deriva_ml")
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raised when bags of the same version come out differently, so that older ones in the cache are not used."""
 
 
@@ -66,11 +65,19 @@ class Resolved:
         The row of that version.
     snapshot : str
         Catalog snapshot at which it is read.
+    since : bool
+        Whether what was changed since that version is read too; that is in no version yet.
     """
 
     spec: DatasetSpec
     entry: DatasetHistory
     snapshot: str
+    since: bool = False
+
+    @property
+    def label(self) -> str:
+        """What is noted as the version of a bag."""
+        return f"{self.entry.dataset_version}+live" if self.since else str(self.entry.dataset_version)
 
     @property
     def spec_hash(self) -> str:
@@ -159,7 +166,8 @@ def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
         If there is no such dataset or version, or something cannot be read. What was downloaded by then is kept and
         used by the next call.
     """
-    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec.model_validate(spec)
+    session = session.patient(spec.timeout)
     bag = _bag(session, resolve(session, spec))
     return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
 
@@ -173,10 +181,9 @@ def current_rows(session: Session, dataset_rid: str) -> DatasetBag:
         If there is no such dataset, or something cannot be read.
     """
     released = resolve(session, DatasetSpec(rid=dataset_rid, version=_newest(session, dataset_rid)))
-    # What was changed since is in no version yet.
-    label = DatasetVersion(f"{released.entry.dataset_version}+live")
-    spec = released.spec.model_copy(update={"version": label, "materialize": False})
-    return _bag(session, replace(released, spec=spec, snapshot=session.connection.snaptime()))
+    spec = released.spec.model_copy(update={"materialize": False})
+    now = replace(released, spec=spec, snapshot=session.connection.snaptime(), since=True)
+    return _bag(session, now)
 
 
 def _newest(session: Session, dataset_rid: str) -> DatasetVersion | None:
@@ -210,8 +217,7 @@ def check_excluded(session: Session, resolved: Resolved) -> None:
         return
     known = {table.name for table in session.at(resolved.snapshot).model.tables()}
     for name in sorted(unknown - known):
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, known)
         raise DerivaMLTableNotFound(
             name, f"exclude_tables names {name!r}, which is no table of this catalog.{hint}"
         )
@@ -297,7 +303,7 @@ def _write_provenance(session: Session, resolved: Resolved, root: Path, anchors:
             "host": session.connection.authority,
             "catalog_id": session.connection.catalog_id,
             "snapshot": resolved.snapshot,
-            "version": str(resolved.spec.version),
+            "version": resolved.label,
             "ml_schema": session.ml_schema,
         },
     }
@@ -344,11 +350,6 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
         lacking = seal.missing(folder)
         fetch(folder, lacking, one, workers=workers, label=folder.name.replace("_", " "))
         state.note(folder, [entry.path for entry in lacking])
-
-
-def excluded(tables: Iterable[str] | None) -> set[str] | None:
-    """Read names of tables as users give them."""
-    return None if tables is None else set(map(str, require_list("exclude_tables", tables)))
 
 
 def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:

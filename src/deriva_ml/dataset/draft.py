@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deriva_ml.dataset.members import insert_memberships, insert_types, type_table
+from deriva_ml.dataset.members import insert_memberships, insert_types
 from deriva_ml.dataset.release import pin, require_execution
 from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.ermrest import rows
@@ -154,14 +154,14 @@ def _write_all(session: Session, made: list[Made], execution_rid: str | None) ->
 def _discard(session: Session, made: list[Made]) -> None:
     """Take back what was written of datasets that could not be made."""
     rids = [one.dataset_rid for one in made]
-    table, column, _ = type_table(session)
-    elements = [session.model.dataset_element(name) for one in made for name in one.draft.members]
-    links = {(table, column), *((element.association, element.dataset_column) for element in elements)}
+    datasets, versions = session.ml_table(MLTable.dataset), session.ml_table(MLTable.dataset_version)
+    # Whatever refers to datasets that nobody has seen yet was written for them; versions are referred to as well.
+    referring = sorted(datasets.referenced_by, key=lambda key: key.table is versions)
     try:
-        for table, column in links:
-            rows.delete(session.connection, table, {column: rids})
-        rows.delete(session.connection, session.ml_table(MLTable.dataset_version), {"Dataset": rids})
-        rows.delete(session.connection, session.ml_table(MLTable.dataset), {"RID": rids})
+        for key in referring:
+            for column in key.foreign_key_columns:
+                rows.delete(session.connection, key.table, {column.name: rids})
+        rows.delete(session.connection, datasets, {"RID": rids})
     except DerivaMLException as error:
         logger.warning(
             "Dataset %s could not be made; what was written of it stays, unseen: %s", ", ".join(rids), error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,12 +15,16 @@ from deriva_ml.dataset.denormalize import Denormalizer, label_of
 from deriva_ml.dataset.release import pinned
 from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.names import require_number
 from deriva_ml.rows import frames
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
+
+
+logger = logging.getLogger("deriva_ml")
 
 
 class SelectionFunction(Protocol):
@@ -107,37 +113,50 @@ class Drawing:
 
     @property
     def needs_rows(self) -> bool:
-        """Whether columns of other tables decide."""
-        return self.selection_fn is not None or self.stratify_by_column is not None
+        """Whether rows of joined tables are drawn, not members alone."""
+        return bool(self.include_tables)
 
     def __post_init__(self) -> None:
+        require_number("seed", self.seed)
         if self.selection_fn is not None and self.stratify_by_column is not None:
             raise DerivaMLValidationError("Give stratify_by_column or selection_fn, not both.")
-        if self.needs_rows and not self.include_tables:
-            raise DerivaMLValidationError("stratify_by_column and selection_fn need include_tables.")
+        if self.selection_fn is not None and not callable(self.selection_fn):
+            raise DerivaMLValidationError(
+                f"selection_fn cannot be {self.selection_fn!r}; give a function, such as random_split."
+            )
         if self.partition_by not in (None, "element", "row"):
             raise DerivaMLValidationError(
                 f"partition_by must be 'element' or 'row', not {self.partition_by!r}."
             )
+        partition.check_missing(self.stratify_missing)
+        if not self.shuffle and (self.selection_fn is not None or self.stratify_by_column is not None):
+            raise DerivaMLValidationError(
+                "shuffle=False takes members in RID order, which stratify_by_column and selection_fn do not; leave it out."
+            )
+        if idle := self._idle():
+            raise DerivaMLValidationError(f"{idle[0]} needs {idle[1]}; give both, or neither.")
+
+    def _idle(self) -> tuple[str, str] | None:
+        """What is asked for but would not be heeded, and what it needs; None if there is nothing of the kind."""
+        joins = {
+            "stratify_by_column": self.stratify_by_column,
+            "selection_fn": self.selection_fn,
+            "row_per": self.row_per,
+            "via": self.via,
+            "partition_by='row'": self.partition_by == "row",
+        }
+        needing = [name for name, given in joins.items() if given]
+        if needing and not self.include_tables:
+            return needing[0], "include_tables"
+        if self.stratify_missing != "error" and self.stratify_by_column is None:
+            return f"stratify_missing={self.stratify_missing!r}", "stratify_by_column"
+        return None
 
     def document(self) -> dict[str, Any]:
         """What is recorded of it."""
         fields = asdict(self)
         fields["selection_fn"] = getattr(self.selection_fn, "__qualname__", None)
         return fields
-
-
-def names_of(given: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of tables as users give them.
-
-    Raises
-    ------
-    ValueError
-        If it is one name instead of a list.
-    """
-    if isinstance(given, str):
-        raise DerivaMLValidationError(f"Tables must be given as a list of names: [{given!r}], not {given!r}.")
-    return tuple(given or ())
 
 
 Sizes = Callable[[int], dict[str, int]]
@@ -231,10 +250,27 @@ class Source:
         if not by_row:
             rows = self._one_per_element(rows, rid_label)
         parts = self._select(rows, labels, sizes)
-        return {
+        drawn = {
             name: list(dict.fromkeys(rows[index][rid_label] for index in indices))
             for name, indices in parts.items()
         }
+        self._tell_of_leaks(drawn)
+        return drawn
+
+    def _tell_of_leaks(self, drawn: Mapping[str, Sequence[str]]) -> None:
+        times = Counter(rid for rids in drawn.values() for rid in rids)
+        shared = sorted(rid for rid, number in times.items() if number > 1)
+        if shared:
+            logger.warning(
+                "%s of %s members of %s are in more than one of %s, as partition_by='row' divides rows and not members "
+                "(for example %s). A model is then judged on what it was fitted to; pass partition_by='element' to keep "
+                "each member in one part.",
+                len(shared),
+                len(times),
+                self.element.name,
+                ", ".join(drawn),
+                shared[0],
+            )
 
     def _by_row(self, row_per: str) -> bool:
         if self.drawing.partition_by is None and self.drawing.row_per and row_per != self.element.name:
@@ -269,7 +305,11 @@ class Source:
             wanted = sizes(len(rows))
             chosen = drawing.selection_fn(frames.frame(rows, labels), wanted, drawing.seed)
             return _checked(chosen, list(wanted), len(rows))
-        column = str(drawing.stratify_by_column)
+        if drawing.stratify_by_column is None:
+            return partition.random_parts(
+                len(rows), sizes(len(rows)), seed=drawing.seed, shuffle=drawing.shuffle
+            )
+        column = drawing.stratify_by_column
         values: list[Hashable] = [_hashable(row[column]) for row in rows]
         positions, classes = partition.class_labels(values, drawing.stratify_missing, column)
         parts = partition.stratified_parts(classes, sizes(len(classes)), seed=drawing.seed)

@@ -15,7 +15,7 @@ from deriva_ml.dataset.draw import Source
 from deriva_ml.dataset.members import type_names
 from deriva_ml.dataset.release import require_execution
 from deriva_ml.errors import DerivaMLValidationError
-from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab
+from deriva_ml.names import DRY_RUN_RID, ExecMetadataType, MLAsset, MLVocab, one_or_more
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -51,7 +51,7 @@ class PartitionInfo:
 
 def extra_types(session: Session, given: str | Sequence[str] | None) -> list[str]:
     """Terms for types that a user names; those that a split adds itself may be named before they are there."""
-    names = [given] if isinstance(given, str) else list(given or ())
+    names = one_or_more("types of datasets", given)
     return [name if name in _TERMS else type_names(session, name)[0] for name in names]
 
 
@@ -88,17 +88,14 @@ class Recorder:
         """Keep the parameters with the execution: they are uploaded with its outputs."""
         if self.execution_rid == DRY_RUN_RID or not hasattr(self.execution, "asset_file_path"):
             return
-        path = Path(self.execution.working_dir) / file_name
+        path = Path(self.execution.working_dir) / self._unused_name(file_name)
         path.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
-        staged = self.execution.asset_file_path(
+        self.execution.asset_file_path(
             MLAsset.execution_metadata,
             path,
             asset_types=ExecMetadataType.execution_config.value,
             copy_file=True,
-            rename_file=self._unused_name(file_name),
         )
-        if Path(staged) != path:
-            path.unlink()
 
     def _unused_name(self, file_name: str) -> str:
         """A second split in one execution must not replace the parameters of the first."""

@@ -38,7 +38,7 @@ def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, An
         as numbers (``total_rows``, ``total_asset_bytes``, ``total_csv_bytes``, ``total_estimated_bytes``) and as text
         (``total_asset_size``, ``total_csv_size``, ``total_estimated_size``), ``incomplete``, ``incomplete_tables``.
     """
-    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec.model_validate(spec)
     resolved = resolve(session, spec)
     check_excluded(session, resolved)
     return _estimate(session.at(resolved.snapshot).reader, spec)
@@ -163,7 +163,7 @@ def bag_info(session: Session, spec: DatasetSpec | str, reader: Reader | None = 
         That of `estimate_bag_size`, with ``status`` (``not_cached``, ``cached_metadata_only``, ``cached_holey`` or
         ``cached_materialized``), ``cache_path`` and ``versions_cached``.
     """
-    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec(rid=spec)
+    spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec.model_validate(spec)
     resolved = resolve(session, spec)
     check_excluded(session, resolved)
     folder = bag_dir(session, resolved)

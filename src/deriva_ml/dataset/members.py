@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import vocabulary
-from deriva_ml.dataset.release import changing
+from deriva_ml.dataset.release import changing, require_changeable
 from deriva_ml.dataset.view import children, lookup_row, types_of
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rids
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLValidationError
-from deriva_ml.names import MLTable, MLVocab, is_rid
+from deriva_ml.names import MLTable, MLVocab, is_rid, one_or_more, require_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Element
@@ -66,6 +66,7 @@ def add(
     DerivaMLCycleError
         If the dataset would contain itself.
     """
+    require_changeable(session, dataset_rid)
     by_element = _by_element(session, members)
     if not by_element:
         return
@@ -136,6 +137,7 @@ def remove(
     DerivaMLRidsNotFound
         If an RID does not exist.
     """
+    require_changeable(session, dataset_rid)
     by_element = _by_element(session, members)
     started = _Started(session, dataset_rid, "remove", by_element)
     present = [(element, _members_among(session, dataset_rid, element, rids)) for element, rids in by_element]
@@ -168,14 +170,12 @@ def _by_element(session: Session, members: Members) -> ByElement:
 
 
 def _rids(given: Any) -> list[str]:
-    if isinstance(given, str):
-        raise DerivaMLValidationError(f"Members must be a list of RIDs or a mapping, not the text {given!r}.")
-    given = list(given) if isinstance(given, Iterable) else [given]
+    given = [given] if hasattr(given, "dataset_rid") else require_list("members", given, of="RIDs")
     rids = [getattr(one, "dataset_rid", one) for one in given]
     for rid in rids:
         if not is_rid(rid):
             raise DerivaMLValidationError(
-                f"Members must be a list of RIDs, or a mapping of table to such a list; {rid!r} is no RID."
+                f"members must be a list of RIDs, or a mapping of table to such a list; {rid!r} is no RID."
             )
     return list(dict.fromkeys(rid.partition("@")[0] for rid in rids))
 
@@ -236,6 +236,7 @@ def set_types(
     DerivaMLInvalidTerm
         If a name is no term of Dataset_Type.
     """
+    require_changeable(session, dataset_rid)
     wanted = {_type_name(session, name) for name in add_types}
     unwanted = {_type_name(session, name) for name in remove_types}
     lookup_row(session.reader, dataset_rid)
@@ -267,7 +268,12 @@ def type_table(session: Session) -> tuple[Any, str, str]:
 
 
 def _type_name(session: Session, name: Any) -> str:
-    return str(vocabulary.lookup_term(session, MLVocab.dataset_type, str(getattr(name, "name", name))).name)
+    text = getattr(name, "name", name)
+    if not isinstance(text, str):
+        raise DerivaMLValidationError(
+            f"The type of a dataset cannot be {name!r}; give a term of Dataset_Type by its name."
+        )
+    return str(vocabulary.lookup_term(session, MLVocab.dataset_type, text).name)
 
 
 def type_names(session: Session, names: str | Iterable[str] | None) -> list[str]:
@@ -278,5 +284,5 @@ def type_names(session: Session, names: str | Iterable[str] | None) -> list[str]
     DerivaMLInvalidTerm
         If a name is no term.
     """
-    given = [names] if isinstance(names, str) else list(names or ())
+    given = one_or_more("dataset_types", names)
     return list(dict.fromkeys(_type_name(session, name) for name in given))

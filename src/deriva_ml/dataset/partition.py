@@ -186,10 +186,7 @@ def class_labels(values: Sequence[Hashable], missing: str, column: str) -> tuple
     ValueError
         If labels are missing and `missing` is ``error``, or is not one of the three.
     """
-    if missing not in ("error", "drop", "include"):
-        raise DerivaMLValidationError(
-            f"stratify_missing must be 'error', 'drop' or 'include', not {missing!r}."
-        )
+    check_missing(missing)
     absent = sum(value is None for value in values)
     if absent and missing == "error":
         raise DerivaMLValidationError(
@@ -199,6 +196,14 @@ def class_labels(values: Sequence[Hashable], missing: str, column: str) -> tuple
         positions = [index for index, value in enumerate(values) if value is not None]
         return positions, [values[index] for index in positions]
     return list(range(len(values))), [MISSING if value is None else value for value in values]
+
+
+def check_missing(missing: str) -> None:
+    """Check what shall become of items without a label; raises a `ValueError` if it is not one of the three."""
+    if missing not in ("error", "drop", "include"):
+        raise DerivaMLValidationError(
+            f"stratify_missing must be 'error', 'drop' or 'include', not {missing!r}."
+        )
 
 
 def _check_fit(total: int, sizes: Mapping[str, int]) -> None:

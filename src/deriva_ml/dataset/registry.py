@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model.build import element_association
-from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable
+from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable, did_you_mean, require_sort
+from deriva_ml.records import DatasetReference
 from deriva_ml.specs import DatasetSpec
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table
+    from deriva_ml.model.graph import Element, Table
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
 
@@ -126,8 +128,22 @@ def alive(session: Session, rids: list[RID]) -> list[RID]:
     return [rid for rid in rids if rid in deleted and not deleted[rid]]
 
 
+def rid_of(dataset: Any) -> RID:
+    """RID of a dataset, given by itself, by its RID or as a `DatasetSpec`.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is something else.
+    """
+    rid = getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset))
+    if not isinstance(rid, str) or not rid:
+        raise DerivaMLValidationError(f"{dataset!r} is no dataset; give its RID, a DatasetSpec or a Dataset.")
+    return rid
+
+
 def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
-    """Return the row of a dataset, given by RID or `DatasetSpec`.
+    """Return the row of a dataset, given as for `rid_of`.
 
     Raises
     ------
@@ -135,8 +151,10 @@ def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
         If there is none, or it is deleted and `deleted` is False.
     DerivaMLTableTypeError
         If the RID is that of something else.
+    DerivaMLValidationError
+        If it is neither a dataset nor a RID.
     """
-    rid = str(getattr(dataset, "dataset_rid", getattr(dataset, "rid", dataset)))
+    rid = rid_of(dataset)
     try:
         row = lookup_row(session.reader, rid, deleted=deleted)
         if is_unfinished(row):
@@ -158,7 +176,13 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
         Whether deleted ones are among them.
     sort : bool or callable, optional
         True puts the newest first; a callable is a sort key over rows.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If `sort` is something else.
     """
+    require_sort(sort)
     found = [
         row
         for row in session.reader.rows(session.ml_table(MLTable.dataset))
@@ -167,6 +191,54 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
     if sort is True:
         return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
     return sorted(found, key=sort) if callable(sort) else found
+
+
+def find_referencing(session: Session, table: Any, column: str | None = None) -> list[DatasetReference]:
+    """Datasets that would be affected by a change of a table, or of one of its columns; deleted ones are left out.
+
+    Parameters
+    ----------
+    session : Session
+    table : str or Table
+    column : str, optional
+        Only members that have a value in this column count.
+
+    Returns
+    -------
+    list of DatasetReference
+        By RID of the dataset, with the number of its own members in the table. A table whose rows cannot be members
+        gives none.
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is no such table.
+    DerivaMLValidationError
+        If it has no such column.
+    """
+    wanted = session.model.name_to_table(table)
+    names = {each.name for each in wanted.columns}
+    if column is not None and column not in names:
+        raise DerivaMLValidationError(
+            f"Table {wanted.name} has no column {column!r}.{did_you_mean(column, names)}"
+        )
+    counts: Counter[RID] = Counter()
+    for element in session.model.dataset_elements():
+        if element.table is wanted:
+            counts.update(_members_counted(session, element, column))
+    return [DatasetReference(rid, wanted.name, counts[rid]) for rid in alive(session, sorted(counts))]
+
+
+def _members_counted(session: Session, element: Element, column: str | None) -> dict[RID, int]:
+    """Number of members of each dataset in a table, counted by the catalog."""
+    having = ""
+    if column is not None:
+        member = f"{rows.path_of(element.table)}:{rows.escaped(element.element_key)}"
+        having = (
+            f"/(M:{rows.escaped(element.element_column)})=({member})/!({rows.escaped(column)}::null::)/$M"
+        )
+    path = f"M:={rows.path_of(element.association)}{having}/rid:={rows.escaped(element.dataset_column)};n:=cnt(RID)"
+    return {row["rid"]: row["n"] for row in rows.query(session.connection, f"/attributegroup/{path}")}
 
 
 def list_element_types(session: Session) -> list[Table]:

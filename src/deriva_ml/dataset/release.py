@@ -223,6 +223,20 @@ def _guarded_update(session: Session, dataset_rid: str, row: Row, values: Mappin
         raise _raced(dataset_rid)
 
 
+def require_changeable(session: Session, dataset_rid: str) -> None:
+    """Check that a dataset is not seen as it was at a time.
+
+    Raises
+    ------
+    DerivaMLReadOnlyError
+        If it is.
+    """
+    if session.connection.is_snapshot:
+        raise DerivaMLReadOnlyError(
+            f"Dataset {dataset_rid} is seen at a snapshot, where nothing can change; look it up without a version."
+        )
+
+
 def _raced(dataset_rid: str) -> DerivaMLConflictError:
     return DerivaMLConflictError(
         f"Dataset {dataset_rid} was changed by somebody else at the same time; look it up again and repeat the call."
@@ -235,8 +249,7 @@ def _recorded(execution_rid: str | None) -> str | None:
 
 def _pointer_of_changeable(session: Session, dataset_rid: str) -> str | None:
     """Version that a dataset points to; raises when it cannot change."""
-    if session.connection.is_snapshot:
-        raise DerivaMLReadOnlyError(f"Dataset {dataset_rid} is seen at a snapshot, where nothing can change.")
+    require_changeable(session, dataset_rid)
     pointer: str | None = lookup_row(session.reader, dataset_rid, deleted=False)["Version"]
     return pointer
 

@@ -11,7 +11,7 @@ from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
-from deriva_ml.names import require_list
+from deriva_ml.names import optional_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
@@ -52,17 +52,21 @@ class Rows(Protocol):
         ...
 
 
-def targets_by_name(targets: Targets) -> dict[str, Any]:
-    """Targets as they are given, to their selectors, if any.
+def selectors_of(targets: Targets) -> dict[str, Any]:
+    """What is learnt, and for each which of several values counts; None where there is only one.
 
     Raises
     ------
     DerivaMLValidationError
-        If they are given as neither list nor mapping.
+        If the targets are no list, or one of them is not a name.
     """
-    if isinstance(targets, Mapping):
-        return dict(targets)
-    return dict.fromkeys(map(str, require_list("targets", () if targets is None else targets)))
+    given = targets if isinstance(targets, Mapping) else dict.fromkeys(optional_list("targets", targets))
+    for name in given:
+        if not isinstance(name, str) or "." in name:
+            raise DerivaMLValidationError(
+                f"targets cannot name {name!r}: name the feature alone and choose its column with target_transform."
+            )
+    return dict(given)
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,7 @@ class Sampling:
             )
         for name in ("sample_loader", "transform", "target_transform"):
             arguments.function(name, getattr(self, name), "a function")
-        given = targets_by_name(self.targets)
-        dotted = [name for name in given if "." in name]
-        if dotted:
-            raise DerivaMLValidationError(
-                f"{dotted[0]!r}: name the feature alone and choose its column with target_transform."
-            )
-        object.__setattr__(self, "selectors", given)
+        object.__setattr__(self, "selectors", selectors_of(self.targets))
 
 
 class Samples(Sequence[tuple[Any, ...]]):

@@ -13,12 +13,13 @@ from deriva_ml.dataset.draw import (
     Drawing,
     SelectionFunction,
     Source,
-    names_of,
     random_split,
     stratified_split,
 )
 from deriva_ml.dataset.drawn import DRY_RUN, PartitionInfo, Recorder, extra_types
 from deriva_ml.dataset.members import type_names
+from deriva_ml.names import optional_list
+from deriva_ml.reexport import later
 from deriva_ml.session import session_of
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "stratified_split",
     "subsample",
 ]
+
+main = later("deriva_ml.cli.split", "main")
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,14 @@ def split_dataset(
     stratify_by_column : str, optional
         Label ``Table.Column`` of which each part gets its share of every value.
     stratify_missing : {"error", "drop", "include"}
-        What becomes of members without a value.
+        What becomes of members without a value in that column.
     split_description : str
     training_types, testing_types, validation_types : list of str, optional
         Further types of the parts.
     element_table : str, optional
         Table of the members; may be left out where there is only one with members.
     include_tables : list of str, optional
-        Tables and features whose columns decide.
+        Tables and features that are joined, the element table among them: their columns decide, their rows are drawn.
     selection_fn : callable, optional
         Decides instead, given a frame of these columns; see `SelectionFunction`.
     dry_run : bool
@@ -118,7 +121,8 @@ def split_dataset(
     row_per, via, ignore_unrelated_anchors
         How the tables are joined, see `Denormalizer.as_dict`.
     partition_by : {"element", "row"}, optional
-        Whether each member is in one part, or each joined row; by default the member.
+        Whether each member is in one part, or each joined row; by default the member. With ``row`` a member can be in
+        several parts, of which a warning tells.
 
     Returns
     -------
@@ -141,8 +145,8 @@ def split_dataset(
         stratify_missing=stratify_missing,
         selection_fn=selection_fn,
         element_table=element_table,
-        include_tables=names_of(include_tables),
-        via=names_of(via),
+        include_tables=tuple(optional_list("include_tables", include_tables)),
+        via=tuple(optional_list("via", via)),
         row_per=row_per,
         ignore_unrelated_anchors=ignore_unrelated_anchors,
         partition_by=partition_by,
@@ -228,15 +232,16 @@ def subsample(
     stratify_by_column : str, optional
         Label ``Table.Column`` of which each part gets its share of every value.
     stratify_missing : {"error", "drop", "include"}
-        What becomes of members without a value.
+        What becomes of members without a value in that column.
     element_table : str, optional
         Table of the members; may be left out where there is only one with members.
     include_tables : list of str, optional
-        Tables and features whose columns decide.
+        Tables and features that are joined, the element table among them: their columns decide, their rows are drawn.
     row_per, via, ignore_unrelated_anchors
         How the tables are joined, see `Denormalizer.as_dict`.
     partition_by : {"element", "row"}, optional
-        Whether each member is in one part, or each joined row; by default the member.
+        Whether each member is in one part, or each joined row; by default the member. With ``row`` a member can be in
+        several parts, of which a warning tells.
     dataset_types : list of str, optional
         Further types.
     description : str, optional
@@ -257,8 +262,8 @@ def subsample(
         stratify_by_column=stratify_by_column,
         stratify_missing=stratify_missing,
         element_table=element_table,
-        include_tables=names_of(include_tables),
-        via=names_of(via),
+        include_tables=tuple(optional_list("include_tables", include_tables)),
+        via=tuple(optional_list("via", via)),
         row_per=row_per,
         ignore_unrelated_anchors=ignore_unrelated_anchors,
         partition_by=partition_by,

@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
-from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab
+from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab, require_number
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.reader import Reader, Row
 
@@ -122,7 +121,6 @@ def keys_of(reader: Reader, element: Element, rids: Collection[str]) -> list[Any
 
 def members(reader: Reader, rids: Collection[str], limit: int | None = None) -> dict[str, list[Row]]:
     """Rows of the members of some datasets, by element table, in RID order and without repetition."""
-    arguments.number("limit", limit)
     keys = member_keys(reader, rids)
     found: dict[str, list[Row]] = {}
     for element in reader.model.dataset_elements():
@@ -268,7 +266,7 @@ class DatasetView(ABC):
         recurse : bool
             Whether members of nested datasets are listed too; each member appears once.
         limit : int, optional
-            Most rows per table.
+            Most rows per table, 0 or more.
         version : DatasetVersion or str, optional
             A released version; by default what is there now.
 
@@ -277,8 +275,9 @@ class DatasetView(ABC):
         dict
             Table name to rows, for every element type, be it empty.
         """
+        most = None if limit is None else require_number("limit", limit, least=0)
         reader = self._reader(version)
-        return members(reader, self._scope(reader, recurse), limit)
+        return members(reader, self._scope(reader, recurse), most)
 
     def list_members(self, table: Any, *, recurse: bool = False) -> list[RID]:
         """RIDs of the members in one table, sorted; none in a table whose rows cannot be members."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -176,6 +177,12 @@ class Connection:
     def live(self) -> Connection:
         """The same catalog as it is now; itself when it is live."""
         return Connection(self.site, self.catalog_id, alias=self.alias) if self.is_snapshot else self
+
+    def patient(self, timeout: tuple[float, float]) -> Connection:
+        """The same catalog, asked with other time-outs; see `Site`."""
+        site = copy(self.site)
+        site.timeout = timeout
+        return Connection(site, self.catalog_id, self.snapshot, self.alias)
 
     def behind(self, alias_target: str | None) -> Connection:
         """The catalog that an alias leads to now, so that it stays the same one when the alias is turned to another.

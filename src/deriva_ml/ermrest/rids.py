@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLRidsNotFound
-from deriva_ml.names import is_rid
+from deriva_ml.names import is_rid, require_list
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest.connect import Connection
@@ -112,7 +112,7 @@ def resolve_rids(
     DerivaMLRidsNotFound
         If some are in none of the tables; names them all.
     """
-    wanted = list(dict.fromkeys(rids))
+    wanted = list(dict.fromkeys(require_list("rids", rids)))
     for rid in wanted:
         if not is_rid(rid):
             raise DerivaMLException(f"Invalid RID {rid!r}.")

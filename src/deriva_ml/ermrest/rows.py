@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -30,11 +31,16 @@ LOCAL_FILTER_BYTES = 100_000
 """The same for a server in this process, which has no such limit."""
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+
+
 def escaped(text: Any) -> str:
     """Percent-escape a name or value, leaving nothing that the URL grammar gives a meaning."""
     if isinstance(text, bool):
         return "true" if text else "false"
-    return quote(str(text), safe="")
+    text = str(text)
+    # Of many thousand RIDs in one URL none needs it.
+    return text if _PLAIN(text) else quote(text, safe="")
 
 
 def path_of(table: TableLike) -> str:
@@ -64,14 +70,14 @@ def _condition(column: str, values: Sequence[Any]) -> str:
 def _batches(values: Collection[Any], longest: int) -> list[list[Any]]:
     """Distinct values in order, in groups that fit into one URL."""
     groups: list[list[Any]] = []
-    room = 0
+    left = 0
     for value in sorted(set(values), key=lambda value: "" if value is None else str(value)):
         size = len(escaped(value)) + 1
-        if not groups or size > room:
+        if not groups or size > left:
             groups.append([])
-            room = longest
+            left = longest
         groups[-1].append(value)
-        room -= size
+        left -= size
     return groups
 
 

@@ -13,8 +13,9 @@ from deriva_ml.dataset import dataset as datasets_room
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.execution import commit, create, execution_record, features, files, inputs, nested
+from deriva_ml.execution import commit, create, execution_record, features, inputs, nested
 from deriva_ml.execution.execution_record import ExecutionRecord
+from deriva_ml.execution.files import add_files
 from deriva_ml.execution.outputs import OutputFile, output_files
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.run import Run
@@ -273,7 +274,7 @@ class Execution(Run):
 
     def add_files(
         self,
-        files_: Iterable[FileSpec],
+        files: Iterable[FileSpec],
         dataset_types: str | Iterable[str] | None = None,
         description: str = "",
         chunk_size: int = 500,
@@ -281,9 +282,9 @@ class Execution(Run):
         root_name: str | None = None,
     ) -> Dataset:
         """Register files where they are, as datasets that mirror their folders; see `deriva_ml.execution.files`."""
-        made = files.add_files(
+        made = add_files(
             self._session,
-            files_,
+            files,
             self.execution_rid,
             dataset_types,
             description,

@@ -16,8 +16,8 @@ from deriva_ml.dataset.dataset import Dataset, lookup
 from deriva_ml.dataset.draft import Draft, Made, create_together
 from deriva_ml.dataset.release import require_execution
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException
-from deriva_ml.names import MLTable, MLVocab
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.names import MLTable, MLVocab, one_or_more, require_list, require_number
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
@@ -60,16 +60,23 @@ def add_files(
     Raises
     ------
     DerivaMLException
-        If there are no files.
+        If there are no files, or `chunk_size` is no whole number above 0.
     DerivaMLInvalidTerm
         If a type is unknown.
     DerivaMLTableTypeError
         If the RID is not that of an execution.
     """
-    specs = list({spec.url: spec for spec in files}.values())
+    given_files = require_list("files", files)
+    for spec in given_files:
+        if not isinstance(spec, FileSpec):
+            raise DerivaMLValidationError(
+                f"files cannot have {spec!r:.60} in it; make a list of FileSpec, as FileSpec.create_filespecs() does."
+            )
+    chunk_size = require_number("chunk_size", chunk_size, least=1)
+    specs = list({spec.url: spec for spec in given_files}.values())
     if not specs:
         raise DerivaMLException("add_files() needs at least one file.")
-    given = [dataset_types] if isinstance(dataset_types, str) else list(dataset_types or ())
+    given = one_or_more("dataset_types", dataset_types)
     types = vocabulary.require_terms(session, MLVocab.dataset_type, [_FILE, _DIRECTORY, *given])
     vocabulary.require_terms(
         session, MLVocab.asset_type, {name for spec in specs for name in [*spec.file_types, _FILE]}
@@ -169,7 +176,7 @@ def list_files(session: Session, file_types: str | Iterable[str] | None = None) 
     list of dict
         RID, URL, MD5, Length, Description and File_Types.
     """
-    wanted = {file_types} if isinstance(file_types, str) else set(file_types or ())
+    wanted = set(one_or_more("file_types", file_types))
     table = session.ml_table(MLTable.file)
     types = assets.types_of(session, table)
     names = ("RID", "URL", "MD5", "Length", "Description")

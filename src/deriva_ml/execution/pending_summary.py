@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from deriva_ml.names import require_list
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.manifest import FAILED, UPLOADED
 
@@ -134,6 +135,6 @@ def summarize_workspace(
     known = (
         {*workspace.manifest.counts(), *workspace.features.counts()}
         if execution_rids is None
-        else execution_rids
+        else require_list("execution_rids", execution_rids)
     )
     return WorkspacePendingSummary([summarize(session, rid) for rid in sorted(known)])

@@ -15,7 +15,7 @@ from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLTableTypeError
 from deriva_ml.execution import execution_record
 from deriva_ml.execution.execution_record import ExecutionRecord, made_records, records
-from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab
+from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab, require_sort
 from deriva_ml.specs import DatasetSpec, WorkflowSpec
 from deriva_ml.vocabulary import lookup_term
 
@@ -119,6 +119,7 @@ def conditions(
 
 
 def _sorted(session: Session, found: list[Row], sort: Sort) -> list[Row]:
+    require_sort(sort)
     if sort is True:
         return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
     if not callable(sort):

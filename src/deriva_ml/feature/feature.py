@@ -17,7 +17,7 @@ from deriva_ml.errors import (
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
-from deriva_ml.names import SYSTEM_COLUMNS, MLVocab, require_list
+from deriva_ml.names import SYSTEM_COLUMNS, MLVocab, optional_list
 from deriva_ml.records import FeatureReference
 from deriva_ml.schema.display import feature_annotations
 from deriva_ml.vocabulary import add_term
@@ -128,14 +128,10 @@ def create_feature(
         raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
     if not isinstance(feature_name, str) or not feature_name.strip():
         raise DerivaMLValidationError(f"{feature_name!r} cannot be the name of a feature; give some text.")
-    nullable = frozenset(map(str, require_list("optional", optional or ())))
-    payload = [_reference(model, table, nullable, "asset") for table in require_list("assets", assets or ())]
-    payload += [
-        _reference(model, table, nullable, "vocabulary") for table in require_list("terms", terms or ())
-    ]
-    further = [
-        _column_or_reference(model, item, nullable) for item in require_list("metadata", metadata or ())
-    ]
+    nullable = frozenset(map(str, optional_list("optional", optional)))
+    payload = [_reference(model, table, nullable, "asset") for table in optional_list("assets", assets)]
+    payload += [_reference(model, table, nullable, "vocabulary") for table in optional_list("terms", terms)]
+    further = [_column_or_reference(model, item, nullable) for item in optional_list("metadata", metadata)]
     home = model.default_schema or target.schema.name
     columns = [*payload, *further]
     _check_columns(feature_name, target.name, [_name_of(column) for column in columns], nullable)

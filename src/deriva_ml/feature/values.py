@@ -9,7 +9,7 @@ from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLMaterializeLimitExceeded
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.feature.select import Selector, reduce_with_selector
-from deriva_ml.names import require_list
+from deriva_ml.names import require_list, require_number
 
 if TYPE_CHECKING:
     from deriva_ml.rows.reader import Reader
@@ -56,7 +56,8 @@ def feature_values(
         If an argument is not of its kind; at once, not with the first record.
     """
     arguments.function("selector", selector, "a function that chooses one of a list of records")
-    arguments.number("materialize_limit", materialize_limit)
+    if materialize_limit is not None:
+        require_number("materialize_limit", materialize_limit, least=0)
     where: dict[str, Collection[Any]] = {FEATURE_NAME: [feature.feature_name]}
     if execution_rids is not None:
         where[EXECUTION] = require_list("execution_rids", execution_rids)

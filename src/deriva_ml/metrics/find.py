@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,7 +15,7 @@ from deriva_ml.execution.queries import conditions
 from deriva_ml.metrics.listing import bring_up_to_date
 from deriva_ml.metrics.reading import Problems, read_missing
 from deriva_ml.metrics.table import FIXED, table_of
-from deriva_ml.names import ExecutionStatus, MLTable
+from deriva_ml.names import ExecutionStatus, MLTable, did_you_mean, one_or_more, require_number
 from deriva_ml.rows.frames import frame_of_columns
 from deriva_ml.specs import DatasetSpec, WorkflowSpec
 from deriva_ml.workspace.metrics import MetricsFile, MetricsStore, Selection
@@ -110,7 +109,7 @@ def find_metrics(
     --------
     >>> ml.find_metrics(workflow_type="Training", sort="val_loss", limit=10)  # doctest: +SKIP
     """
-    names = [metrics] if isinstance(metrics, str) else None if metrics is None else list(metrics)
+    names = None if metrics is None else one_or_more("metrics", metrics)
     wish = _checked(_Wish(values, names, sort, descending, limit))
     session.require_online("find metrics")
     where = conditions(session, workflow, workflow_type, status, (dataset, "any"))
@@ -128,8 +127,8 @@ def _checked(wish: _Wish) -> _Wish:
     if wish.values not in get_args(Values):
         known = ", ".join(map(repr, get_args(Values)))
         raise DerivaMLValidationError(f"values is one of {known}, not {wish.values!r}.")
-    if wish.limit is not None and wish.limit < 0:
-        raise DerivaMLValidationError(f"limit is a number of files, not {wish.limit}.")
+    if wish.limit is not None:
+        require_number("limit", wish.limit, least=0)
     return wish
 
 
@@ -215,9 +214,9 @@ def _check_known(wanted: str, names: Sequence[str]) -> None:
     """Refuse a metric that no file has."""
     if any(fnmatchcase(name, wanted) for name in names):
         return
-    near = get_close_matches(wanted, names) or names[:10]
-    known = f"; there are: {', '.join(near)}" if near else ", nor any other that can be read"
-    raise DerivaMLNotFoundError(f"None of the selected files has a metric {wanted!r}{known}.")
+    known = f" There are: {', '.join(names[:10])}." if names else " There is no other that can be read."
+    hint = did_you_mean(wanted, names) or known
+    raise DerivaMLNotFoundError(f"None of the selected files has a metric {wanted!r}.{hint}")
 
 
 def _wanted(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from deriva_ml.errors import (
@@ -17,7 +16,15 @@ from deriva_ml.errors import (
 from deriva_ml.model import tags
 from deriva_ml.model.build import Reference
 from deriva_ml.model.protocols import Column, ForeignKey, Model, Schema, Table
-from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, NOT_METADATA, SYSTEM_COLUMNS, MLTable, MLVocab
+from deriva_ml.names import (
+    ML_SCHEMA,
+    NOT_DOMAIN_SCHEMAS,
+    NOT_METADATA,
+    SYSTEM_COLUMNS,
+    MLTable,
+    MLVocab,
+    did_you_mean,
+)
 
 __all__ = [
     "Association",
@@ -203,11 +210,7 @@ class CatalogModel:
             ) from None
 
     def _similar(self, name: str) -> str:
-        names = {table.name for table in self.tables()}
-        near = get_close_matches(name, names) or sorted(
-            known for known in names if name and known.lower().startswith(name.lower()[:4])
-        )
-        return f" Similar names: {', '.join(near[:5])}." if near else ""
+        return did_you_mean(name, {table.name for table in self.tables()})
 
     def tables(self) -> Iterator[Table]:
         """All tables of the domain schemas and the ML schema."""

@@ -60,13 +60,18 @@ class LiveReader:
 
     def _wide_condition(self, table: Table, where: Mapping[str, Collection[Any]] | None) -> str | None:
         """The column with so many accepted values that reading the rest of the table asks for less."""
-        parts = len(rows.conditions(self.connection, where)) if where else 0
-        if parts < _MANY_PARTS:
+        widest = max(where or (), key=lambda column: len((where or {})[column]), default=None)
+        if where is None or widest is None:
             return None
-        widest = max(where or (), key=lambda column: len((where or {})[column]))
-        others = {name: values for name, values in (where or {}).items() if name != widest}
-        pages = rows.count(self.connection, table, others) // rows.PAGE + 1
-        return widest if pages <= parts else None
+        many = len(where[widest]) > rows.CHUNK
+        parts = len(rows.conditions(self.connection, where))
+        if parts < _MANY_PARTS and not many:
+            return None
+        others = {name: values for name, values in where.items() if name != widest}
+        number = rows.count(self.connection, table, others)
+        # To name a value costs about as much as to read a row.
+        less = many and number <= 2 * len(where[widest])
+        return widest if less or number // rows.PAGE < parts else None
 
     def _sifted(
         self, table: Table, where: dict[str, Collection[Any]], column: str, columns: Sequence[str] | None

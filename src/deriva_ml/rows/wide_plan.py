@@ -20,7 +20,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLValidationError,
 )
-from deriva_ml.names import require_list
+from deriva_ml.names import one_or_more, require_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, Table
@@ -363,8 +363,7 @@ class Planner:
 def _asked(system_columns: Collection[str] | bool | None) -> frozenset[str]:
     if isinstance(system_columns, bool) or system_columns is None:
         return _HIDDEN if system_columns else frozenset()
-    given = [system_columns] if isinstance(system_columns, str) else system_columns
-    asked = frozenset(map(str, require_list("system_columns", given)))
+    asked = frozenset(map(str, one_or_more("system_columns", system_columns)))
     unknown = sorted(asked - _HIDDEN - {"RID"})
     if unknown:
         raise DerivaMLValidationError(

@@ -65,11 +65,14 @@ def create_connected(
     *,
     retarget: bool = False,
     domain_schema: str | None = None,
+    credential: dict[str, Any] | None = None,
 ) -> Connection:
     """Make a catalog as `create_ml_catalog` does, with an empty schema for own tables if named; the connection to it."""
     _check_project(project_name)
     name = f"{project_name} (DerivaML)"
-    connection = connect.create_catalog(hostname, name=name, description=f"Catalog of {project_name}")
+    connection = connect.create_catalog(
+        hostname, credential=credential, name=name, description=f"Catalog of {project_name}"
+    )
     try:
         documents = {"WWW": www_schema_document(), ML_SCHEMA: ml_schema_document(ML_SCHEMA, project_name)}
         if domain_schema is not None:

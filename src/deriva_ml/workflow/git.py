@@ -1,4 +1,4 @@
-"""What git knows of a file: repository, origin, commit, uncommitted changes. The only caller of git."""
+"""What git knows of a file: repository, origin, commit, uncommitted changes. The only caller of git, but for `bump-version`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from deriva_ml import vocabulary
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
-from deriva_ml.names import MLTable, MLVocab
+from deriva_ml.names import MLTable, MLVocab, require_sort
 from deriva_ml.rows.reader import Row
 from deriva_ml.specs import WorkflowSpec
 from deriva_ml.workflow import capture
@@ -280,6 +280,7 @@ def find(session: Session, sort: Any = None) -> list[Workflow]:
     sort : optional
         True for newest first; a callable as the key of a sort of rows; None for the catalog's order.
     """
+    require_sort(sort)
     found = list(rows.read(session.connection, (session.ml_schema, MLTable.workflow)))
     if sort is True:
         found.sort(key=lambda row: row["RCT"], reverse=True)

@@ -122,4 +122,4 @@ def _says(error: BaseException, *words: str) -> None:
         assert word in text
     for noise in ("Traceback", "sqlalche", "pydantic", "HTTPConnection", "HTTPSConnection", "object at 0x"):
         assert noise not in text
-    assert text.endswith((".", ")")) or "\n" in text
+    assert text.endswith((".", ")", "?")) or "\n" in text

@@ -21,6 +21,7 @@ from deriva_ml.errors import (
     DerivaMLRidsNotFound,
     DerivaMLSchemaError,
     DerivaMLTableNotFound,
+    DerivaMLValidationError,
 )
 from deriva_ml.names import ConnectionMode
 
@@ -140,6 +141,19 @@ def test_a_snapshot_is_kept_and_cannot_be_written(ml: DerivaML, ml_catalog: Conn
         snapshot.add_term("Workflow_Type", "Dreaming", "")
     with pytest.raises(DerivaMLReadOnlyError):
         snapshot.create_vocabulary("Dreams")
+
+
+@pytest.mark.parametrize("text", ["x", "1@xyz", "1@", "@33F-K1K0-YXV8", "0.1.0", "", None, 3])
+def test_what_is_no_snapshot_is_refused_at_once(ml: DerivaML, text: Any) -> None:
+    with pytest.raises(DerivaMLValidationError, match=r"is no snapshot; it looks like 1@33F-ABCD-1234"):
+        ml.catalog_snapshot(text)
+
+
+def test_a_snapshot_of_another_catalog_is_refused(ml: DerivaML, ml_catalog: Connection) -> None:
+    snaptime = ml_catalog.snaptime()
+    with pytest.raises(DerivaMLValidationError, match="is a snapshot of catalog 77, this is catalog 1"):
+        ml.catalog_snapshot(f"77@{snaptime}")
+    assert ml.catalog_snapshot(snaptime) is ml.catalog_snapshot(f"1@{snaptime}")
 
 
 def test_offline_reads_the_kept_schema_only(ml: DerivaML, ml_catalog: Connection, tmp_path: Path) -> None:

@@ -131,8 +131,14 @@ def test_deleting_with_all_that_is_nested(lab: Any) -> None:
 def test_datasets_made_together_are_seen_together(lab: Any) -> None:
     before = len(datasets.find(lab.session, deleted=True))
 
-    def fail(_made: Any) -> None:
+    directories = lab.session.ml_table("Directory_Dataset")
+
+    def fail(made: Any) -> None:
         assert len(datasets.find(lab.session, deleted=True)) == before
+        places = [{"Dataset": one.dataset_rid, "Path": "p"} for one in made]
+        rows.insert(lab.session.connection, directories, places)
+        read = [(one.dataset_rid, one.version_rid) for one in made]
+        registry.insert_inputs(lab.session, lab.execution_rid, read)
         raise DerivaMLException("something else went wrong")
 
     drafts = [
@@ -143,6 +149,7 @@ def test_datasets_made_together_are_seen_together(lab: Any) -> None:
         create_together(lab.session, drafts, lab.execution_rid, extend=fail)
     table = lab.session.ml_table("Dataset")
     assert len(list(rows.read(lab.session.connection, table))) == before
+    assert list(rows.read(lab.session.connection, directories)) == []
     part, whole = create_together(lab.session, drafts, lab.execution_rid)
     found = datasets.lookup(lab.session, whole.dataset_rid)
     assert [child.dataset_rid for child in found.list_dataset_children()] == [part.dataset_rid]

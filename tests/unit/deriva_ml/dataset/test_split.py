@@ -105,6 +105,28 @@ def test_grades_that_are_missing_or_disagree_are_errors(lab: Any) -> None:
         )
 
 
+def test_rows_of_joined_tables_are_drawn_at_random_if_asked_for(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset, graded = grown(lab, ["Mild"] * 8, 7)
+    asked = {"include_tables": ["Subject", "Graded"], "row_per": "Graded", "element_table": "Subject"}
+
+    def drawn(**how: Any) -> tuple[int, set[str]]:
+        """How many members the parts have together, and which."""
+        drawing = Drawing(**asked, **how)
+        parts = Source(lab.session, dataset, drawing).draw(lambda total: {"A": total // 2, "B": total // 2})
+        return sum(map(len, parts.values())), {rid for rids in parts.values() for rid in rids}
+
+    assert drawn(partition_by="element") == (8, set(graded))
+    assert caplog.text == ""
+    number, rids = drawn(partition_by="row")
+    assert number > len(rids)
+    assert (
+        f"{number - len(rids)} of {len(rids)} members of Subject are in more than one of A, B" in caplog.text
+    )
+    assert "pass partition_by='element'" in caplog.text
+
+
 def test_a_split_is_recorded(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
     dataset = lab.dataset(Subject=lab.subjects(10))
@@ -114,6 +136,7 @@ def test_a_split_is_recorded(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         result = split_dataset(lab.session, dataset.dataset_rid, exe, test_size=3, val_size=0.2)
         subsample(lab.session, dataset.dataset_rid, exe, size=0.5)
         subsample(lab.session, dataset.dataset_rid, exe, size=4, seed=1)
+        kept = {path.name: path.read_text() for path in exe.working_dir.glob("*_config*.json")}
     exe.commit_output_assets()
     made = [result.training, result.validation, result.testing]
     assert [part.count for part in made] == [5, 2, 3]
@@ -125,6 +148,8 @@ def test_a_split_is_recorded(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(entry.dataset_version) for entry in dataset.dataset_history()] == ["0.1.0", "0.2.0"]
     recorded = {asset.filename: asset for asset in exe.list_assets("Output")}
     assert {"split_config.json", "subsample_config.json", "subsample_config_2.json"} <= set(recorded)
+    assert {"split_config.json", "subsample_config.json", "subsample_config_2.json"} <= set(kept)
+    assert json.loads(kept["subsample_config_2.json"])["size"] == 4
     stored = lab.session.connection.store.get_obj(recorded["split_config.json"].url)
     document = json.loads(stored.content)
     assert (document["source"], document["source_version"]) == (dataset.dataset_rid, "0.2.0")
@@ -147,10 +172,22 @@ def six(lab: Any) -> Any:
         ({"test_size": "a"}, "test_size"),
         ({"stratify_by_column": GRADE + "s", **WIDE}, "no column.*Graded.Grade"),
         ({"stratify_by_column": GRADE, "include_tables": ["Subjekt"]}, "Subjekt"),
-        ({"stratify_by_column": GRADE, "include_tables": "Subject"}, "must be given as a list"),
+        ({"stratify_by_column": GRADE, "include_tables": "Subject"}, "include_tables cannot be"),
         ({"element_table": "Subjekt"}, "Subjekt"),
         ({"training_types": ["Nonsense"]}, "Nonsense"),
         ({"selection_fn": lambda *_: None, **WIDE}, "must return a mapping"),
+        ({"selection_fn": "random", **WIDE}, "selection_fn cannot be 'random'"),
+        ({"selection_fn": random_split}, "selection_fn needs include_tables"),
+        ({"row_per": "Graded"}, "row_per needs include_tables"),
+        ({"via": ["Graded"]}, "via needs include_tables"),
+        ({"partition_by": "row"}, "partition_by='row' needs include_tables"),
+        ({"stratify_missing": "drop"}, "stratify_missing='drop' needs stratify_by_column"),
+        ({"stratify_missing": "ignore"}, "must be 'error', 'drop' or 'include'"),
+        ({"stratify_by_column": GRADE, "shuffle": False, **WIDE}, "shuffle=False takes members in RID order"),
+        ({"include_tables": ["Graded"]}, "must include the element table Subject"),
+        ({"row_per": "Graded", **WIDE}, "pass partition_by='element'"),
+        ({"seed": "1"}, "seed must be a whole number"),
+        ({"seed": 1.5}, "seed must be a whole number"),
     ],
 )
 def test_splits_that_make_no_sense(lab: Any, six: Any, options: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import InvalidVersion
 
 from deriva_ml.dataset import version as labels
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
@@ -52,6 +53,28 @@ def test_without_a_version_the_last_release_is_meant() -> None:
 def test_unknown_version_lists_the_known_ones() -> None:
     with pytest.raises(DerivaMLException, match=r"1-A has no version 2\.0\.0.*0\.1\.0, 0\.2\.0"):
         labels.choose([DatasetVersion(0, 2), DatasetVersion(0, 1)], DatasetVersion(2), "1-A")
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "1.2",
+        "1",
+        "1.2.3.4",
+        "1.2.3rc1",
+        "1.2.3+x",
+        "1.2.3.dev1",
+        "1.2.3.post1",
+        "1.2.3.post2.dev1",
+        "1!1.2.3",
+        "",
+    ],
+)
+def test_a_label_is_a_release_or_a_dev_version_of_one(label: str) -> None:
+    with pytest.raises(InvalidVersion, match=r"no version of a dataset; it looks like 1\.2\.0"):
+        DatasetVersion(label)
+    with pytest.raises(ValueError, match="no version of a dataset"):
+        DatasetVersion.coerce(label)
 
 
 def test_no_version_at_all() -> None:

@@ -47,6 +47,17 @@ def test_bad_files_are_refused(session, execute, tree, image_rid):
             exe.add_files(FileSpec.create_filespecs(tree, "raw", ["Nonsense"]))
         with pytest.raises(DerivaMLInvalidTerm):
             exe.add_files(FileSpec.create_filespecs(tree, "raw"), dataset_types="Nonsense")
+        for size in (0, -1, "many"):
+            with pytest.raises(ValueError, match="chunk_size must be a whole number of at least 1"):
+                exe.add_files(files=FileSpec.create_filespecs(tree, "raw"), chunk_size=size)
+        for wrong in (
+            "a.txt",
+            None,
+            [str(tree)],
+            FileSpec(URL="tag://pc,2026-01-15:file:///a", MD5="0", Length=1),
+        ):
+            with pytest.raises(ValueError, match="files cannot"):
+                exe.add_files(wrong)
     with pytest.raises(DerivaMLTableTypeError):
         add_files(session, FileSpec.create_filespecs(tree, "raw"), image_rid)
 

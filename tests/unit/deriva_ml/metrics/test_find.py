@@ -317,9 +317,9 @@ def test_fetching_goes_on_where_it_broke_off(lab: Lab, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"sort": "los"}, DerivaMLNotFoundError, "a metric 'los'; there are: loss"),
-        ({"sort": "zzz"}, DerivaMLNotFoundError, "there are: epoch"),
-        ({"metrics": ["loss", "ac"]}, DerivaMLNotFoundError, "'ac'; there are: acc"),
+        ({"sort": "los"}, DerivaMLNotFoundError, "a metric 'los'. Did you mean 'loss'"),
+        ({"sort": "zzz"}, DerivaMLNotFoundError, "There are: epoch"),
+        ({"metrics": ["loss", "ac"]}, DerivaMLNotFoundError, "'ac'. Did you mean 'acc'"),
         ({"executions": "9-ZZZZ"}, DerivaMLNotFoundError, "'9-ZZZZ' in catalog"),
         ({"executions": [f"9-ZZZ{n}" for n in range(8)]}, DerivaMLNotFoundError, "and 3 more"),
         ({"values": "best"}, DerivaMLValidationError, "'last', 'min', 'max', 'all', not 'best'"),

@@ -90,7 +90,7 @@ def test_names(model):
         is table
     )
     assert model.name_to_table("Dataset").schema.name == ML
-    with pytest.raises(DerivaMLTableNotFound, match=r"'Imagery'.*Similar names: Image") as caught:
+    with pytest.raises(DerivaMLTableNotFound, match=r"'Imagery'.*Did you mean 'Image") as caught:
         model.name_to_table("Imagery")
     assert caught.value.table_name == "Imagery"
     with pytest.raises(DerivaMLTableNotFound, match="in schema 'nowhere'"):

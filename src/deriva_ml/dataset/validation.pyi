@@ -1,0 +1,8 @@
+from deriva_ml.execution.validate import AssetSpecResult as AssetSpecResult
+from deriva_ml.execution.validate import CrossSpecIssue as CrossSpecIssue
+from deriva_ml.execution.validate import DatasetSpecResult as DatasetSpecResult
+from deriva_ml.execution.validate import DatasetValidationReport as DatasetValidationReport
+from deriva_ml.execution.validate import ExecutionValidationReport as ExecutionValidationReport
+from deriva_ml.execution.validate import WorkflowResult as WorkflowResult
+from deriva_ml.execution.validate import validate_dataset_specs as validate_dataset_specs
+from deriva_ml.execution.validate import validate_execution_configuration as validate_execution_configuration

@@ -1,0 +1,1 @@
+"""Tools for maintainers, under their known import paths."""
