@@ -25,6 +25,13 @@ def pytest_configure():
     os.environ.update(buckets.CREDENTIALS)
     # Whether a developer has committed must not change what runs of the tests record.
     os.environ["DERIVA_ML_PATCH_BYTES"] = "0"
+    # Nothing that is kept for a user is mixed with what the tests keep.
+    os.environ["DERIVA_ML_HOME"] = tempfile.mkdtemp(prefix="deriva-ml-home-")
+
+
+def pytest_unconfigure():
+    """After the last test."""
+    shutil.rmtree(os.environ.pop("DERIVA_ML_HOME"), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -380,9 +380,12 @@ class DerivaMLDenormalizeAmbiguousPath(DerivaMLDenormalizeError):
 class DerivaMLDenormalizeUnrelatedAnchor(DerivaMLDenormalizeError):
     """Members of a dataset have no path to the requested tables."""
 
-    def __init__(self, unrelated_tables: Sequence[str], include_tables: Sequence[str]) -> None:
+    def __init__(
+        self, unrelated_tables: Sequence[str], include_tables: Sequence[str], msg: str | None = None
+    ) -> None:
         super().__init__(
-            f"Members of {', '.join(unrelated_tables)} have no path to {', '.join(include_tables)}; "
+            msg
+            or f"Members of {', '.join(unrelated_tables)} have no path to {', '.join(include_tables)}; "
             "pass ignore_unrelated_anchors=True to leave them out."
         )
         self.unrelated_tables = list(unrelated_tables)

@@ -121,6 +121,8 @@ class CachedBag:
     built_at: str
     size_bytes: int
     path: Path
+    damage: str | None = None
+    """What is wrong with it, where it was checked and something is."""
 
 
 @dataclass(frozen=True)

@@ -444,5 +444,9 @@ def _make_writable(folder: Path) -> None:
 
 def session_of(ml: Any) -> Session:
     """The session behind an open catalog; a session is its own."""
-    found: Session = getattr(ml, "_session", ml)
+    found = getattr(ml, "_session", ml)
+    if not isinstance(found, Session):
+        raise DerivaMLValidationError(
+            f"{ml!r} is no open catalog; open one with DerivaML(hostname, catalog_id)."
+        )
     return found

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.bag import layout
 from deriva_ml.bag.lock import attempted
 from deriva_ml.bag.seal import is_sealed, missing, read_fetch
-from deriva_ml.errors import DerivaMLDataError
+from deriva_ml.bag.state import Guard
+from deriva_ml.errors import DerivaMLDataError, DerivaMLValidationError
 from deriva_ml.names import CacheStatus, optional_list
 from deriva_ml.records import CachedAsset, CachedBag
 from deriva_ml.workspace import paths
@@ -60,9 +61,11 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def _cutoff(older_than_days: float | None) -> float | None:
-    return (
-        None if older_than_days is None else (datetime.now(UTC) - timedelta(days=older_than_days)).timestamp()
-    )
+    if older_than_days is None:
+        return None
+    if isinstance(older_than_days, bool) or not isinstance(older_than_days, int | float):
+        raise DerivaMLValidationError(f"older_than_days must be a number of days, not {older_than_days!r}.")
+    return datetime.now(UTC).timestamp() - timedelta(days=older_than_days).total_seconds()
 
 
 def _remove(folders: Collection[Path]) -> dict[str, int]:
@@ -153,14 +156,20 @@ def note_bag(session: Session, folder: Path) -> None:
     folder : Path
         Root of the bag.
     """
-    noted = json.loads((folder / layout.PROVENANCE).read_text(encoding="utf-8"))
-    extra = noted["extra"]
+    try:
+        noted = json.loads((folder / layout.PROVENANCE).read_text(encoding="utf-8"))
+        extra, profile, rid = noted["extra"], noted["profile_identifier"], noted["anchors"][0]["rid"]
+        summary = {"version": extra["version"], "snapshot": extra["snapshot"]}
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        # A damaged one is listed by what its folder is called, so that it can be removed.
+        logger.warning("Bag %s is damaged: %s cannot be read: %s", folder, layout.PROVENANCE, error)
+        summary, profile, rid = {}, layout.PROFILE, folder.name.removeprefix("Dataset_")
     session.workspace.bags.add(
         folder.parent.name,
-        anchors=[("Dataset", noted["anchors"][0]["rid"])],
-        summary={"version": extra["version"], "snapshot": extra["snapshot"]},
+        anchors=[("Dataset", rid)],
+        summary=summary,
         size_bytes=_size(folder.parent).bytes,
-        profile_id=noted["profile_identifier"],
+        profile_id=profile,
     )
 
 
@@ -173,15 +182,20 @@ def _complete_index(session: Session) -> None:
     for checksum in sorted(known - set(places)):
         index.remove(checksum)
     for name in sorted(set(places) - known):
-        for folder in filter(is_sealed, places[name].glob("Dataset_*")):
-            try:
-                note_bag(session, folder)
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                logger.warning("Bag %s is damaged and of no use: %s.", folder, error)
+        for folder in places[name].glob("Dataset_*"):
+            note_bag(session, folder)
 
 
-def list_cached_bags(session: Session) -> list[CachedBag]:
-    """Versions of datasets that were downloaded, newest first."""
+def list_cached_bags(session: Session, check: bool = False) -> list[CachedBag]:
+    """Versions of datasets that were downloaded, newest first.
+
+    Parameters
+    ----------
+    session : Session
+    check : bool
+        Whether to look for damage, which is then said in ``damage``; files whose size and times are as noted are not
+        read for it.
+    """
     _complete_index(session)
     found = []
     for entry in session.workspace.bags.entries():
@@ -198,9 +212,27 @@ def list_cached_bags(session: Session) -> list[CachedBag]:
                     built_at=entry.built_at,
                     size_bytes=_size(folder).bytes,
                     path=folder,
+                    damage=damage_of(folder) if check else None,
                 )
             )
     return found
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with a bag in the cache, None if nothing is.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of the bag.
+    """
+    if not is_sealed(folder):
+        return f"{folder} has lost its tag files."
+    try:
+        Guard(folder)
+    except DerivaMLDataError as error:
+        return str(error)
+    return None
 
 
 def bag_status(folder: Path) -> CacheStatus:
@@ -208,13 +240,13 @@ def bag_status(folder: Path) -> CacheStatus:
     if not is_sealed(folder):
         return CacheStatus.not_cached
     try:
-        elsewhere = missing(folder)
+        elsewhere, fetched = missing(folder), read_fetch(folder)
     except DerivaMLDataError as error:
         logger.warning("Bag %s is damaged and of no use: %s", folder, error)
         return CacheStatus.not_cached
     if not elsewhere:
         return CacheStatus.cached_materialized
-    some_are_here = len(elsewhere) < len(read_fetch(folder))
+    some_are_here = len(elsewhere) < len(fetched)
     return CacheStatus.cached_holey if some_are_here else CacheStatus.cached_metadata_only
 
 

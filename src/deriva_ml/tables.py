@@ -121,7 +121,7 @@ def get_table_as_dict(session: Session, table: TableName) -> Iterator[dict[str, 
     DerivaMLTableNotFound
         If there is no such table.
     """
-    return rows.read(session.connection, session.table(table))
+    return session.reader.rows(session.table(table))
 
 
 def get_table_as_dataframe(session: Session, table: TableName) -> Any:

@@ -17,6 +17,7 @@ from deriva_ml.errors import (
 from deriva_ml.model.define import VocabularyTableDef
 from deriva_ml.model.graph import Table, TableName
 from deriva_ml.names import did_you_mean, optional_list
+from deriva_ml.rows.reader import Reader
 from deriva_ml.schema.display import vocabulary_annotations
 from deriva_ml.session import Session
 
@@ -90,6 +91,39 @@ class VocabularyTermHandle(VocabularyTerm):
         return self._session, self._table
 
 
+def terms_of(reader: Reader, table: Table) -> list[VocabularyTerm]:
+    """All terms of a vocabulary, wherever it is read from."""
+    return [VocabularyTerm.model_validate(row) for row in reader.rows(table)]
+
+
+def term_of(reader: Reader, table: Table, name: Any) -> VocabularyTerm:
+    """The term of a name or synonym, wherever it is read from.
+
+    Raises
+    ------
+    DerivaMLInvalidTerm
+        If there is none.
+    """
+    terms = {term.name: term for term in terms_of(reader, table)}
+    found = _named(terms, str(name))
+    if found is None:
+        known = ", ".join(sorted(terms)[:_SHOWN]) + (", …" if len(terms) > _SHOWN else "")
+        raise DerivaMLInvalidTerm(
+            table.name,
+            str(name),
+            f"{name!r} is not a term of vocabulary {table.name!r}; it has: {known or 'none'}.",
+        )
+    return found
+
+
+_SHOWN = 20
+
+
+def _named(terms: Mapping[str, VocabularyTerm], name: str) -> VocabularyTerm | None:
+    """A term by name, else by synonym."""
+    return terms.get(name) or next((term for term in terms.values() if name in term.synonyms), None)
+
+
 def _known(session: Session, table: Table) -> dict[str, VocabularyTerm]:
     """Name to term of a vocabulary, read once per session."""
     key = (table.schema.name, table.name)
@@ -113,12 +147,9 @@ def _find(session: Session, table: Table, name: str) -> VocabularyTerm | None:
     """A term by name, else by synonym; read again once when it is not known, for others may have added it."""
     for attempt in range(2):
         fresh = (table.schema.name, table.name) not in session.terms
-        terms = _known(session, table)
-        if name in terms:
-            return terms[name]
-        synonym = next((term for term in terms.values() if name in term.synonyms), None)
-        if synonym is not None or fresh or attempt:
-            return synonym
+        found = _named(_known(session, table), name)
+        if found is not None or fresh or attempt:
+            return found
         clear_cache(session, table)
     return None
 

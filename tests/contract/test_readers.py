@@ -129,6 +129,19 @@ def test_nesting(outer: Any, inner: Any) -> None:
     assert inner.list_dataset_children() == outer.list_dataset_parents() == []
 
 
+def test_whole_floats_are_floats(lab: Readable, inner: Any) -> None:
+    quality = "Execution_Image_Quality.Confidence"
+    found = [row["Exposure"] for row in inner.list_dataset_members()["Image"]]
+    found += [row["Image.Exposure"] for row in wide(inner, ["Image"])]
+    found += [row[quality] for row in wide(inner, ["Image", "Quality"])]
+    assert {type(value) for value in found} == {float}
+
+
+def test_what_is_missing_in_frames(inner: Any) -> None:
+    frame = inner.get_denormalized_as_dataframe(["Image", "Outline"])
+    assert [each is None for each in frame["Execution_Image_Outline.Mask"]].count(True) == 3
+
+
 # --- features -------------------------------------------------------------------------------------------------------
 
 
@@ -282,10 +295,15 @@ def _arrow(dataset: Any, tables: list[str]) -> list[dict[str, Any]]:
     return list(dataset.get_denormalized_as_arrow(tables, system_columns=["RCT"]).read_all().to_pylist())
 
 
-def test_wide_tables_are_kept(inner: Any) -> None:
+def test_wide_tables_are_kept(inner: Any, caplog: pytest.LogCaptureFixture) -> None:
     fresh = inner.get_denormalized_as_dataframe(["Image", "Subject"])
     for force in (False, False, True):
         assert inner.cache_denormalized(["Image", "Subject"], force=force).equals(fresh)
+    if hasattr(inner, "reader"):
+        for kept in (inner.reader.database.parent / "wide").iterdir():
+            kept.write_bytes(kept.read_bytes()[:-9])
+        assert inner.cache_denormalized(["Image", "Subject"]).equals(fresh)
+        assert "was changed; it is made again" in caplog.text
 
 
 def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
@@ -304,7 +322,10 @@ def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
     unclear = outer.describe_denormalized(["Quality", "Outline"])
     assert (unclear["row_per"], unclear["join_path"]) == (None, [])
     assert sorted(unclear["row_per_candidates"]) == ["Execution_Image_Outline", "Execution_Image_Quality"]
-    assert unclear["ambiguities"][0]["type"] == "multi_leaf"
+    (several,) = unclear["ambiguities"]
+    assert (several["type"], several["from"]) == ("multi_leaf", unclear["row_per_candidates"])
+    for name in several["suggestions"]["row_per"]:
+        assert wide(outer, ["Quality", "Outline"], row_per=name)
     assert unclear["estimated_row_count"]["total"] is None
     several = outer.describe_denormalized(["Image", "Grade"])["ambiguities"]
     assert [(each["type"], each["from"], each["to"]) for each in several] == [
@@ -316,10 +337,31 @@ def test_wide_tables_are_described(lab: Readable, outer: Any) -> None:
         in outer.describe_denormalized(["Alone"])["warnings"][0]
     )
     assert outer.describe_denormalized(["Alone"], ignore_unrelated_anchors=True)["warnings"] == []
+    _what_cannot_be_made_is_described_too(outer)
     with pytest.raises(TypeError):
         outer.describe_denormalized(["Image"], row_pr="Image")
     with pytest.raises(ValueError, match="include_tables cannot be"):
         outer.describe_denormalized("Image")
+
+
+def _what_cannot_be_made_is_described_too(outer: Any) -> None:
+    def told(*tables: str, **options: Any) -> tuple[dict[str, Any], Any, Any, Any]:
+        found = outer.describe_denormalized(list(tables), **options)
+        first = found["ambiguities"][0]
+        assert found["warnings"]
+        assert found["estimated_row_count"]["total"] is None
+        return found, first["type"], first["from"], first["suggestions"]
+
+    found, kind, name, suggestions = told("Image", "Subjct")
+    assert (kind, name, suggestions["add_to_include_tables"]) == ("unknown_table", "Subjct", ["Subject"])
+    assert found["include_tables"] == ["Image"]
+    assert told()[1] == "nothing_included"
+    found, kind, name, suggestions = told("Image", row_per="Subject")
+    assert (found["row_per"], found["row_per_source"]) == ("Subject", "explicit")
+    assert (kind, name, suggestions["row_per"]) == ("row_per_not_included", "Subject", ["Image"])
+    found, kind, _, suggestions = told("Image", "Subject", row_per="Subject")
+    assert (found["row_per"], kind, suggestions["row_per"]) == ("Subject", "downstream_leaf", ["Image"])
+    assert told("Image", row_per="Nonsense")[1] == told("Image", via=["Nonsense"])[1] == "unknown_table"
 
 
 def test_paths_between_tables(outer: Any) -> None:

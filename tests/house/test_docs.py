@@ -53,6 +53,7 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
         "PATH": commands,
     }
     environment = os.environ | own
+    environment.pop("DERIVA_ML_HOME", None)
     done = subprocess.run(
         [sys.executable, program.name],
         cwd=tmp_path,

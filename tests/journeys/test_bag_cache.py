@@ -165,6 +165,68 @@ def test_a_bag_elsewhere_is_checked_before_it_is_read(
         DatasetBag(moved)
 
 
+def opened_by_path(bag: DatasetBag) -> DatasetBag:
+    return DatasetBag(bag.path)
+
+
+def moved(bag: DatasetBag) -> DatasetBag:
+    """Opened twice: what the first opening has read is known to the second."""
+    target = bag.path.parents[3] / "moved" / bag.path.name
+    shutil.copytree(bag.path, target, dirs_exist_ok=True)
+    DatasetBag(target)
+    return DatasetBag(target)
+
+
+@pytest.mark.parametrize("opened", [opened_by_path, moved])
+def test_a_bag_opened_by_its_path_is_watched(
+    again: Callable[..., DatasetBag], opened: Callable[[DatasetBag], DatasetBag]
+) -> None:
+    bag = opened(again())
+    rows = bag.list_dataset_members()
+    image = bag.path / "data" / "assets" / "Image" / rows["Image"][3]["RID"] / "3.txt"
+    assert bag.file("Image", rows["Image"][3]) == image
+    for place, damage in itertools.product(PLACES, (swap, cut)):
+        (path,) = bag.path.glob(place)
+        kept = path.read_bytes()
+        damage(path)
+        with pytest.raises(DerivaMLChecksumError, match=r"is damaged: .* changed or gone"):
+            DatasetBag(bag.path)
+        if path == image:
+            with pytest.raises(DerivaMLChecksumError, match=path.name):
+                bag.file("Image", rows["Image"][3])
+        path.write_bytes(kept)
+    assert bag.file("Image", rows["Image"][3]) == image
+    for damage in DAMAGE:
+        streamed = bag.get_table_as_dict("Image")
+        first = next(streamed)
+        damage(bag.reader.database)
+        assert [first, *streamed] == list(bag.get_table_as_dict("Image")) == rows["Image"]
+        assert DatasetBag(bag.path).list_dataset_members() == rows
+    assert all(read == [] for read in _reads(lambda: DatasetBag(bag.path).list_dataset_members()))
+
+
+def _reads(work: Callable[[], Any]) -> list[list[str]]:
+    """Files of bags that are read in full meanwhile."""
+    found: list[list[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = state.Guard._read_all
+        patch.setattr(
+            state.Guard, "_read_all", lambda guard, places: (found.append(places), original(guard, places))[1]
+        )
+        work()
+    return found
+
+
+def test_bags_beside_each_other_are_told_apart(again: Callable[..., DatasetBag], tmp_path: Path) -> None:
+    whole, part = again(), again(exclude_tables={"Subject"})
+    for name, bag in (("whole", whole), ("part", part)):
+        shutil.copytree(bag.path, tmp_path / "together" / name)
+    found = [DatasetBag(tmp_path / "together" / name) for name in ("whole", "part")]
+    assert ["Subject" in bag.list_tables() for bag in found] == [True, False]
+    assert [len(list(bag.get_table_as_dict("Image"))) for bag in found] == [IMAGES, IMAGES]
+    assert sorted(each.name for each in (tmp_path / "together").iterdir()) == ["part", "whole"]
+
+
 # --- other tools ------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +248,20 @@ def test_bdbag_completes_a_bag_of_a_served_catalog(made: tuple[DerivaML, str], t
         }
         for entry in seal.read_fetch(copy):
             assert (copy / entry.path).read_bytes() == (bag.path / entry.path).read_bytes()
+
+
+def test_a_change_since_the_release_is_told_once(
+    made: tuple[DerivaML, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ml, _ = made
+    dataset = run(ml, "Change", lambda exe: exe.create_dataset(description="Changed"))[1]
+    dataset.mark_dev("Changed")
+    for look in (ml.bag_info, ml.estimate_bag_size, ml.download_dataset_bag):
+        caplog.clear()
+        look(DatasetSpec(rid=dataset.dataset_rid))
+        assert caplog.text.count("has changed since its release") == 1
+    kept = dataset.cache(version="0.1.0")
+    assert (kept["status"], kept["tables"]["Dataset"]["row_count"]) == ("cached_materialized", 1)
 
 
 # --- wrong input ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from deriva_ml.bag.database import BagDatabase
 from deriva_ml.bag.walk import TableName, Walk, name_of
 from deriva_ml.dataset.export import policy
 from deriva_ml.ermrest.rids import resolve_rids
+from deriva_ml.names import require_list
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.session import Session, session_of
 
@@ -64,6 +65,7 @@ def _by_table(
     found: dict[TableName, list[str]] = {}
     for table, rids in given.items():
         candidates = [session.table(table)] if table else None
-        for rid, where in resolve_rids(session.connection, session.model, rids, candidates).items():
+        wanted = require_list(f"anchors of {table}" if table else "anchors", rids)
+        for rid, where in resolve_rids(session.connection, session.model, wanted, candidates).items():
             found.setdefault(name_of(where.table), []).append(rid)
     return found

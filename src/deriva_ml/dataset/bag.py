@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cached_property
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml import markup
-from deriva_ml.bag import layout, seal, state
-from deriva_ml.bag.build import read_model, rebuild
+from deriva_ml import arguments, markup
+from deriva_ml.bag import seal
 from deriva_ml.bag.walk import name_of
 from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, arrange
+from deriva_ml.dataset.bag_rows import BagRows
 from deriva_ml.dataset.export import reach
 from deriva_ml.dataset.samples import Targets, selectors_of
+from deriva_ml.dataset.sealed import Sealed
 from deriva_ml.dataset.training import TrainingView
 from deriva_ml.dataset.view import children, lookup_row, parents
-from deriva_ml.errors import DerivaMLDataError, DerivaMLDatasetNotFound, DerivaMLException
+from deriva_ml.errors import (
+    DerivaMLDatasetNotFound,
+    DerivaMLException,
+    DerivaMLValidationError,
+)
 from deriva_ml.feature.record import Feature
-from deriva_ml.names import ML_SCHEMA, RID, DatasetVersion, MLTable, require_number
-from deriva_ml.rows import frames
+from deriva_ml.names import RID, DatasetVersion, MLTable, require_number
+from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
 
-Fetch = Callable[[Path, int], None]
-"""Brings the missing files of a bag, given its root and how many at a time."""
+
+logger = logging.getLogger("deriva_ml")
 
 
-class BagCatalog:
-    """A downloaded bag as a read-only catalog: its rows, its model, its files.
+class BagCatalog(BagRows):
+    """A downloaded bag as a read-only catalog: its datasets, rows, terms, features and files.
 
     Parameters
     ----------
@@ -46,59 +49,19 @@ class BagCatalog:
     ------
     DerivaMLDataError
         If there is no bag at `path`.
+    DerivaMLReadOnlyError
+        When something is called that changes a catalog, or needs one.
     """
 
-    def __init__(self, path: Path, fetch: Fetch | None = None) -> None:
-        self.path = Path(path)
-        self.fetch = fetch
-        if not seal.is_sealed(self.path):
-            raise DerivaMLDataError(f"{self.path} is not a bag.")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BagCatalog, (self.path, self.fetch)
-
-    @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """What the maker of the bag noted: anchors, version, snapshot."""
-        try:
-            found: dict[str, Any] = json.loads((self.path / layout.PROVENANCE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return found
-
-    @cached_property
-    def model(self) -> CatalogModel:
-        """Model of the catalog when the version was made."""
-        return read_model(self.path, self.provenance.get("extra", {}).get("ml_schema", ML_SCHEMA))
-
-    @cached_property
-    def reader(self) -> LocalReader:
-        """Reader of the rows; the SQLite file is made again if it is gone."""
-        database = self.path.parent / state.DATABASE
-        if not database.exists():
-            partial = database.with_name(f"{database.name}.{os.getpid()}.part")
-            rebuild(self.path, partial, self.model)
-            partial.replace(database)
-            state.note_database(self.path)
-        return LocalReader(database, self.model, self.path)
-
-    @property
-    def root_rid(self) -> RID:
-        """The dataset that the bag was made for."""
-        anchors = self.provenance.get("anchors") or []
-        if anchors:
-            return str(anchors[0]["rid"])
-        return self.path.name.removeprefix("Dataset_")
-
-    def lookup_dataset(self, dataset_rid: str) -> DatasetBag:
-        """Return a dataset of the bag.
+    def lookup_dataset(self, dataset: Any, deleted: bool = False) -> DatasetBag:
+        """Return a dataset of the bag, given by RID or `DatasetSpec`.
 
         Raises
         ------
         DerivaMLDatasetNotFound
             If it is not in the bag.
         """
-        return DatasetBag(self, str(getattr(dataset_rid, "rid", dataset_rid)))
+        return DatasetBag(self, dataset)
 
     def find_datasets(self) -> list[DatasetBag]:
         """All datasets of the bag, the one that it was made for first."""
@@ -106,16 +69,8 @@ class BagCatalog:
         rids = sorted(row["RID"] for row in self.reader.rows(table, columns=["RID"]))
         return [DatasetBag(self, rid) for rid in sorted(rids, key=lambda rid: rid != self.root_rid)]
 
-    def list_tables(self) -> list[str]:
-        """Names of the tables that the bag has rows of, or could have."""
-        return sorted(table.name for table in self.model.tables() if self.reader.has(table))
 
-    def get_table_as_dict(self, table: Any) -> Iterator[Row]:
-        """Rows of a table of the bag."""
-        return self.reader.rows(self.model.name_to_table(table))
-
-
-class DatasetBag(TrainingView):
+class DatasetBag(Sealed, TrainingView):
     """A dataset in a downloaded bag; read-only, and usable without a network.
 
     Parameters
@@ -138,8 +93,9 @@ class DatasetBag(TrainingView):
     """
 
     def __init__(self, catalog: BagCatalog | Path | str, dataset_rid: str | None = None) -> None:
-        self.catalog = catalog if isinstance(catalog, BagCatalog) else BagCatalog(Path(catalog))
-        super().__init__(dataset_rid or self.catalog.root_rid)
+        self.catalog = catalog if isinstance(catalog, BagCatalog) else BagCatalog(catalog)
+        rid = self.catalog.root_rid if dataset_rid is None else getattr(dataset_rid, "rid", dataset_rid)
+        super().__init__(str(rid))
         if not self._row:
             raise DerivaMLDatasetNotFound(
                 self.dataset_rid, f"Dataset {self.dataset_rid} is not in the bag {self.catalog.path}."
@@ -176,9 +132,26 @@ class DatasetBag(TrainingView):
             )
         return self.reader
 
+    def list_dataset_members(
+        self, recurse: bool = False, limit: int | None = None, *, version: DatasetVersion | str | None = None
+    ) -> dict[str, list[Row]]:
+        """List the members, by table; see `DatasetView.list_dataset_members`.
+
+        Of a table that was left out of the bag there are none; that is logged.
+        """
+        found = super().list_dataset_members(recurse, limit, version=version)
+        for name in sorted(self.reader.excluded & set(found)):
+            logger.warning(
+                "Members in %s are not listed: the table was left out of bag %s (exclude_tables).",
+                name,
+                self.path,
+            )
+        return found
+
     def _reached(
         self, feature: Feature, reader: Reader, version: DatasetVersion | str | None
     ) -> Collection[str] | None:
+        self.reader.require(feature.feature_table)
         if self.dataset_rid == self.catalog.root_rid:
             return None
         return self.reach().get(name_of(feature.target_table), set())
@@ -253,8 +226,7 @@ class DatasetBag(TrainingView):
         ImportError
             If pandas is not installed.
         """
-        found = self.model.name_to_table(table)
-        return frames.frame(self.catalog.get_table_as_dict(found), [column.name for column in found.columns])
+        return self.catalog.get_table_as_dataframe(table)
 
     def file(self, table: Any, row: Row | str) -> Path | None:
         """Path of the bytes of an asset, None where they were not downloaded.
@@ -266,7 +238,10 @@ class DatasetBag(TrainingView):
             A row of the table, or its RID.
         """
         found = self.model.name_to_table(table)
-        return self.reader.file(found, {"RID": row} if isinstance(row, str) else row)
+        rid = row.get("RID") if isinstance(row, Mapping) else row
+        if not isinstance(rid, str):
+            raise DerivaMLValidationError(f"{row!r} is no row of {found.name}; give one, or its RID.")
+        return self.reader.file(found, {"RID": rid})
 
     def list_dataset_children(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
         """Nested datasets, nearest first."""
@@ -278,7 +253,15 @@ class DatasetBag(TrainingView):
         rids = parents(self.reader, [self.dataset_rid], recurse=recurse)
         return [DatasetBag(self.catalog, rid) for rid in rids]
 
-    def list_executions(self) -> list[RID]:
+    def list_dataset_element_types(self, **_ignored: Any) -> Sequence[Table]:
+        """Tables whose rows can be members."""
+        return super().list_dataset_element_types()
+
+    def dataset_history(self, **_ignored: Any) -> list[DatasetHistory]:
+        """Versions of this dataset up to the one that was downloaded, ascending."""
+        return super().dataset_history()
+
+    def list_executions(self, **_ignored: Any) -> list[RID]:
         """RIDs of the executions that had read this dataset when the version was made."""
         table = self.model.ml_table("Dataset_Execution")
         rows = self.reader.rows(table, where={"Dataset": [self.dataset_rid]})
@@ -309,6 +292,7 @@ class DatasetBag(TrainingView):
                     f"Bag {self.path} was opened without its catalog; use ml.download_dataset_bag() to fetch files."
                 )
             self.catalog.fetch(self.path, workers)
+            self.catalog.guard.refresh()
         return self
 
     def restructure_assets(
@@ -361,6 +345,13 @@ class DatasetBag(TrainingView):
             If there is no asset table, or a target does not fit.
         """
         given = selectors_of(targets)
+        arguments.mapping("type_to_dir_map", type_to_dir_map, "dataset types to folders")
+        for name, asked in {
+            "target_transform": target_transform,
+            "type_selector": type_selector,
+            "file_transformer": file_transformer,
+        }.items():
+            arguments.function(name, asked, "a function")
         how = Arrangement(
             targets=tuple(given),
             selectors={name: selector for name, selector in given.items() if selector is not None},
@@ -372,7 +363,9 @@ class DatasetBag(TrainingView):
             enforce_vocabulary=enforce_vocabulary,
             file_transformer=file_transformer,
         )
-        return arrange(self, Path(output_dir), self.lookup_asset_table(asset_table), how)
+        return arrange(
+            self, arguments.path("output_dir", output_dir), self.lookup_asset_table(asset_table), how
+        )
 
     def lookup_asset_table(self, table: Any = None) -> Table:
         """Return an asset table of the bag; without a name the first one among the members.

@@ -358,7 +358,8 @@ class Dataset(WideView):
             As for `download_dataset_bag`.
         """
         bag = self.download_dataset_bag(version, materialize, **options)
-        return self.bag_info(bag.current_version, options.get("exclude_tables"))
+        spec = self._spec(bag.current_version, options.get("exclude_tables"))
+        return estimate.bag_info(self._session, spec, bag.reader)
 
     def estimate_bag_size(
         self,

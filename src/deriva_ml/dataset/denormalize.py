@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from deriva_ml import arguments
 from deriva_ml.dataset import describe, wide_cache
 from deriva_ml.dataset.anchored import copy_reach
 from deriva_ml.dataset.export import reach
@@ -53,6 +54,11 @@ class Denormalizer:
     """
 
     def __init__(self, dataset: WideSource, *, version: DatasetVersion | str | None = None) -> None:
+        if not hasattr(dataset, "wide_source"):
+            raise DerivaMLValidationError(
+                f"Wide tables are made of a Dataset or DatasetBag, not of {dataset!r}; get one with "
+                "ml.lookup_dataset(rid), or name rows with Denormalizer.from_rids(rids, ml=ml)."
+            )
         reader, is_whole = dataset.wide_source(version)
         rid = dataset.dataset_rid
         found = member_keys(reader, [rid, *children(reader, [rid], recurse=True)])
@@ -122,6 +128,8 @@ class Denormalizer:
             If members of some table have nothing to do with the included ones, unless that is to be ignored.
         """
         found = self.planner.plan(include_tables, row_per=row_per, via=via, system_columns=system_columns)
+        for table in found.joined:
+            self.reader.require(table)
         strangers = [] if ignore_unrelated_anchors else self.unrelated(found.tables, found.joined)
         if strangers:
             raise DerivaMLDenormalizeUnrelatedAnchor(strangers, [table.name for table in found.tables])
@@ -144,6 +152,7 @@ class Denormalizer:
         self, include_tables: Sequence[Any], *, selector: Selector[Any] | None = None, **options: Any
     ) -> WideQuery:
         """Prepare a wide table without reading it; parameters and errors as for `as_dict`."""
+        arguments.function("selector", selector, "a function that chooses one of a list of feature records")
         plan = self.plan(include_tables, **{"ignore_unrelated_anchors": False, **options})
         scope = self.scope
         if selector is not None:
@@ -234,7 +243,7 @@ class Denormalizer:
         ImportError
             If pyarrow is not installed.
         """
-        return arrow.write_parquet(self.query(include_tables, **options), Path(path))
+        return arrow.write_parquet(self.query(include_tables, **options), arguments.path("path", path))
 
     def columns(
         self, include_tables: Sequence[Any], *, row_per: Any = None, via: Sequence[Any] | None = None
@@ -307,7 +316,10 @@ class Denormalizer:
             tuple(row[key] for key in keys): row["RID"] for row in reader.rows(table, columns=["RID", *keys])
         }
         chosen = feature_values(reader, feature, selector)
-        picked = {rids[tuple(record.to_row()[key] for key in keys)] for record in chosen}
+        asked = {tuple(record.to_row().get(key) for key in keys) for record in chosen}
+        if not asked <= set(rids):
+            raise DerivaMLValidationError("The selector gave a record that is none of those that it got.")
+        picked = {rids[key] for key in asked}
         return {(table.schema.name, table.name): picked}
 
     def _feature_of(self, table: Table) -> FeatureTable | None:

@@ -11,9 +11,13 @@ from deriva_ml.errors import (
     DerivaMLDenormalizeDownstreamLeaf,
     DerivaMLDenormalizeError,
     DerivaMLDenormalizeMultiLeaf,
+    DerivaMLDenormalizeNoSink,
     DerivaMLDenormalizeUnrelatedAnchor,
+    DerivaMLException,
+    DerivaMLTableNotFound,
+    DerivaMLValidationError,
 )
-from deriva_ml.names import MLTable
+from deriva_ml.names import MLTable, require_list
 from deriva_ml.rows.wide import WideQuery
 from deriva_ml.rows.wide_plan import Plan, Planner
 
@@ -48,24 +52,38 @@ class _Doubts:
     ambiguities: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def note(self, error: DerivaMLDenormalizeError) -> None:
-        """Add what an error says."""
+    def note(self, error: DerivaMLException, row_per: Sequence[str] = ()) -> None:
+        """Add what an error says; `row_per` are tables that would do."""
         if isinstance(error, DerivaMLDenormalizeAmbiguousPath):
             between = error.suggested_intermediates
-            self._add("ambiguous_path", error.from_table, error.to_table, error.paths, between, between)
+            self.add("ambiguous_path", error.from_table, error.to_table, error.paths, between, between)
         elif isinstance(error, DerivaMLDenormalizeMultiLeaf):
             bridges = error.bridge_suggestions
-            self._add("multi_leaf", error.candidates, None, [], bridges, [])
+            self.add("multi_leaf", error.candidates, None, include=bridges, row_per=row_per)
         elif isinstance(error, DerivaMLDenormalizeDownstreamLeaf):
-            self._add("downstream_leaf", error.row_per, error.downstream_tables, [], [], [])
-        elif not isinstance(error, DerivaMLDenormalizeUnrelatedAnchor):
-            self._add("no_sink", None, None, [], [], [])
+            self.add("downstream_leaf", error.row_per, error.downstream_tables, row_per=row_per)
+        elif isinstance(error, DerivaMLDenormalizeNoSink):
+            self.add("no_sink", row_per=row_per)
         self.warnings.append(str(error))
 
-    def _add(self, kind: str, here: Any, there: Any, paths: Any, include: Any, via: Any) -> None:
-        suggestions = {"add_to_include_tables": list(include), "add_to_via": list(via)}
+    def add(
+        self,
+        kind: str,
+        here: Any = None,
+        there: Any = None,
+        paths: Sequence[Any] = (),
+        include: Sequence[str] = (),
+        via: Sequence[str] = (),
+        row_per: Sequence[str] = (),
+    ) -> None:
+        """Add one thing that is unclear, and what would make it clear."""
+        suggestions = {
+            "add_to_include_tables": list(include),
+            "add_to_via": list(via),
+            "row_per": list(row_per),
+        }
         self.ambiguities.append(
-            {"type": kind, "from": here, "to": there, "paths": paths, "suggestions": suggestions}
+            {"type": kind, "from": here, "to": there, "paths": list(paths), "suggestions": suggestions}
         )
 
 
@@ -101,26 +119,31 @@ def describe(
 
     Raises
     ------
-    DerivaMLTableNotFound
-        If there is no such table. What is merely unclear raises nothing.
-    ValueError
-        If nothing is included, or `row_per` is not included.
+    DerivaMLValidationError
+        If what is given are no names of tables. Whatever keeps the table from being made raises nothing: it is among the
+        ambiguities, with what would help, or the warnings.
     """
     planner, doubts = rows.planner, _Doubts()
-    tables = planner.tables(include_tables, "include_tables")
-    others = planner.tables(via or (), "via")
-    asked = None if row_per is None else planner.resolve(row_per)
+    tables = _known(planner, include_tables, "include_tables", doubts)
+    others = _known(planner, via or (), "via", doubts)
+    asked = next(iter(_known(planner, [] if row_per is None else [row_per], "row_per", doubts)), None)
     leaf = _leaf(planner, tables, asked, doubts)
     if leaf is not None:
         _note_routes(planner, leaf, tables, others, doubts)
-    plan = None if doubts.warnings else planner.plan(include_tables, row_per=row_per, via=via)
+    plan = None if doubts.warnings else planner.plan(tables, row_per=asked, via=others)
     joined = plan.joined if plan is not None else tables
-    strangers = [] if ignore_unrelated_anchors else rows.unrelated(tables, joined)
+    doubts.warnings += [
+        f"The rows of {table.name} were left out of the bag (exclude_tables)."
+        for table in joined
+        if table.name in rows.reader.excluded
+    ]
+    strangers = [] if ignore_unrelated_anchors or not tables else rows.unrelated(tables, joined)
     if strangers:
         names = [table.name for table in tables]
         doubts.note(DerivaMLDenormalizeUnrelatedAnchor(strangers, names))
+    shown = leaf or asked
     return {
-        "row_per": None if leaf is None else leaf.name,
+        "row_per": shown.name if shown else None,
         "row_per_source": "auto-inferred" if row_per is None else "explicit",
         "row_per_candidates": [table.name for table in planner.candidates(tables)],
         "columns": [(each.label, each.column.type.typename) for each in planner.columns(tables)],
@@ -139,12 +162,45 @@ def describe(
     }
 
 
+def _known(planner: Planner, names: Sequence[Any], what: str, doubts: _Doubts) -> list[Table]:
+    """Those of some tables that there are."""
+    found = []
+    for name in require_list(what, names):
+        try:
+            found += planner.tables([name], what)
+        except DerivaMLTableNotFound as error:
+            doubts.add("unknown_table", str(error.table_name), include=planner.similar(error.table_name))
+            doubts.warnings.append(f"{what}: {error}")
+    if what == "include_tables" and not found:
+        doubts.add("nothing_included")
+        doubts.warnings.append("include_tables must name at least one table.")
+    return list(dict.fromkeys(found))
+
+
 def _leaf(planner: Planner, tables: Sequence[Table], asked: Table | None, doubts: _Doubts) -> Table | None:
+    if not tables:
+        return None
+    if asked is not None and asked not in tables:
+        doubts.add(
+            "row_per_not_included", asked.name, include=[asked.name], row_per=_fitting(planner, tables)
+        )
     try:
         return planner.leaf(tables, asked)
-    except DerivaMLDenormalizeError as error:
-        doubts.note(error)
+    except (DerivaMLDenormalizeError, DerivaMLValidationError) as error:
+        doubts.note(error, _fitting(planner, tables))
         return None
+
+
+def _fitting(planner: Planner, tables: Sequence[Table]) -> list[str]:
+    """Names of those tables that could give the rows."""
+    found = []
+    for table in tables:
+        try:
+            planner.plan(tables, row_per=table)
+        except DerivaMLDenormalizeError:
+            continue
+        found.append(table.name)
+    return found
 
 
 def _note_routes(
@@ -154,6 +210,9 @@ def _note_routes(
     for table in wanted:
         try:
             planner.route(leaf, table, wanted)
+        except DerivaMLDenormalizeUnrelatedAnchor as error:
+            doubts.add("no_path", leaf.name, table.name, row_per=_fitting(planner, tables))
+            doubts.note(error)
         except DerivaMLDenormalizeError as error:
             doubts.note(error)
 

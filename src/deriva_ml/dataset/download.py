@@ -201,8 +201,7 @@ def _bag(session: Session, resolved: Resolved) -> DatasetBag:
                 # Another process may have made it while this one waited.
                 if not seal.is_sealed(folder):
                     _make(session, resolved, folder)
-        state.check(folder)
-    return DatasetBag(BagCatalog(folder, bring))
+        return DatasetBag(BagCatalog(folder, bring))
 
 
 def check_excluded(session: Session, resolved: Resolved) -> None:
@@ -348,8 +347,9 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
     # A server in this process does its work in our threads: more of them only get in each other's way.
     workers = 1 if connection.is_embedded else workers
     with usable(folder.parent), _lock(folder):
-        fetch(folder, seal.missing(folder), one, workers=workers, label=folder.name.replace("_", " "))
-        state.note(folder)
+        lacking = seal.missing(folder)
+        fetch(folder, lacking, one, workers=workers, label=folder.name.replace("_", " "))
+        state.note(folder, [entry.path for entry in lacking])
 
 
 def version_label(version: DatasetVersion | str | None) -> DatasetVersion | None:

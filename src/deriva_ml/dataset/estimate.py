@@ -18,7 +18,7 @@ from deriva_ml.storage import bag_status, list_cached_bags
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
-    from deriva_ml.rows.reader import Row
+    from deriva_ml.rows.reader import Reader, Row
     from deriva_ml.session import Session
 
 
@@ -41,7 +41,10 @@ def estimate_bag_size(session: Session, spec: DatasetSpec | str) -> dict[str, An
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec.model_validate(spec)
     resolved = resolve(session, spec)
     check_excluded(session, resolved)
-    reader = session.at(resolved.snapshot).reader
+    return _estimate(session.at(resolved.snapshot).reader, spec)
+
+
+def _estimate(reader: Reader, spec: DatasetSpec) -> dict[str, Any]:
     tally = _Tally(reader.model.find_assets())
     plan = DatasetWalk(reader, spec.exclude_tables)
     walk = Walk(reader, plan.policy, lambda table, rows: tally.add(table, plan.note(table, rows)))
@@ -144,13 +147,15 @@ class _Tally:
         }
 
 
-def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
+def bag_info(session: Session, spec: DatasetSpec | str, reader: Reader | None = None) -> dict[str, Any]:
     """Say how big a version of a dataset is, and whether it is in the cache.
 
     Parameters
     ----------
     session : Session
     spec : DatasetSpec or str
+    reader : Reader, optional
+        Of the rows of that version, where they are at hand already; the catalog by default.
 
     Returns
     -------
@@ -159,11 +164,13 @@ def bag_info(session: Session, spec: DatasetSpec | str) -> dict[str, Any]:
         ``cached_materialized``), ``cache_path`` and ``versions_cached``.
     """
     spec = spec if isinstance(spec, DatasetSpec) else DatasetSpec.model_validate(spec)
-    folder = bag_dir(session, resolve(session, spec))
+    resolved = resolve(session, spec)
+    check_excluded(session, resolved)
+    folder = bag_dir(session, resolved)
     status = bag_status(folder)
     kept = [bag for bag in list_cached_bags(session) if bag.dataset_rid == spec.rid]
     return {
-        **estimate_bag_size(session, spec),
+        **_estimate(reader or session.at(resolved.snapshot).reader, spec),
         "status": status.value,
         "cache_path": None if status is CacheStatus.not_cached else str(folder),
         "versions_cached": sorted({str(bag.version) for bag in kept}),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
@@ -14,7 +15,8 @@ from deriva_ml.names import optional_list
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
-    from deriva_ml.rows.reader import Reader, Row
+    from deriva_ml.rows.local import LocalReader
+    from deriva_ml.rows.reader import Row
 
 Targets = Sequence[str] | Mapping[str, Any] | None
 
@@ -28,7 +30,7 @@ class Rows(Protocol):
     dataset_rid: str
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> LocalReader:
         """Its rows and files."""
         ...
 
@@ -100,6 +102,8 @@ class Sampling:
             raise DerivaMLValidationError(
                 f"missing must be 'error', 'skip' or 'unknown', not {self.missing!r}."
             )
+        for name in ("sample_loader", "transform", "target_transform"):
+            arguments.function(name, getattr(self, name), "a function")
         object.__setattr__(self, "selectors", selectors_of(self.targets))
 
 
@@ -126,7 +130,7 @@ class Samples(Sequence[tuple[Any, ...]]):
 
     def __init__(self, bag: Rows, element_type: Any, how: Sampling) -> None:
         self.bag, self.how = bag, how
-        table = bag.model.name_to_table(element_type)
+        table = bag.reader.require(bag.model.name_to_table(element_type))
         self.table_name = (table.schema.name, table.name)
         self._holds_files = bag.model.is_asset(table)
         if self._holds_files and how.sample_loader is None:

@@ -13,7 +13,8 @@ from deriva_ml.dataset.wide import WideView
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel
-    from deriva_ml.rows.reader import Reader, Row
+    from deriva_ml.rows.local import LocalReader
+    from deriva_ml.rows.reader import Row
 
 Loader = Callable[[Path | None, "Row"], Any]
 
@@ -24,7 +25,7 @@ class TrainingView(WideView):
     if TYPE_CHECKING:
 
         @property
-        def reader(self) -> Reader: ...
+        def reader(self) -> LocalReader: ...
 
         @property
         def model(self) -> CatalogModel: ...

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
@@ -132,25 +132,46 @@ def members(reader: Reader, rids: Collection[str], limit: int | None = None) -> 
     return found
 
 
-def workflow_executions(reader: Reader, workflow: str) -> list[RID]:
-    """RIDs of the executions of a workflow, given by its RID or a workflow type.
+def workflow_executions(reader: Reader, workflow: Any) -> list[RID]:
+    """RIDs of the executions of a workflow, sorted.
+
+    Parameters
+    ----------
+    reader : Reader
+    workflow : str or Workflow
+        Its RID, a workflow type, or, where it is neither, its name.
 
     Raises
     ------
     DerivaMLException
         If there are none.
     """
+    asked = getattr(workflow, "workflow_rid", workflow)
+    if not isinstance(asked, str):
+        raise DerivaMLValidationError(
+            f"{workflow!r} is no workflow; give its RID, its name or a workflow type."
+        )
     model = reader.model
-    workflows = {workflow}
-    types, workflow_column, type_column = model.find_association(
-        model.ml_table(MLTable.workflow), model.ml_table(MLVocab.workflow_type)
-    )
-    workflows.update(row[workflow_column] for row in reader.rows(types, where={type_column: [workflow]}))
-    rows = reader.rows(model.ml_table(MLTable.execution), where={"Workflow": workflows}, columns=["RID"])
-    found = sorted(row["RID"] for row in rows)
+    table = model.ml_table(MLTable.workflow)
+    types, workflow_column, type_column = model.find_association(table, model.ml_table(MLVocab.workflow_type))
+    of_type = (row[workflow_column] for row in reader.rows(types, where={type_column: [asked]}))
+    found = _executions(reader, {asked, *of_type})
     if not found:
-        raise DerivaMLException(f"No execution of a workflow (or workflow type) {workflow!r} is known here.")
+        found = _executions(
+            reader, {row["RID"] for row in reader.rows(table, where={"Name": [asked]}, columns=["RID"])}
+        )
+    if not found:
+        raise DerivaMLException(
+            f"No execution of a workflow {asked!r} is known here; give the RID or name of a workflow that was run, or "
+            "a workflow type."
+        )
     return found
+
+
+def _executions(reader: Reader, workflows: Collection[str]) -> list[RID]:
+    table = reader.model.ml_table(MLTable.execution)
+    rows = reader.rows(table, where={"Workflow": workflows}, columns=["RID"]) if workflows else ()
+    return sorted(row["RID"] for row in rows)
 
 
 class DatasetView(ABC):
@@ -343,7 +364,7 @@ class DatasetView(ABC):
         return feature_values(reader, feature, selector, materialize_limit, execution_rids, targets=targets)
 
     def list_workflow_executions(self, workflow: str) -> list[RID]:
-        """RIDs of the executions of a workflow, given by its RID or a workflow type.
+        """RIDs of the executions of a workflow, given by its RID, a workflow type, or its name.
 
         Raises
         ------

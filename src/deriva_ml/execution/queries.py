@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset.asset import Asset
 from deriva_ml.dataset.download import resolve
+from deriva_ml.dataset.view import workflow_executions
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLTableTypeError
@@ -269,16 +270,11 @@ def list_workflow_executions(session: Session, workflow: WorkflowSpec | str) -> 
     ----------
     session : Session
     workflow : Workflow or str
-        A workflow, its RID, or a term of Workflow_Type.
+        A workflow, its RID, a term of Workflow_Type, or its name.
 
     Raises
     ------
     DerivaMLException
-        If there is no such workflow or type.
+        If there are none.
     """
-    if not isinstance(workflow, str):
-        return [record.execution_rid for record in find_executions(session, workflow=workflow)]
-    table = session.ml_table(MLTable.workflow)
-    if rows.count(session.connection, table, {"RID": [workflow]}):
-        return [record.execution_rid for record in find_executions(session, workflow=workflow)]
-    return [record.execution_rid for record in find_executions(session, workflow_type=workflow)]
+    return workflow_executions(session.reader, workflow)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.define import shown_columns
@@ -12,10 +14,10 @@ from deriva_ml.errors import (
     DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
-from deriva_ml.feature.record import Feature, FeatureRecord
+from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
-from deriva_ml.names import MLVocab, optional_list
+from deriva_ml.names import SYSTEM_COLUMNS, MLVocab, optional_list
 from deriva_ml.records import FeatureReference
 from deriva_ml.schema.display import feature_annotations
 from deriva_ml.vocabulary import add_term
@@ -99,7 +101,7 @@ def create_feature(
     metadata : iterable of ColumnDefinition, Table or str, optional
         Further columns, and tables that a value refers to.
     optional : collection of str, optional
-        Names of those terms, assets and tables that a value may leave out.
+        Names of those terms, assets, tables and columns that a value may leave out.
     comment : str
         What the feature means.
     update_navbar : bool
@@ -115,7 +117,8 @@ def create_feature(
     DerivaMLTableTypeError
         If one of `terms` is no vocabulary, or one of `assets` no asset table.
     DerivaMLValidationError
-        If the name is empty, or `terms`, `assets` or `metadata` is no list.
+        If the name is empty, `terms`, `assets` or `metadata` is no list, two columns would have one name, or `optional`
+        names what is no value.
     DerivaMLException
         If the feature exists.
     """
@@ -125,12 +128,13 @@ def create_feature(
         raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
     if not isinstance(feature_name, str) or not feature_name.strip():
         raise DerivaMLValidationError(f"{feature_name!r} cannot be the name of a feature; give some text.")
-    nullable = frozenset(optional_list("optional", optional))
+    nullable = frozenset(map(str, optional_list("optional", optional)))
     payload = [_reference(model, table, nullable, "asset") for table in optional_list("assets", assets)]
     payload += [_reference(model, table, nullable, "vocabulary") for table in optional_list("terms", terms)]
     further = [_column_or_reference(model, item, nullable) for item in optional_list("metadata", metadata)]
     home = model.default_schema or target.schema.name
     columns = [*payload, *further]
+    _check_columns(feature_name, target.name, [_name_of(column) for column in columns], nullable)
     definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)
     shown = shown_columns(home, definition.name, columns)
     definition = definition.with_annotations(feature_annotations(home, definition.name, target.name, shown))
@@ -141,6 +145,29 @@ def create_feature(
     return lookup_feature(
         session.model, (target.schema.name, target.name), feature_name
     ).feature_record_class()
+
+
+def _name_of(column: Reference | ColumnDefinition | dict[str, Any]) -> str:
+    if isinstance(column, Reference):
+        return column.column_name
+    return str(column["name"]) if isinstance(column, dict) else column.name
+
+
+def _check_columns(feature_name: str, target: str, names: Sequence[str], optional: Collection[str]) -> None:
+    """Refuse columns that cannot stand beside each other, before anything is made."""
+    taken = Counter([*names, *SYSTEM_COLUMNS, EXECUTION, FEATURE_NAME, target])
+    twice = sorted(name for name, number in taken.items() if number > 1)
+    if twice:
+        raise DerivaMLValidationError(
+            f"Feature {feature_name!r} would have two columns {twice[0]!r}. Terms and assets are columns named like their "
+            f"tables, and every feature of {target} has {', '.join((EXECUTION, FEATURE_NAME, target))}; name yours otherwise."
+        )
+    unknown = sorted(set(optional) - set(names))
+    if unknown:
+        raise DerivaMLValidationError(
+            f"optional names {', '.join(unknown)}, but the values of feature {feature_name!r} are: "
+            f"{', '.join(names) or 'none'}."
+        )
 
 
 def _reference(model: CatalogModel, table: TableName, optional: Collection[str], kind: str) -> Reference:
@@ -158,8 +185,12 @@ def _reference(model: CatalogModel, table: TableName, optional: Collection[str],
 def _column_or_reference(
     model: CatalogModel, item: Any, optional: Collection[str]
 ) -> Reference | ColumnDefinition | dict[str, Any]:
-    if isinstance(item, ColumnDefinition | dict):
-        return item
+    if isinstance(item, dict) and not isinstance(item.get("name"), str):
+        raise DerivaMLValidationError(f"metadata: {item!r} is no column; it needs a 'name' and a 'type'.")
+    if isinstance(item, ColumnDefinition):
+        return replace(item, nullok=True) if item.name in optional else item
+    if isinstance(item, dict):
+        return {**item, "nullok": True} if item["name"] in optional else item
     return _reference(model, item, optional, "")
 
 

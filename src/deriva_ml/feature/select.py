@@ -5,11 +5,13 @@ A selector takes a non-empty list of records of one target and returns one of th
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import FeatureRecord
 
 RecordT = TypeVar("RecordT", bound=FeatureRecord)
@@ -95,6 +97,10 @@ def select_by_workflow(workflow: str, *, container: ListsWorkflowExecutions) -> 
     DerivaMLException
         If no execution of that workflow is known.
     """
+    if not hasattr(container, "list_workflow_executions"):
+        raise DerivaMLValidationError(
+            f"container must be an open catalog, a dataset or a bag, which know executions; not {container!r}."
+        )
     executions = frozenset(container.list_workflow_executions(workflow))
 
     def select(records: list[RecordT]) -> RecordT | None:
@@ -120,7 +126,8 @@ def select_majority_vote(column: str | None = None) -> Selector[RecordT]:
     Raises
     ------
     DerivaMLException
-        When used without `column` on records of a feature that has not exactly one term column.
+        When used without `column` on records of a feature that has not exactly one term column, or with a column that
+        the records do not have.
     """
 
     def select(records: list[RecordT]) -> RecordT | None:
@@ -128,11 +135,27 @@ def select_majority_vote(column: str | None = None) -> Selector[RecordT]:
             return None
         voted = column or _only_term_column(records[0])
         newest_first = sorted(records, key=_age, reverse=True)
-        votes = Counter(getattr(record, voted) for record in newest_first)
-        winner, _count = votes.most_common(1)[0]
-        return next(record for record in newest_first if getattr(record, voted) == winner)
+        values = [_value(record, voted) for record in newest_first]
+        winner, _count = Counter(values).most_common(1)[0]
+        return newest_first[values.index(winner)]
 
     return select
+
+
+def _value(record: FeatureRecord, column: str) -> Any:
+    """Value of a column, hashable where it is a list or a document of the catalog."""
+    value = getattr(record, _field(type(record), column))
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+@lru_cache(64)
+def _field(kind: type[FeatureRecord], column: str) -> str:
+    fields = {field.alias or name: name for name, field in getattr(kind, "model_fields", {}).items()}
+    if column not in fields and column not in fields.values():
+        raise DerivaMLValidationError(
+            f"{kind.__name__} has no column {column!r}; it has {', '.join(fields) or 'none'}."
+        )
+    return str(fields.get(column, column))
 
 
 def _only_term_column(record: FeatureRecord) -> str:
@@ -167,12 +190,28 @@ def reduce_with_selector(
     ------
     FeatureRecord
         In order of first appearance; targets for which the selector gives None are left out.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If the records have no such column, or the selector is no function or gives anything else.
     """
+    if not callable(selector):
+        raise DerivaMLValidationError(
+            f"selector must be a function that chooses one of a list of records, not {selector!r}."
+        )
+    if not isinstance(records, Iterable):
+        raise DerivaMLValidationError(f"records must be feature records, not {records!r}.")
     groups: dict[tuple[object, ...], list[RecordT]] = {}
     for record in records:
-        key = tuple(getattr(record, name) for name in (target_col, *qualifier_cols))
+        key = tuple(_value(record, name) for name in (target_col, *qualifier_cols))
         groups.setdefault(key, []).append(record)
     for group in groups.values():
         chosen = selector(group)
-        if chosen is not None:
-            yield chosen
+        if chosen is None:
+            continue
+        if not isinstance(chosen, FeatureRecord):
+            raise DerivaMLValidationError(
+                f"The selector gave {chosen!r}; it must return one of the records that it gets, or None."
+            )
+        yield chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import arguments
 from deriva_ml.errors import DerivaMLMaterializeLimitExceeded
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.feature.select import Selector, reduce_with_selector
@@ -51,17 +52,32 @@ def feature_values(
     ------
     DerivaMLMaterializeLimitExceeded
         If there are more records than `materialize_limit`.
+    DerivaMLValidationError
+        If an argument is not of its kind; at once, not with the first record.
     """
+    arguments.function("selector", selector, "a function that chooses one of a list of records")
+    if materialize_limit is not None:
+        require_number("materialize_limit", materialize_limit, least=0)
     where: dict[str, Collection[Any]] = {FEATURE_NAME: [feature.feature_name]}
     if execution_rids is not None:
         where[EXECUTION] = require_list("execution_rids", execution_rids)
     if targets is not None:
         where[feature.target_column] = list(targets)
+    return _read(reader, feature, where, selector, materialize_limit)
+
+
+def _read(
+    reader: Reader,
+    feature: Feature,
+    where: dict[str, Collection[Any]],
+    selector: Selector[Any] | None,
+    materialize_limit: int | None,
+) -> Iterator[FeatureRecord]:
     if not all(where.values()):
         return
     if materialize_limit is not None:
         actual = reader.count(feature.feature_table, where=where)
-        if actual > require_number("materialize_limit", materialize_limit, least=0):
+        if actual > materialize_limit:
             raise DerivaMLMaterializeLimitExceeded(actual, materialize_limit)
     fields = {
         field.alias or name: name for name, field in feature.feature_record_class().model_fields.items()

@@ -9,10 +9,17 @@ from typing import Any
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.model.graph import CatalogModel, Table
-from deriva_ml.rows.reader import Row
+from deriva_ml.rows.reader import Row, as_float, is_float
 
 _MANY_PARTS = 4
 """Requests that one question may take, each answered in pages of its own, before other ways are looked for."""
+
+
+def _with_floats(found: Iterator[Row], names: Sequence[str]) -> Iterator[Row]:
+    for row in found:
+        for name in names:
+            row[name] = as_float(row[name])
+        yield row
 
 
 class LiveReader:
@@ -44,8 +51,12 @@ class LiveReader:
         """Rows in RID order, streamed; see `Reader.rows`."""
         wide = self._wide_condition(table, where)
         if wide is None:
-            return rows.read(self.connection, table, where=where, columns=columns)
-        return self._sifted(table, dict(where or {}), wide, columns)
+            found = rows.read(self.connection, table, where=where, columns=columns)
+        else:
+            found = self._sifted(table, dict(where or {}), wide, columns)
+        floats = [column.name for column in table.columns if is_float(column)]
+        floats = [name for name in floats if columns is None or name in columns]
+        return _with_floats(found, floats) if floats else found
 
     def _wide_condition(self, table: Table, where: Mapping[str, Collection[Any]] | None) -> str | None:
         """The column with so many accepted values that reading the rest of the table asks for less."""

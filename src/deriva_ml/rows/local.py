@@ -9,9 +9,10 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deriva_ml.rows.reader import Row
+from deriva_ml.errors import DerivaMLTableNotFound
+from deriva_ml.rows.reader import Row, as_float, is_float
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, Table
@@ -57,8 +58,27 @@ def decode(column: Column, value: Any) -> Any:
     if value is None:
         return None
     if is_json(column):
-        return json.loads(value)
+        value = json.loads(value)
+    if is_float(column):
+        return as_float(value)
     return bool(value) if is_boolean(column) else value
+
+
+def is_special(column: Column) -> bool:
+    """Whether values of a column are not what the SQLite file has."""
+    return is_json(column) or is_boolean(column) or is_float(column)
+
+
+class Watch(Protocol):
+    """Looks after the files that a reader reads."""
+
+    def ready(self) -> bool:
+        """Let the SQLite file be as it should; whether it is another one than before."""
+        ...
+
+    def file(self, place: str) -> None:
+        """Refuse a file that is not as it should be."""
+        ...
 
 
 class LocalReader:
@@ -72,10 +92,20 @@ class LocalReader:
         Model of the catalog at the moment the rows were taken.
     root : Path
         Folder that the paths of files are relative to.
+    watch : Watch, optional
+        Asked before the SQLite file is read, and before a file is handed out.
+
+    Attributes
+    ----------
+    excluded : frozenset of str
+        Names of tables that were left out on purpose.
     """
 
-    def __init__(self, database: Path, model: CatalogModel, root: Path) -> None:
+    def __init__(self, database: Path, model: CatalogModel, root: Path, watch: Watch | None = None) -> None:
         self.database = database
+        self.excluded: frozenset[str] = frozenset()
+        self._watch = watch
+        self._former: list[sqlite3.Connection] = []
         self.root = root
         self._model = model
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
@@ -89,6 +119,11 @@ class LocalReader:
     @property
     def connection(self) -> sqlite3.Connection:
         """Read-only connection of the calling thread."""
+        if self._watch is not None and self._watch.ready():
+            # What is being read from the former file is read to its end.
+            self._former += self._connections.values()
+            self._connections.clear()
+            self._present = None
         key = (os.getpid(), threading.get_ident())
         if key not in self._connections:
             address = f"{self.database.absolute().as_uri()}?mode=ro&immutable=1"
@@ -100,6 +135,8 @@ class LocalReader:
         """Close the connections of this process."""
         for key in [key for key in self._connections if key[0] == os.getpid()]:
             self._connections.pop(key).close()
+        while self._former:
+            self._former.pop().close()
 
     def __del__(self) -> None:
         self.close()
@@ -110,6 +147,21 @@ class LocalReader:
             found = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             self._present = frozenset(name for (name,) in found)
         return f"{table.schema.name}:{table.name}" in self._present
+
+    def require(self, table: Table) -> Table:
+        """Return a table, unless its rows were left out on purpose.
+
+        Raises
+        ------
+        DerivaMLTableNotFound
+            If they were.
+        """
+        if table.name in self.excluded:
+            raise DerivaMLTableNotFound(
+                table.name,
+                f"The rows of {table.name} were left out of the bag {self.root} (exclude_tables); download it without that.",
+            )
+        return table
 
     def rows(
         self,
@@ -126,7 +178,7 @@ class LocalReader:
         condition, parameters = self._condition(by_name, where)
         wanted = ", ".join(quoted(name) for name in names)
         source = table_name(table.schema.name, table.name)
-        special = [name for name in names if is_json(by_name[name]) or is_boolean(by_name[name])]
+        special = [name for name in names if is_special(by_name[name])]
         query = f"SELECT {wanted} FROM {source}{condition} ORDER BY RID"
         with closing(self.connection.execute(query, parameters)) as cursor:
             while piece := cursor.fetchmany(_PIECE):
@@ -150,8 +202,11 @@ class LocalReader:
         """Local path of the bytes of an asset row, None where they are not on this disk."""
         query = f"SELECT path FROM {FILES} WHERE rid = ? AND name = ? AND schema = ? ORDER BY path"
         for (path,) in self.connection.execute(query, (row["RID"], table.name, table.schema.name)):
-            if (self.root / path).is_file():
-                return self.root / str(path)
+            found = self.root / str(path)
+            if found.is_file():
+                if self._watch is not None:
+                    self._watch.file(path)
+                return found
         return None
 
     @staticmethod

@@ -7,10 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.model.graph import CatalogModel, Column, Table
 
 Row = dict[str, Any]
 """Column name to JSON value."""
+
+
+def is_float(column: Column) -> bool:
+    """Whether values of a column, or those in its arrays, are floats; JSON writes whole ones without a point."""
+    return bool(column.type.typename.startswith("float"))
+
+
+def as_float(value: Any) -> Any:
+    """Return a value of a column of floats as Python has it."""
+    if isinstance(value, list):
+        return [as_float(each) for each in value]
+    return None if value is None else float(value)
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.rows.local import LocalReader, decode, is_boolean, is_json, quoted, table_name
+from deriva_ml.rows.local import LocalReader, decode, is_special, quoted, table_name
 from deriva_ml.rows.wide_plan import Plan, Step
 
 if TYPE_CHECKING:
@@ -48,11 +48,7 @@ class WideQuery:
     def rows(self) -> Iterator[Row]:
         """Label to value, in the order of the plan's columns; streamed."""
         labels = [column.label for column in self.plan.columns]
-        special = [
-            (column.label, column.column)
-            for column in self.plan.columns
-            if is_json(column.column) or is_boolean(column.column)
-        ]
+        special = [(column.label, column.column) for column in self.plan.columns if is_special(column.column)]
         for piece in self.pieces():
             for values in piece:
                 row = dict(zip(labels, values, strict=True))
@@ -103,8 +99,7 @@ class WideQuery:
     ) -> Condition:
         if not self.reader.has(start):
             return ("SELECT 0" if shown is None else "SELECT 0 WHERE 0"), []
-        joins = [step for step in joins if self.reader.has(step.target)]
-        alias = {_key(start): "t0"} | {_key(step.target): f"t{n}" for n, step in enumerate(joins, 1)}
+        joins, alias = self._present(start, joins)
         parameters: list[str] = []
         lines = [f"SELECT {'count(*)' if shown is None else shown(alias)} FROM {_source(start)} AS t0"]
         for step in joins:
@@ -121,6 +116,16 @@ class WideQuery:
         if shown is not None:
             lines.append("ORDER BY " + ", ".join(f"{name}.RID" for name in alias.values()))
         return " ".join(lines), parameters
+
+    def _present(self, start: Table, joins: list[Step]) -> tuple[list[Step], dict[tuple[str, str], str]]:
+        """Joins that the file has rows for, and the alias of each table; what lies behind a missing table is empty."""
+        found: list[Step] = []
+        alias = {_key(start): "t0"}
+        for step in joins:
+            if _key(step.source) in alias and self.reader.has(step.target):
+                found.append(step)
+                alias[_key(step.target)] = f"t{len(found)}"
+        return found, alias
 
     def _unreferred(self, table: Table) -> Condition:
         """Condition that no used row of the plan's leaf leads to a row of a table."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from deriva_ml.errors import (
@@ -129,6 +130,11 @@ class Planner:
             if len(found) != 1:
                 raise
             return found[0]
+
+    def similar(self, name: str) -> list[str]:
+        """Names of tables and features that look like one that there is not."""
+        features = {feature.name for feature in self.model.find_features()}
+        return get_close_matches(str(name), sorted({table.name for table in self.model.tables()} | features))
 
     def plan(
         self,
@@ -267,7 +273,12 @@ class Planner:
         """
         found = self.paths(source, target)
         if not found:
-            raise DerivaMLDenormalizeUnrelatedAnchor([source.name], [target.name])
+            raise DerivaMLDenormalizeUnrelatedAnchor(
+                [source.name],
+                [target.name],
+                f"No path leads from {source.name!r}, which gives the rows, to {target.name!r}; leave one of them out, or "
+                "choose another row_per.",
+            )
         score = [sum(step.target in through and step.target is not target for step in path) for path in found]
         best = [path for path, number in zip(found, score, strict=True) if number == max(score)]
         if len(best) > 1:
@@ -352,7 +363,7 @@ class Planner:
 def _asked(system_columns: Collection[str] | bool | None) -> frozenset[str]:
     if isinstance(system_columns, bool) or system_columns is None:
         return _HIDDEN if system_columns else frozenset()
-    asked = frozenset(one_or_more("system_columns", system_columns))
+    asked = frozenset(map(str, one_or_more("system_columns", system_columns)))
     unknown = sorted(asked - _HIDDEN - {"RID"})
     if unknown:
         raise DerivaMLValidationError(

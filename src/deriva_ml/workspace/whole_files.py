@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file; its folder is made.
+    """Replace a file, which everybody may read whom the umask lets; its folder is made.
 
     Raises
     ------
@@ -18,14 +17,15 @@ def write_whole(path: Path, text: str) -> None:
         If it cannot be written; the former file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
+    partial = path.with_name(f"{_prefix(path)}{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # Unlike files of `tempfile`, which are for one user alone.
+        with partial.open("x", encoding="utf-8") as file:
             file.write(text)
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            partial.unlink()
         raise
 
 

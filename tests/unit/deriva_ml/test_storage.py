@@ -10,6 +10,7 @@ import pytest
 
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.ermrest.connect import Connection
+from deriva_ml.records import CachedBag
 from deriva_ml.specs import DatasetSpec
 
 
@@ -49,6 +50,22 @@ def test_execution_folders(ml: DerivaML) -> None:
     assert ml.commit_pending_executions(execution_rids=[waiting]).total_uploaded >= 1
 
 
+def _damaged_bags_are_listed_and_removed(ml: DerivaML, bag: CachedBag) -> None:
+    assert [each.damage for each in ml.list_cached_bags(check=True)] == [None]
+    for place in ("manifest-md5.txt", "bagit.txt", "data/schema.json", "metadata/deriva-bag-provenance.json"):
+        (bag.path / place).write_bytes(b"{}\xff")
+        if place != "bagit.txt":
+            index = ml._session.workspace.bags
+            index.remove(bag.checksum)
+        (damaged,) = ml.list_cached_bags(check=True)
+        assert (damaged.dataset_rid, damaged.path) == (bag.dataset_rid, bag.path)
+        assert place.rsplit("/")[-1] in str(damaged.damage)
+        assert ml.delete_cached_bag(bag.dataset_rid)["bags_removed"] == 1
+        assert ml.list_cached_bags() == []
+        ml.download_dataset_bag(DatasetSpec(rid=bag.dataset_rid))
+    assert [each.damage for each in ml.list_cached_bags(check=True)] == [None]
+
+
 def test_downloads(ml: DerivaML, tmp_path: Path) -> None:
     _run(ml, commit=True)
     asset = ml.list_assets("Execution_Asset")[0]
@@ -69,6 +86,7 @@ def test_downloads(ml: DerivaML, tmp_path: Path) -> None:
     summary = ml.get_storage_summary()
     assert (summary["bag_count"], summary["asset_count"]) == (1, 1)
     assert summary["total_size_mb"] >= summary["cache_size_mb"] > 0
+    _damaged_bags_are_listed_and_removed(ml, bag)
     assert ml.delete_cached_bag(dataset.dataset_rid, "9.9.9") == {"bags_removed": 0, "bytes_freed": 0}
     assert ml.delete_cached_bag(dataset.dataset_rid)["bags_removed"] == 1
     assert ml.list_cached_bags() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLFeatureNotFound,
+    DerivaMLInvalidTerm,
     DerivaMLMaterializeLimitExceeded,
     DerivaMLTableTypeError,
+    DerivaMLValidationError,
 )
 from deriva_ml.feature.feature import (
     create_feature,
@@ -49,6 +52,41 @@ def runs(ml_session: Session) -> list[str]:
         ml_session.connection, ml_session.ml_table("Execution"), [{"Description": n} for n in "ab"]
     )
     return [row["RID"] for row in made]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"terms": ["Grade"], "metadata": [ColumnDefinition("Grade")]},
+        {"terms": ["Grade", "Grade"]},
+        {"metadata": [ColumnDefinition("Execution")]},
+        {"metadata": [ColumnDefinition("Eye")]},
+        {"metadata": [ColumnDefinition("RID")]},
+        {"terms": ["Grade"], "optional": ["Grad"]},
+        {"metadata": [{"nam": "Weight"}]},
+    ],
+)
+def test_columns_that_cannot_be_leave_nothing_behind(
+    ml_session: Session, eyes: list[str], given: dict[str, Any]
+) -> None:
+    with pytest.raises(DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|nam"):
+        create_feature(ml_session, "Eye", "Impossible", **given)
+    with pytest.raises(DerivaMLInvalidTerm):
+        lookup_term(ml_session, "Feature_Name", "Impossible")
+
+
+@pytest.mark.parametrize("name", ["Two words", "Größe ✓", "a/b:c", "é" * 63, "feature"])
+def test_odd_names_and_no_columns(ml_session: Session, eyes: list[str], runs: list[str], name: str) -> None:
+    sure = ColumnDefinition("Sure", BuiltinTypes.float8, nullok=False)
+    columns = {} if name == "Two words" else {"metadata": [sure], "optional": ["Sure"]}
+    record_class = create_feature(ml_session, "Eye", name, **columns)
+    feature = lookup_feature(ml_session.model, "Eye", name)
+    assert {column.name for column in feature.feature_columns} == ({"Sure"} if columns else set())
+    record = record_class(Eye=eyes[0], Execution=runs[0])
+    rows.insert(ml_session.connection, feature.feature_table, [record.to_row() | {"Feature_Name": name}])
+    (found,) = feature_values(ml_session.reader, feature)
+    assert (found.Eye, found.Feature_Name) == (eyes[0], name)
+    assert delete_feature(ml_session, "Eye", name)
 
 
 def test_a_feature_is_defined(ml_session: Session, eyes: list[str]) -> None:
@@ -139,3 +177,25 @@ def test_a_feature_is_deleted(ml_session: Session, eyes: list[str]) -> None:
     assert not delete_feature(ml_session, "Eye", "Fleeting")
     with pytest.raises(DerivaMLFeatureNotFound):
         lookup_feature(ml_session.model, "Eye", "Fleeting")
+
+
+@pytest.mark.soak
+def test_a_million_values_in_flat_memory(ml_session: Session, runs: list[str]) -> None:
+    create_table(ml_session, TableDefinition("Cell", [ColumnDefinition("Name")]))
+    create_feature(ml_session, "Cell", "Area", metadata=[ColumnDefinition("Pixels", BuiltinTypes.float8)])
+    feature = lookup_feature(ml_session.model, "Cell", "Area")
+    connection, table = ml_session.connection, ml_session.table("Cell")
+    for _ in range(50):
+        cells = rows.insert(connection, table, [{"Name": "cell"}] * 20_000)
+        fixed = {"Execution": runs[0], "Feature_Name": "Area", "Pixels": 1}
+        rows.insert(connection, feature.feature_table, [{"Cell": cell["RID"], **fixed} for cell in cells])
+    del cells
+    tracemalloc.start()
+    try:
+        number = sum(1 for _ in feature_values(ml_session.reader, feature))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert number == 1_000_000
+    # Two pages of rows, whatever their number.
+    assert most < 64 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,9 @@ def test_asset_columns_take_rids_and_paths(model: CatalogModel) -> None:
 def test_rows_become_records_unchecked(model: CatalogModel) -> None:
     feature = lookup_feature(model, "Image", "Label")
     record = feature.record_of({"RID": "9", "Image": "1-A", "Digit": None, "Execution": "E", "RCT": "2026"})
+    same = type(record).model_construct(_fields_set=set(record.model_fields_set), **dict(record))
+    assert (record, record.model_dump(), repr(record)) == (same, same.model_dump(), repr(same))
+    assert pickle.loads(pickle.dumps(record.model_copy().model_dump())) == same.model_dump()
     assert (record.Execution, record.RCT, record.Digit) == ("E", "2026", None)  # type: ignore[attr-defined]
     assert isinstance(record, feature.feature_record_class())
 

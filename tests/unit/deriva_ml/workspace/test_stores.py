@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 import sqlite3
+import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from deriva_ml.workspace.executions import EXECUTIONS_TABLE, InputAsset, now
 from deriva_ml.workspace.manifest import AssetEntry
 from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
 from deriva_ml.workspace.processes import Process
+from deriva_ml.workspace.whole_files import write_whole
 
 
 @pytest.fixture
@@ -332,3 +334,17 @@ def test_the_model_is_kept_and_pinned(tmp_path):
 def test_a_workspace_can_be_pickled(workspace):
     add(workspace)
     assert pickle.loads(pickle.dumps(workspace)).executions.get("1-A") is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such permissions")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_whole_files_are_for_whom_the_umask_lets(tmp_path, mask):
+    former = os.umask(mask)
+    try:
+        for text in ("one", "two"):
+            write_whole(tmp_path / "new" / "file", text)
+    finally:
+        os.umask(former)
+    (file,) = (tmp_path / "new").iterdir()
+    assert file.read_text() == "two"
+    assert file.stat().st_mode & 0o777 == 0o666 & ~mask
