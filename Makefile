@@ -8,7 +8,7 @@ WORKERS ?= 2
 # The tests start hundreds of interpreters, which would otherwise compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format reference soak bench serve clean
+.PHONY: help docs demo test check format reference soak bench serve clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,10 @@ bench: $(VENV)/.dev  ## measure the main costs
 	@$(BIN)/python benchmarks/run.py
 	@echo "With catalogs on PostgreSQL:"
 	@$(BIN)/python benchmarks/service.py --only requests --database embedded
+
+docs: $(VENV)/.dev  ## make the documentation as a site in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The documentation is in site/index.html."
 
 serve: $(VENV)/.demo  ## serve the demo's deployment on this machine
 	@$(BIN)/deriva-ml serve demo
