@@ -10,10 +10,10 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src"
 from deriva_ml.reexport import names_in_stub
 
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
 _BODY_ONLY = "{show_root_heading: false, show_root_toc_entry: false, show_signature: false}"
 TITLES = {
     "ml": "DerivaML",
