@@ -1,0 +1,1 @@
+"""What runs: functions that take ``ml_instance`` and ``execution``."""
