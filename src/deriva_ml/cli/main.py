@@ -62,6 +62,7 @@ class Command:
 
 
 COMMANDS = (
+    Command("new", "make a project that runs at once", "deriva_ml.cli.new", "new"),
     Command(
         "init", "make a folder a deployment, for catalogs and their files", "deriva_ml.cli.deployment", "init"
     ),

@@ -271,3 +271,28 @@ def strips_outputs(path: Path) -> bool:
     return said.strip().endswith(": nbstripout") and bool(
         _git(path.parent, "config", "filter.nbstripout.clean")
     )
+
+
+def begin(folder: Path) -> None:
+    """Make a folder a repository, with a branch ``main`` that has no commit yet.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If git is missing or refuses.
+    """
+    _run(folder, "-c", "init.defaultBranch=main", "init", "--quiet")
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit everything in a repository that is not ignored, in the name of its user; of this program, if git knows none.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If git is missing or refuses.
+    """
+    _run(folder, "add", "--all")
+    known = (_git(folder, "config", "user.name") or "").strip(), (_git(folder, "config", "user.email") or "").strip()
+    name = () if all(known) else ("-c", "user.name=deriva-ml", "-c", "user.email=deriva-ml@localhost")
+    _run(folder, *name, "commit", "--quiet", "--no-gpg-sign", "--message", message)
