@@ -30,7 +30,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## run a real experiment, from raw images to a traced prediction
-	@$(BIN)/python examples/digits/run.py --folder demo
+	@$(BIN)/python examples/demo.py --folder demo
 
 test: $(VENV)/.dev  ## run the test suite
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not soak" $(TESTS)
@@ -63,7 +63,7 @@ docs: $(VENV)/.dev  ## make the documentation as a site in site/
 	@echo "The documentation is in site/index.html."
 
 serve: $(VENV)/.demo  ## serve the demo's deployment on this machine
-	@$(BIN)/deriva-ml serve demo
+	@$(BIN)/deriva-ml serve demo/lab
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +12,12 @@ from pathlib import Path
 from deriva_ml.cli.text import examples
 from deriva_ml.project import plan as plans
 from deriva_ml.project import write
+from deriva_ml.project.step import show, shown, step
 
-_SECONDS_TO_END = 10
 _LOAD = "src/scripts/load_digits.py"
 _MAKE = "src/scripts/make_catalog.py"
 _MESSAGE = "Name the datasets of this laboratory"
+_COMMIT = f'git commit -am "{_MESSAGE}"'
 
 
 def new_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,55 +46,35 @@ def new(arguments: argparse.Namespace) -> int:
     has_data = not (arguments.no_data or arguments.no_git)
     written = write.write(plan)
     print(f"Wrote {len(written)} files to {plan.folder}")
-    _say(f"cd {shlex.quote(_shown(plan.folder))}")
+    show(f"cd {shown(plan.folder)}")
     if not arguments.no_git:
-        _say("git init", f'git add --all && git commit -m "Begin {plan.name}"')
+        show("git init", f'git add --all && git commit -m "Begin {plan.name}"')
         write.put_under_git(plan)
     script = _LOAD if has_data else _MAKE
-    _say(f"python {script}")
-    if status := _run(plan.folder, script):
-        print(
-            f"\nThe project is there, but this step did not get to its end. To go on:\n\n"
-            f"  cd {shlex.quote(_shown(plan.folder))}\n  python {script}"
-            + (f'\n  git commit -am "{_MESSAGE}"' if has_data else ""),
-            file=sys.stderr,
-        )
+    if status := step(["python", script], plan.folder):
+        print(_resume(plan.folder, script, has_data), file=sys.stderr)
         return status
     if has_data and write.commit(plan, _MESSAGE):
-        _say(f'git commit -am "{_MESSAGE}"')
+        show(_COMMIT)
     print("\n" + _next(plan.folder, has_data, not arguments.no_git))
     return 0
 
 
-def _say(*commands: str) -> None:
-    for command in commands:
-        print(f"$ {command}", flush=True)
-
-
-def _run(folder: Path, script: str) -> int:
-    """Run a script of the project with this Python; an interruption is passed on, so that it ends in its own way."""
-    process = subprocess.Popen([sys.executable, script], cwd=folder, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        # A terminal interrupts both.
-        try:
-            process.wait(_SECONDS_TO_END / 10)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-        process.wait()
-        return 130
+def _resume(folder: Path, script: str, has_data: bool) -> str:
+    lines = [f"cd {shown(folder)}", f"python {script}", *([_COMMIT] if has_data else [])]
+    text = "\n".join(f"  {line}" for line in lines)
+    return f"\nThe project is there, but the last step did not get to its end. To go on, type:\n\n{text}"
 
 
 def _next(folder: Path, has_data: bool, has_git: bool) -> str:
     """Commands to type next."""
     notebook = "deriva-ml-run-notebook notebooks/roc_analysis.ipynb"
     load = [] if has_data else [(f"python {_LOAD}", "register images and labels, make datasets")]
-    commit = [] if has_data else [(f'git commit -am "{_MESSAGE}"', "runs are known by their commit")]
+    commit = [] if has_data else [(_COMMIT, "runs are known by their commit")]
     before = [] if has_git else [("git add . && git commit", "likewise")]
     kernel = [] if find_spec("papermill") else [("pip install 'deriva-ml[notebook]'", "for notebooks")]
     lines = [
-        (f"cd {shlex.quote(_shown(folder))}", ""),
+        (f"cd {shown(folder)}", ""),
         *_activation(),
         *before,
         *load,
@@ -123,7 +101,3 @@ def _activation() -> list[tuple[str, str]]:
     if (found and Path(found).parent == here) or not script.is_file():
         return []
     return [(f"source {shlex.quote(str(script))}", "so that the commands are found")]
-
-
-def _shown(folder: Path) -> str:
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

@@ -69,7 +69,9 @@ def plan(folder: Path, name: str | None = None) -> Plan:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DerivaMLValidationError(f"{folder} is no folder; choose another name.")
     if folder.is_dir() and any(folder.iterdir()):
-        raise DerivaMLValidationError(f"{folder} is not empty; choose another folder, or remove what is in it.")
+        raise DerivaMLValidationError(
+            f"{folder} is not empty; choose another folder, or remove what is in it."
+        )
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise DerivaMLDependencyError(
             f"A new project needs {', '.join(missing)}, which is not installed: pip install 'deriva-ml[demo]'"
@@ -90,5 +92,7 @@ def _checked(name: str, was_given: bool) -> str:
             f"{_LONGEST} at most, the last a letter or digit.{hint}"
         )
     if name.lower() in _TAKEN or name.lower().replace("_", "-") in _TAKEN:
-        raise DerivaMLValidationError(f"The name {name!r} is taken by DerivaML itself; choose another one.{hint}")
+        raise DerivaMLValidationError(
+            f"The name {name!r} is taken by DerivaML itself; choose another one.{hint}"
+        )
     return name

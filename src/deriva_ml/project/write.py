@@ -12,8 +12,8 @@ from deriva_ml.project.plan import Plan
 from deriva_ml.version import __version__
 from deriva_ml.workflow import git
 
-_DOT = "dot-"
-"""Stands for the dot of names that tools for this package itself would heed."""
+_PREFIX = "write-"
+"""Before names that tools for this package itself would heed."""
 
 _NOT_TEXT = ("__pycache__",)
 
@@ -46,7 +46,7 @@ def _copied(source: Traversable, target: Path, values: dict[str, str]) -> list[P
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for each in sorted(source.iterdir(), key=lambda each: each.name):
-        place = target / (f".{each.name.removeprefix(_DOT)}" if each.name.startswith(_DOT) else each.name)
+        place = target / each.name.removeprefix(_PREFIX)
         if each.name in _NOT_TEXT:
             continue
         if each.is_dir():

@@ -293,6 +293,9 @@ def commit_all(folder: Path, message: str) -> None:
         If git is missing or refuses.
     """
     _run(folder, "add", "--all")
-    known = (_git(folder, "config", "user.name") or "").strip(), (_git(folder, "config", "user.email") or "").strip()
+    known = (
+        (_git(folder, "config", "user.name") or "").strip(),
+        (_git(folder, "config", "user.email") or "").strip(),
+    )
     name = () if all(known) else ("-c", "user.name=deriva-ml", "-c", "user.email=deriva-ml@localhost")
     _run(folder, *name, "commit", "--quiet", "--no-gpg-sign", "--message", message)

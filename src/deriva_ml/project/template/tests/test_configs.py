@@ -1,10 +1,10 @@
 """Everything that can be chosen composes."""
 
 import pytest
-from configs import load_all_configs
 from hydra import compose, initialize
 from hydra_zen import store
 
+from configs import load_all_configs
 from deriva_ml.execution import get_all_multirun_configs
 
 load_all_configs()

@@ -1,6 +1,7 @@
 """The models, without a catalog."""
 
 import sklearn.datasets
+
 from models.digits_mlp import classifier, fit
 
 

@@ -1,6 +1,7 @@
 """The classifier and its parameters: ``model_config=NAME``, ``model_config.epochs=5``."""
 
 from hydra_zen import builds, store
+
 from models.digits_mlp import train
 
 DigitsConfig = builds(train, populate_full_signature=True, zen_partial=True)

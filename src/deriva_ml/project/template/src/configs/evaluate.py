@@ -1,6 +1,7 @@
 """Evaluation in place of training: ``model_config=evaluate``."""
 
 from hydra_zen import builds, store
+
 from models.evaluate import evaluate
 
 model_store = store(group="model_config")

@@ -1,7 +1,8 @@
 """Named choices: ``+experiment=NAME``."""
 
-from configs.base import DerivaModelConfig
 from hydra_zen import make_config, store
+
+from configs.base import DerivaModelConfig
 
 experiment_store = store(group="experiment", package="_global_")
 experiment_store(
@@ -14,7 +15,11 @@ experiment_store(
 )
 experiment_store(
     make_config(
-        hydra_defaults=["_self_", {"override /model_config": "wide"}, {"override /datasets": "digits_training"}],
+        hydra_defaults=[
+            "_self_",
+            {"override /model_config": "wide"},
+            {"override /datasets": "digits_training"},
+        ],
         description="Do four times as many units read better?",
         bases=(DerivaModelConfig,),
     ),

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from models.inputs import load
 
 from deriva_ml import DerivaML, ExecAssetType, MLAsset
 from deriva_ml.execution import Execution
+from models.inputs import load
 
 if TYPE_CHECKING:
     from sklearn.neural_network import MLPClassifier

@@ -6,10 +6,10 @@ import csv
 import pickle
 
 import numpy as np
-from models.inputs import given_or_newest, load
 
 from deriva_ml import DerivaML, MLAsset
 from deriva_ml.execution import Execution
+from models.inputs import given_or_newest, load
 
 
 def evaluate(*, ml_instance: DerivaML, execution: Execution) -> None:

@@ -27,7 +27,9 @@ def main() -> int:
     """Do what is not done yet."""
     ml = open_laboratory()
     types = ["Ingest", "Dataset_Management"]
-    workflow = ml.create_workflow("Load digits", types, "Registers the UCI digits, makes and splits a dataset")
+    workflow = ml.create_workflow(
+        "Load digits", types, "Registers the UCI digits, makes and splits a dataset"
+    )
     try:
         register_images(ml, workflow)
         datasets = make_datasets(ml, workflow)

@@ -11,7 +11,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from configs.deriva import CATALOG, LAB, WORK
-
 from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML
 from deriva_ml.schema import create_ml_catalog
 
@@ -40,7 +39,9 @@ def make_laboratory() -> DerivaML:
         ml.add_term("Digit_Class", str(digit), f"The digit {digit}")
     ml.create_asset(
         "Image",
-        column_defs=[ColumnDefinition(name="Position", type=BuiltinTypes.int4, comment="Place in the source")],
+        column_defs=[
+            ColumnDefinition(name="Position", type=BuiltinTypes.int4, comment="Place in the source")
+        ],
         comment="Handwritten digits, 8 by 8 pixels",
         update_navbar=False,
     )
