@@ -11,7 +11,6 @@ load_all_configs()
 store.add_to_hydra_store(overwrite_ok=True)
 
 CHOICES = [f"{group}={name}" for group, name in store["model_config"]]
-CHOICES += [f"{group}={name}" for group, name in store["datasets"]]
 CHOICES += [f"+experiment={name}" for _, name in store["experiment"]]
 
 

@@ -112,7 +112,7 @@ def write_config(datasets: dict[str, Dataset]) -> None:
     text = DATASETS_PY.read_text(encoding="utf-8")
     for name, dataset in datasets.items():
         line = f'{name} = DatasetSpecConfig(rid="{dataset.dataset_rid}", version="{dataset.current_version}")'
-        text = re.sub(rf"^{name} = .*$$", line, text, flags=re.MULTILINE)
+        text = re.sub(rf"(?m)^{name} = .*", line, text)
     DATASETS_PY.write_text(text, encoding="utf-8")
 
 
