@@ -14,6 +14,9 @@ def main() -> int:
         for asset in run.list_assets("Output"):
             if asset.filename == "predictions.csv":
                 print(ml.lookup_lineage(asset.asset_rid))
+                print(
+                    f"\nOf any RID: deriva-ml lineage {asset.asset_rid} --host lab --catalog {ml.catalog_id}"
+                )
                 return 0
     print("There are no predictions yet. Make some: deriva-ml-run +experiment=evaluate", file=sys.stderr)
     return 1
