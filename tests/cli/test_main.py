@@ -95,7 +95,7 @@ def test_known_entries(path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["frobnicate"], "there is no command 'frobnicate'; there are: init, serve"),
+        (["frobnicate"], "there is no command 'frobnicate'; there are: new, init, serve"),
         (["catalog", "frobnicate"], "catalog create"),
         (["split-datset"], "did you mean `deriva-ml split-dataset`?"),
         (["split", "dataset", "--host", "x"], "did you mean `deriva-ml split-dataset`"),
