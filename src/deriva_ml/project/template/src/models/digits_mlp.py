@@ -7,13 +7,12 @@ import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from deriva_ml import DerivaML, ExecAssetType, MLAsset
 from deriva_ml.execution import Execution
 from models.inputs import load
 
 if TYPE_CHECKING:
+    import numpy as np
     from sklearn.neural_network import MLPClassifier
 
 
@@ -46,7 +45,6 @@ def train(
 
 def classifier(hidden_units: int, learning_rate: float, seed: int) -> MLPClassifier:
     """A classifier that has learnt nothing yet."""
-    # Here, and not above: --list-configs imports this module and stays quick.
     from sklearn.neural_network import MLPClassifier
 
     return MLPClassifier(
@@ -58,6 +56,7 @@ def fit(
     model: MLPClassifier, ink: np.ndarray, labels: np.ndarray, epochs: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     """Train epoch by epoch on nine of ten images; yield loss, and accuracy on the others, after each."""
+    import numpy as np
     from threadpoolctl import threadpool_limits
 
     held_out = np.random.default_rng(seed).random(len(labels)) < 0.1

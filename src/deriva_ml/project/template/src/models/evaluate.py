@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import pickle
 
-import numpy as np
-
 from deriva_ml import DerivaML, MLAsset
 from deriva_ml.execution import Execution
 from models.inputs import given_or_newest, load
@@ -36,4 +34,4 @@ def evaluate(*, ml_instance: DerivaML, execution: Execution) -> None:
             [rid, truth, digit, *row]
             for rid, truth, digit, row in zip(rids, labels, predicted, probabilities.round(6), strict=True)
         )
-    print(f"Accuracy on {len(labels)} images: {np.mean(predicted == labels):.3f}")
+    print(f"Accuracy on {len(labels)} images: {(predicted == labels).mean():.3f}")

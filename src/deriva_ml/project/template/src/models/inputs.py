@@ -1,19 +1,26 @@
-"""What models read."""
+"""What models read.
+
+Heavy libraries are imported where they are used: ``deriva-ml-run --list-configs`` imports this module and stays quick.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from deriva_ml import DerivaML
 from deriva_ml.dataset import DatasetBag
 from deriva_ml.execution import Execution
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 def load(bag: DatasetBag) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read RIDs, the ink of each pixel (0 to 1, shape (n, 64)) and labels of the images of a dataset."""
+    import numpy as np
+    from PIL import Image
+
     labels = {value.Image: value.Digit_Class for value in bag.feature_values("Image", "Digit")}
     rows = bag.list_dataset_members()["Image"]
     images = [np.asarray(Image.open(bag.file("Image", row)), dtype=float) for row in rows]
