@@ -26,8 +26,7 @@ def train(
     execution: Execution,
 ) -> None:
     """Fit a classifier to the chosen dataset; keep it, and its metrics after each epoch."""
-    (dataset,) = execution.datasets
-    _, ink, labels = load(dataset)
+    _, ink, labels = load(execution)
     model = classifier(hidden_units, learning_rate, seed)
     with execution.metrics_file().open("a") as metrics:
         for step in fit(model, ink, labels, epochs, seed):

@@ -12,8 +12,7 @@ from models.inputs import given_or_newest, load
 
 def evaluate(*, ml_instance: DerivaML, execution: Execution) -> None:
     """Predict every image of the chosen dataset, as values of a feature and as a table with all probabilities."""
-    (dataset,) = execution.datasets
-    rids, ink, labels = load(dataset)
+    rids, ink, labels = load(execution)
     model = pickle.loads(given_or_newest(ml_instance, execution, "model.pkl").read_bytes())
     probabilities = model.predict_proba(ink)
     predicted = model.classes_[probabilities.argmax(axis=1)]

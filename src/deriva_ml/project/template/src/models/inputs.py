@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml import DerivaML
-from deriva_ml.dataset import DatasetBag
 from deriva_ml.execution import Execution
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def load(bag: DatasetBag) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read RIDs, the ink of each pixel (0 to 1, shape (n, 64)) and labels of the images of a dataset."""
+def load(execution: Execution) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read RIDs, the ink of each pixel (0 to 1, shape (n, 64)) and labels of the images of the chosen dataset."""
     import numpy as np
     from PIL import Image
 
+    if len(execution.datasets) != 1:
+        raise ValueError(f"One dataset is read, not {len(execution.datasets)}: choose it with datasets=NAME.")
+    bag = execution.datasets[0]
     labels = {value.Image: value.Digit_Class for value in bag.feature_values("Image", "Digit")}
     rows = bag.list_dataset_members()["Image"]
     images = [np.asarray(Image.open(bag.file("Image", row)), dtype=float) for row in rows]
