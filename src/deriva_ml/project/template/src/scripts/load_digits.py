@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import sklearn.datasets
 from make_catalog import LAB, open_laboratory
 from PIL import Image
 
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import Dataset, VersionPart, split_dataset
 from deriva_ml.execution import LocalFile, Workflow
+
+SOURCE = Path(find_spec("sklearn").origin).parent / "datasets" / "data" / "digits.csv.gz"
+"""The UCI digits as scikit-learn brings them: 64 pixels from 0 to 16 and the digit in each line."""
 
 IMAGES = "Images and labels of the UCI digits"
 DATASETS = "All digits, split 80:20"
@@ -52,23 +55,22 @@ def register_images(ml: DerivaML, workflow: Workflow) -> None:
         # Everything had been written when the commit was interrupted.
         ml.resume_execution(runs[0].execution_rid).commit_output_assets()
         return
-    digits = sklearn.datasets.load_digits()
-    source = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
+    values = np.loadtxt(SOURCE, delimiter=",", dtype=int)
+    images, digits = values[:, :64].reshape(-1, 8, 8), values[:, 64]
     label = ml.feature_record_class("Image", "Digit")
-    config = ExecutionConfiguration(workflow=workflow, assets=[LocalFile(path=source)], description=IMAGES)
+    config = ExecutionConfiguration(workflow=workflow, assets=[LocalFile(path=SOURCE)], description=IMAGES)
     with ml.create_execution(config) as execution:
         paths = execution.asset_file_paths(
             "Image",
             [
                 {"file_name": f"digit_{place:04d}.png", "metadata": {"Position": place}}
-                for place in range(len(digits.target))
+                for place in range(len(digits))
             ],
         )
-        for path, pixels in zip(paths, digits.images, strict=True):
+        for path, pixels in zip(paths, images, strict=True):
             Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8)).save(path)
         execution.add_features(
-            label(Image=path, Digit_Class=str(digit))
-            for path, digit in zip(paths, digits.target, strict=True)
+            label(Image=path, Digit_Class=str(digit)) for path, digit in zip(paths, digits, strict=True)
         )
     execution.commit_output_assets()
 
