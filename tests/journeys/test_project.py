@@ -166,3 +166,22 @@ def test_everything_that_is_advised(tmp_path) -> None:
         project.type(*command.split())
     assert project.type("git", "status", "--porcelain") == ""
     assert opened(tmp_path / "eyes").default_schema == "eye_lab"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("objects", [50, 1790])
+def test_killed_while_it_commits(tmp_path, objects) -> None:
+    """Loading again makes neither an image nor a label twice, however far the commit had got."""
+    shell = Shell(tmp_path, tmp_path)
+    shell.type("deriva-ml", "new", "eyes", "--no-data")
+    project = Shell(tmp_path / "eyes", tmp_path)
+    loading = project.start("python", "src/scripts/load_digits.py")
+    while sum(path.is_file() for path in (project.folder / "lab/objects").rglob("*")) < objects:
+        assert loading.poll() is None, loading.communicate()
+        time.sleep(0.01)
+    loading.kill()
+    loading.communicate(timeout=60)
+    project.type("python", "src/scripts/load_digits.py")
+    ml = opened(project.folder)
+    labelled = [value.Image for value in ml.feature_values("Image", "Digit")]
+    assert len(labelled) == len(set(labelled)) == len(ml.list_assets("Image")) == 1797

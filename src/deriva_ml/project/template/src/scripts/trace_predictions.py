@@ -15,7 +15,7 @@ def main() -> int:
             if asset.filename == "predictions.csv":
                 print(ml.lookup_lineage(asset.asset_rid))
                 print(
-                    f"\nOf any RID: deriva-ml lineage {asset.asset_rid} --host lab --catalog {ml.catalog_id}"
+                    f"\nOf any RID: deriva-ml lineage {asset.asset_rid} --host ./lab --catalog {ml.catalog_id}"
                 )
                 return 0
     print("There are no predictions yet. Make some: deriva-ml-run +experiment=evaluate", file=sys.stderr)
