@@ -12,7 +12,7 @@ from deriva_ml.ermrest.connect import Connection, connection_of
 from deriva_ml.ermrest.rows import escaped
 from deriva_ml.errors import DerivaMLDataError, DerivaMLValidationError
 from deriva_ml.model import tags
-from deriva_ml.session import session_of
+from deriva_ml.session import Session
 
 
 class CatalogCreationMethod(StrEnum):
@@ -200,7 +200,7 @@ def catalog_connection(catalog: Any) -> Connection:
     """The connection to what a user calls a catalog: an open `DerivaML`, a binding of deriva-py, or a connection."""
     if isinstance(catalog, Connection):
         return catalog
-    session = session_of(catalog)
-    if isinstance(getattr(session, "connection", None), Connection):
+    session = getattr(catalog, "_session", catalog)
+    if isinstance(session, Session):
         return session.connection
     return connection_of(catalog)
