@@ -48,9 +48,28 @@ class AssetFile(NamedTuple):
 
 
 def encoded(name: str) -> str:
-    """`name` as one component of a path in a bag."""
-    text = quote(name, safe=_NAME_SAFE)
+    """`name` as one component of a path in a bag.
+
+    Examples
+    --------
+    >>> encoded("Größe 5%.txt")
+    'Größe 5%25.txt'
+    """
+    text = "".join(map(_encoded, name))
+    if text.endswith(" "):
+        # Whoever reads a manifest strips its lines.
+        text = f"{text[:-1]}%20"
     return text.replace(".", "%2E") if text in {".", ".."} else text
+
+
+def _encoded(character: str) -> str:
+    if character in "\r\n":
+        # Whoever reads a manifest takes %0A for a line feed in the name of the file.
+        return quote(quote(character))
+    if character.isprintable() and not character.isascii():
+        # Three times as long, a name may be longer than file systems allow.
+        return character
+    return quote(character, safe=_NAME_SAFE)
 
 
 def rows_csv(schema: str, table: str) -> str:

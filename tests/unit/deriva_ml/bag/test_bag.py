@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 import warnings
 
@@ -73,6 +74,30 @@ def seal_target(bag, entry):
     target = bag / entry.path
     target.parent.mkdir(parents=True)
     return target
+
+
+def test_a_bag_holds_files_of_any_name(tmp_path):
+    from bdbag import bdbag_api
+
+    odd = ["100%.txt", "a:b?.txt", "one\ntwo\r.txt", "a%0Ab.txt", "ends ", " begins", "*.txt", "\u2028.txt"]
+    long = ["研究画像" * 20, "ü" * 120]
+    folder, here = tmp_path / "bag", tmp_path / "here.txt"
+    here.write_text("here")
+    places = [layout.asset_file("T", str(n), name) for n, name in enumerate([*odd, *long])]
+    for place in places:
+        write.copy_file(folder, place, here)
+    entry = write.FetchEntry(
+        here.as_uri(), 4, layout.asset_file("T", "A", "elsewhere "), hashlib.md5(b"here").hexdigest()
+    )
+    seal.seal(folder, fetch=[entry])
+    assert [place.rpartition("/")[2] for place in places[-2:]] == long
+    assert [each.path for each in seal.missing(folder)] == [entry.path]
+    write.copy_file(folder, entry.path, here)
+    seal.validate(folder)
+    assert sorted(seal.read_manifest(folder)) == sorted([*places, entry.path])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bdbag_api.validate_bag(str(folder), fast=False)
 
 
 def test_damage_is_seen(bag):
