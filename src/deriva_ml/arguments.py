@@ -33,6 +33,19 @@ def mapping(name: str, given: Any, what: str) -> None:
         raise DerivaMLValidationError(f"{name} must be a mapping of {what}, not {given!r}.")
 
 
+def text(name: str, given: Any) -> str:
+    """Return text, empty for None.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If it is something else.
+    """
+    if given is not None and not isinstance(given, str):
+        raise DerivaMLValidationError(f"{name} must be text, not {given!r}.")
+    return given or ""
+
+
 def path(name: str, given: Any) -> Path:
     """Return a path that is given as such or as text.
 

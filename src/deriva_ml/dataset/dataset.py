@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml import markup
+from deriva_ml import arguments, markup
 from deriva_ml.bag.walk import name_of
 from deriva_ml.citation import record_url, snapshot_named
 from deriva_ml.dataset import difference, download, estimate, registry, release
@@ -135,6 +135,7 @@ class Dataset(WideView):
 
     @description.setter
     def description(self, text: str) -> None:
+        text = arguments.text("description", text)
         self._session.require_writable(f"describe dataset {self.dataset_rid}")
         table = self._session.ml_table(MLTable.dataset)
         rows.update_one(self._session.connection, table, self.dataset_rid, Description=text)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from deriva_ml import arguments
 from deriva_ml.dataset.members import insert_memberships, insert_types
 from deriva_ml.dataset.release import pin, require_execution
 from deriva_ml.dataset.version import FIRST_RELEASE
@@ -98,6 +99,7 @@ def create_together(
     DerivaMLValidationError
         If the version is a dev version, or members are no rows of their tables.
     """
+    told = [arguments.text("description", draft.description) for draft in drafts]
     label = FIRST_RELEASE if version is None else DatasetVersion.coerce(version)
     if label.is_devrelease:
         raise DerivaMLValidationError(f"A dataset begins with a release, not with {label}.")
@@ -108,7 +110,10 @@ def create_together(
         Made(rid, version_rid, label, draft)
         for rid, version_rid, draft in zip(rids[: len(drafts)], rids[len(drafts) :], drafts, strict=True)
     ]
-    hidden = [{"RID": one.dataset_rid, "Description": one.draft.description, "Deleted": True} for one in made]
+    hidden = [
+        {"RID": one.dataset_rid, "Description": text, "Deleted": True}
+        for one, text in zip(made, told, strict=True)
+    ]
     rows.insert(connection, datasets, hidden, with_rids=True)
     try:
         written = _write_all(session, made, None if execution_rid == DRY_RUN_RID else execution_rid)

@@ -180,7 +180,7 @@ class Source:
     def __init__(self, session: Session, dataset: Dataset, drawing: Drawing) -> None:
         self.session, self.dataset, self.drawing = session, dataset, drawing
         entry = dataset.dataset_history()[-1]
-        self.version = entry.dataset_version
+        self.version, self.version_rid = entry.dataset_version, entry.version_rid
         snapshot = pinned(session, self.version, entry.version_rid, entry.snapshot)
         self.snapshot = snapshot or session.connection.snaptime()
         # A dev version is what is there now.

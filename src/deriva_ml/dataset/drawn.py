@@ -68,7 +68,14 @@ class Recorder:
             require_execution(session, execution)
 
     def begin(self, file_name: str, asked: Mapping[str, Any]) -> None:
-        """Record what is read and how; terms that are missing are added."""
+        """Record what is read and how; terms that are missing are added.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If the execution has read another version of the source: only one can be recorded as its input.
+        """
+        self._check_input()
         for name, text in _TERMS.items():
             vocabulary.add_term(self.session, MLVocab.dataset_type, name, text)
         rid, version = self.source.dataset.dataset_rid, self.source.version
@@ -83,6 +90,15 @@ class Recorder:
             **self.source.drawing.document(),
         }
         self._note(file_name, document)
+
+    def _check_input(self) -> None:
+        rid, version_rid = self.source.dataset.dataset_rid, self.source.version_rid
+        recorded = registry.recorded_input(self.session, self.execution_rid, rid)
+        if recorded not in (None, version_rid):
+            raise DerivaMLValidationError(
+                f"Execution {self.execution_rid} has read another version of dataset {rid} than {self.source.version}, "
+                "which is the current one; draw from it in an execution of its own."
+            )
 
     def _note(self, file_name: str, document: Mapping[str, Any]) -> None:
         """Keep the parameters with the execution: they are uploaded with its outputs."""

@@ -14,7 +14,12 @@ from deriva_ml.dataset.release import changing, require_changeable
 from deriva_ml.dataset.view import children, lookup_row, types_of
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rids
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLCycleError,
+    DerivaMLDatasetNotFound,
+    DerivaMLValidationError,
+)
 from deriva_ml.names import MLTable, MLVocab, is_rid, one_or_more, require_list
 
 if TYPE_CHECKING:
@@ -65,6 +70,8 @@ def add(
         If an RID does not exist.
     DerivaMLCycleError
         If the dataset would contain itself.
+    DerivaMLDatasetNotFound
+        If it would contain one that is deleted.
     """
     require_changeable(session, dataset_rid)
     by_element = _by_element(session, members)
@@ -77,6 +84,7 @@ def add(
         if validate and not started.before:
             _check_new(session, dataset_rid, element, rids)
         if element.table is session.ml_table(MLTable.dataset):
+            _check_alive(session, element, rids)
             _check_acyclic(session, dataset_rid, rids)
     with started.noted(), changing(session, dataset_rid, description, execution_rid):
         for element, rids in by_element:
@@ -205,6 +213,14 @@ def _members_among(session: Session, dataset_rid: str, element: Element, rids: C
 def _listed(rids: list[str]) -> str:
     more = f" and {len(rids) - _NAMED} more" if len(rids) > _NAMED else ""
     return f"{', '.join(rids[:_NAMED])}{more}"
+
+
+def _check_alive(session: Session, element: Element, nested: Collection[str]) -> None:
+    gone = sorted(rows.present(session.connection, element.table, "RID", nested, {"Deleted": [True]}))
+    if gone:
+        raise DerivaMLDatasetNotFound(
+            gone[0], f"Deleted, so it cannot be nested in another dataset: {_listed(gone)}. Nothing was added."
+        )
 
 
 def _check_acyclic(session: Session, dataset_rid: str, nested: Collection[str]) -> None:

@@ -299,6 +299,13 @@ def add_input(
     return bool(add_inputs(session, execution_rid, [(dataset_rid, version)]))
 
 
+def recorded_input(session: Session, execution_rid: str, dataset_rid: str) -> RID | None:
+    """RID of the version of a dataset that an execution is recorded to have read; None without a record."""
+    where = {"Dataset": [dataset_rid], "Execution": [execution_rid]}
+    found = session.reader.rows(session.ml_table("Dataset_Execution"), where=where)
+    return next((row["Dataset_Version"] for row in found), None)
+
+
 def add_inputs(
     session: Session, execution_rid: str, datasets: Iterable[tuple[str, DatasetVersion | str | None]]
 ) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from deriva_ml import arguments
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.view import lookup_row
 from deriva_ml.ermrest import rows
@@ -76,6 +77,7 @@ def advance(
     DerivaMLReadOnlyError
         If the session is that of a snapshot.
     """
+    description = arguments.text("description", description)
     pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     label = labels.next_dev(found)
@@ -185,6 +187,7 @@ def release(
     DerivaMLConflictError
         If somebody else changed the dataset at the same time.
     """
+    description = arguments.text("description", description)
     pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     current, row = next(reversed(found.items()))

@@ -95,6 +95,10 @@ def one(lab: Any) -> Any:
         (lambda ds: ds.get_denormalized_as_dict("Subject"), "include_tables cannot be 'Subject'"),
         (lambda ds: datasets.find(ds._session, sort=3), "sort cannot be 3; give True"),
         (lambda ds: ds.at("1.0"), "no version of a dataset"),
+        (lambda ds: setattr(ds, "description", 5), "description must be text, not 5"),
+        (lambda ds: ds.mark_dev(["why"]), r"description must be text, not \['why'\]"),
+        (lambda ds: ds.release("minor", 5), "description must be text, not 5"),
+        (lambda ds: datasets.create(ds._session, description=5), "description must be text, not 5"),
     ],
 )
 def test_values_that_do_not_fit(one: Any, call: Any, message: str) -> None:

@@ -204,6 +204,15 @@ def test_a_deleted_dataset_does_not_change(lab: Any) -> None:
         dataset.release("minor", "x")
 
 
+def test_a_deleted_dataset_is_not_nested(lab: Any) -> None:
+    inner, outer = lab.dataset(), lab.dataset()
+    datasets.delete(lab.session, inner)
+    for members in ([inner], {"Dataset": [inner.dataset_rid]}):
+        with pytest.raises(DerivaMLDatasetNotFound, match=f"Deleted, so it cannot be nested.*{inner.dataset_rid}"):
+            outer.add_dataset_members(members)
+    assert (outer.list_dataset_children(), labels(outer)) == ([], ["0.1.0"])
+
+
 def test_members_may_be_given_as_datasets(lab: Any) -> None:
     inner, outer = lab.dataset(), lab.dataset()
     outer.add_dataset_members([inner])

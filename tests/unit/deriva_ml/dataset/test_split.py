@@ -13,7 +13,8 @@ from deriva_ml.dataset import dataset as datasets
 from deriva_ml.dataset import partition
 from deriva_ml.dataset.draw import Drawing, Source, random_split, stratified_split
 from deriva_ml.dataset.split import split_dataset, subsample
-from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
+from deriva_ml.ermrest import rows
+from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError, DerivaMLValidationError
 from deriva_ml.execution.execution import create_execution
 from deriva_ml.specs import ExecutionConfiguration
 from deriva_ml.workflow.workflow import Workflow
@@ -204,4 +205,16 @@ def test_an_execution_that_is_none_is_refused_before_anything_is_made(lab: Any, 
     before = len(datasets.find(lab.session, deleted=True))
     with pytest.raises(DerivaMLTableTypeError, match="is not the RID of an execution"):
         split_dataset(lab.session, six.dataset_rid, six.dataset_rid)
+    assert len(datasets.find(lab.session, deleted=True)) == before
+
+
+def test_one_execution_draws_from_one_version(lab: Any) -> None:
+    dataset = lab.dataset(Subject=lab.subjects(4))
+    (exe,) = rows.insert(lab.session.connection, lab.session.ml_table("Execution"), [{"Status": "Running"}])
+    for _ in range(2):
+        subsample(lab.session, dataset.dataset_rid, exe["RID"], size=2)
+    dataset.add_dataset_members({"Subject": lab.subjects(1)})
+    before = len(datasets.find(lab.session, deleted=True))
+    with pytest.raises(DerivaMLValidationError, match=r"another version of dataset .* than 0\.2\.0\.post1\.dev1"):
+        subsample(lab.session, dataset.dataset_rid, exe["RID"], size=2)
     assert len(datasets.find(lab.session, deleted=True)) == before
