@@ -63,7 +63,14 @@ unable to parse string as an integer.
 def _complaint(model: type[BaseModel], error: ValidationError) -> DerivaMLValidationError:
     """What is wrong, without the parts of pydantic's message that say nothing to the caller."""
     said = []
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    # What fits none of several kinds comes once for each; kinds that are no plain type have names of pydantic's own.
+    kinds = {item["loc"][:-1] for item in found if _is_plain_kind(item["loc"])}
+    for item in found:
+        if item["loc"][:-1] in kinds:
+            if not _is_plain_kind(item["loc"]):
+                continue
+            item["loc"] = item["loc"][:-1]
         inner = item.get("ctx", {}).get("error")
         if not item["loc"] and isinstance(inner, DerivaMLValidationError):
             return inner
@@ -78,6 +85,10 @@ def _complaint(model: type[BaseModel], error: ValidationError) -> DerivaMLValida
             shown = given if len(given) <= 60 else f"{given[:57]}..."
             said.append(f"{place} (given {shown}): {item['msg'].removeprefix('Value error, ').rstrip('.')}")
     return DerivaMLValidationError(f"{model.__name__} cannot be made: {'; '.join(dict.fromkeys(said))}.")
+
+
+def _is_plain_kind(place: tuple[int | str, ...]) -> bool:
+    return len(place) > 1 and place[-1] in {"str", "int", "float", "bool"}
 
 
 Seconds = Annotated[float, Field(gt=0)]

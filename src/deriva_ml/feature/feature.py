@@ -115,7 +115,7 @@ def create_feature(
     Raises
     ------
     DerivaMLTableTypeError
-        If one of `terms` is no vocabulary, or one of `assets` no asset table.
+        If one of `terms` is no vocabulary, one of `assets` no asset table, or `target_table` a vocabulary.
     DerivaMLValidationError
         If the name is empty, `terms`, `assets` or `metadata` is no list, two columns would have one name, or `optional`
         names what is no value.
@@ -134,6 +134,10 @@ def create_feature(
     further = [_column_or_reference(model, item, nullable) for item in optional_list("metadata", metadata)]
     home = model.default_schema or target.schema.name
     columns = [*payload, *further]
+    if model.is_vocabulary(target):
+        raise DerivaMLTableTypeError(
+            "table of records", target.name, f"{target.name!r} is a vocabulary: its terms cannot have features."
+        )
     _check_columns(feature_name, target.name, [_name_of(column) for column in columns], nullable)
     definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)
     shown = shown_columns(home, definition.name, columns)

@@ -120,6 +120,8 @@ def test_wrong_tables_are_refused_before_anything_is_written(ml_session: Session
     for wrong in ({"terms": ["Eye"]}, {"assets": ["Grade"]}, {"terms": ["Outline"]}):
         with pytest.raises(DerivaMLTableTypeError, match="is not a"):
             create_feature(ml_session, "Eye", "Wrong", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(DerivaMLTableTypeError, match="its terms cannot have features"):
+        create_feature(ml_session, "Grade", "Wrong", metadata=["Eye"])
     with pytest.raises(DerivaMLException):
         lookup_term(ml_session, "Feature_Name", "Wrong")
 

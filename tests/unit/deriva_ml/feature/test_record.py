@@ -69,6 +69,7 @@ def test_the_record_class(model: CatalogModel) -> None:
         ({"Image": "1-A", "Digit": "3", "Certainty": 1}, "Certainty"),
         ({"Image": "1-A", "Digit": "3", "Confidence": "high"}, "Confidence"),
         ({"Image": "1-A", "Digit": "3", "Rater": None}, "Rater"),
+        ({"Image": 5, "Digit": "3"}, r"made: Image \(given 5\): Input should be a valid string\.$"),
     ],
 )
 def test_wrong_values_are_refused(model: CatalogModel, values: dict[str, object], complaint: str) -> None:
