@@ -63,9 +63,12 @@ def _folders(parent: Path) -> Iterator[Path]:
 def _cutoff(older_than_days: float | None) -> float | None:
     if older_than_days is None:
         return None
-    if isinstance(older_than_days, bool) or not isinstance(older_than_days, int | float):
-        raise DerivaMLValidationError(f"older_than_days must be a number of days, not {older_than_days!r}.")
-    return datetime.now(UTC).timestamp() - timedelta(days=older_than_days).total_seconds()
+    is_number = isinstance(older_than_days, int | float) and not isinstance(older_than_days, bool)
+    if not is_number or not older_than_days >= 0:
+        raise DerivaMLValidationError(
+            f"older_than_days must be a number of days, 0 or more, not {older_than_days!r}."
+        )
+    return datetime.now(UTC).timestamp() - older_than_days * timedelta(days=1).total_seconds()
 
 
 def _remove(folders: Collection[Path]) -> dict[str, int]:

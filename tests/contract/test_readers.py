@@ -272,6 +272,9 @@ def test_features_in_wide_tables(lab: Readable, inner: Any) -> None:
     assert len([row for row in sides if row["Execution_Image_Side.RID"]]) == 4
     with pytest.raises(ValueError, match="exactly one feature"):
         wide(inner, ["Image"], selector=select_newest)
+    made = wide(inner, ["Image", "Quality", "Execution", "Workflow"])
+    assert {row["Execution.Description"] for row in made if row[label]} == {"Grade one", "Grade two"}
+    assert all(row["Workflow.RID"] == row["Execution.Workflow"] for row in made)
 
 
 def test_wide_tables_as_frame_arrow_and_parquet(inner: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from deriva_ml.errors import (
 from deriva_ml.feature.record import EXECUTION, FEATURE_NAME, Feature, FeatureRecord
 from deriva_ml.model.build import Reference, feature_table
 from deriva_ml.model.define import ColumnDefinition
+from deriva_ml.model.types import type_document
 from deriva_ml.names import SYSTEM_COLUMNS, MLVocab, optional_list
 from deriva_ml.records import FeatureReference
 from deriva_ml.schema.display import feature_annotations
@@ -189,11 +190,12 @@ def _reference(model: CatalogModel, table: TableName, optional: Collection[str],
 def _column_or_reference(
     model: CatalogModel, item: Any, optional: Collection[str]
 ) -> Reference | ColumnDefinition | dict[str, Any]:
-    if isinstance(item, dict) and not isinstance(item.get("name"), str):
+    if isinstance(item, dict) and not (isinstance(item.get("name"), str) and item.get("type")):
         raise DerivaMLValidationError(f"metadata: {item!r} is no column; it needs a 'name' and a 'type'.")
     if isinstance(item, ColumnDefinition):
         return replace(item, nullok=True) if item.name in optional else item
     if isinstance(item, dict):
+        item = {**item, "type": type_document(item["type"])}
         return {**item, "nullok": True} if item["name"] in optional else item
     return _reference(model, item, optional, "")
 

@@ -271,7 +271,7 @@ class Planner:
         DerivaMLDenormalizeUnrelatedAnchor
             If there is no path.
         """
-        found = self.paths(source, target)
+        found = self.paths(source, target, through)
         if not found:
             raise DerivaMLDenormalizeUnrelatedAnchor(
                 [source.name],
@@ -287,21 +287,26 @@ class Planner:
             raise DerivaMLDenormalizeAmbiguousPath(source.name, target.name, shown, sorted(between))
         return best[0]
 
-    def paths(self, source: Table, target: Table) -> list[Path]:
-        """Paths by references alone; where there are none, paths with one association table in between."""
-        return list(self._outward(source, target)) or list(self._across(source, target))
+    def paths(self, source: Table, target: Table, through: Collection[Table] = ()) -> list[Path]:
+        """Paths by references alone; where there are none, paths with one association table in between.
 
-    def _outward(self, source: Table, target: Table, before: tuple[Table, ...] = ()) -> Iterator[Path]:
+        They may lead through the tables of `through` where these are the library's own, too.
+        """
+        return list(self._outward(source, target, through)) or list(self._across(source, target, through))
+
+    def _outward(
+        self, source: Table, target: Table, through: Collection[Table] = (), before: tuple[Table, ...] = ()
+    ) -> Iterator[Path]:
         if len(before) >= _LONGEST:
             return
         for step in self._references(source):
             if step.target is target:
                 yield (step,)
-            elif step.target not in (*before, source) and self._is_open(step.target):
-                for rest in self._outward(step.target, target, (*before, source)):
+            elif step.target not in (*before, source) and self._is_open(step.target, through):
+                for rest in self._outward(step.target, target, through, (*before, source)):
                     yield (step, *rest)
 
-    def _across(self, source: Table, target: Table) -> Iterator[Path]:
+    def _across(self, source: Table, target: Table, through: Collection[Table]) -> Iterator[Path]:
         for lead in (((), source), *self._leads(source)):
             path, place = lead
             for step in self._referring(place):
@@ -318,8 +323,8 @@ class Planner:
                         continue
                     if onward.target is target:
                         yield (*path, step, onward)
-                    elif self._is_open(onward.target):
-                        for rest in self._outward(onward.target, target, (source, place)):
+                    elif self._is_open(onward.target, through):
+                        for rest in self._outward(onward.target, target, through, (source, place)):
                             yield (*path, step, onward, *rest)
 
     def _leads(self, source: Table) -> Iterator[tuple[Path, Table]]:
@@ -328,9 +333,9 @@ class Planner:
             if self._is_open(step.target):
                 yield (step,), step.target
 
-    def _is_open(self, table: Table) -> bool:
-        """Whether paths may lead through a table: a user's own table that is no vocabulary."""
-        return self.model.is_domain(table) and not self.model.is_vocabulary(table)
+    def _is_open(self, table: Table, asked: Collection[Table] = ()) -> bool:
+        """Whether paths may lead through a table: a user's own, or one that was asked for, and no vocabulary."""
+        return (self.model.is_domain(table) or table in asked) and not self.model.is_vocabulary(table)
 
     def _is_link(self, table: Table) -> bool:
         """Whether an association may be crossed: not those that belong to datasets and executions as such."""

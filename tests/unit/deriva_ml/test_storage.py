@@ -10,6 +10,7 @@ import pytest
 
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.ermrest.connect import Connection
+from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.records import CachedBag
 from deriva_ml.specs import DatasetSpec
 
@@ -92,7 +93,11 @@ def test_downloads(ml: DerivaML, tmp_path: Path) -> None:
     assert ml.list_cached_bags() == []
     assert ml.delete_cached_asset(asset.asset_rid)["assets_removed"] == 1
     ml.download_dataset_bag(DatasetSpec(rid=dataset.dataset_rid))
-    assert ml.clear_cache(older_than_days=1)["dirs_removed"] == 0
+    for days in (1, float("inf")):
+        assert ml.clear_cache(older_than_days=days)["dirs_removed"] == 0
+    for days in (-1, float("nan"), True, "1"):
+        with pytest.raises(DerivaMLValidationError, match="older_than_days must be a number of days"):
+            ml.clear_cache(older_than_days=days)
     assert ml.clear_cache()["dirs_removed"] == 1
     assert ml.list_cached_bags() == []
     assert ml.download_dir() == ml.working_dir

@@ -64,12 +64,13 @@ def runs(ml_session: Session) -> list[str]:
         {"metadata": [ColumnDefinition("RID")]},
         {"terms": ["Grade"], "optional": ["Grad"]},
         {"metadata": [{"nam": "Weight"}]},
+        {"metadata": [{"name": "Weight"}]},
     ],
 )
 def test_columns_that_cannot_be_leave_nothing_behind(
     ml_session: Session, eyes: list[str], given: dict[str, Any]
 ) -> None:
-    with pytest.raises(DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|nam"):
+    with pytest.raises(DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|needs a 'name' and a 'type'"):
         create_feature(ml_session, "Eye", "Impossible", **given)
     with pytest.raises(DerivaMLInvalidTerm):
         lookup_term(ml_session, "Feature_Name", "Impossible")
@@ -78,7 +79,9 @@ def test_columns_that_cannot_be_leave_nothing_behind(
 @pytest.mark.parametrize("name", ["Two words", "Größe ✓", "a/b:c", "é" * 63, "feature"])
 def test_odd_names_and_no_columns(ml_session: Session, eyes: list[str], runs: list[str], name: str) -> None:
     sure = ColumnDefinition("Sure", BuiltinTypes.float8, nullok=False)
-    columns = {} if name == "Two words" else {"metadata": [sure], "optional": ["Sure"]}
+    as_document = {"name": "Sure", "type": "float8", "nullok": False}
+    metadata = [as_document if name == "feature" else sure]
+    columns = {} if name == "Two words" else {"metadata": metadata, "optional": ["Sure"]}
     record_class = create_feature(ml_session, "Eye", name, **columns)
     feature = lookup_feature(ml_session.model, "Eye", name)
     assert {column.name for column in feature.feature_columns} == ({"Sure"} if columns else set())
