@@ -169,10 +169,15 @@ def test_wrong_options_leave_nothing(
 @pytest.mark.parametrize(
     "more", [["--partition-by", "column"], ["--test-size", "half"], ["--stratify-missing", "x"]]
 )
-def test_what_is_no_option(words: Callable[..., list[str]], more: list[str]) -> None:
+def test_what_is_no_option(
+    words: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
     with pytest.raises(SystemExit) as done:
         main(words(*more))
     assert done.value.code == 2
+    said = capsys.readouterr().err
+    assert "_number" not in said
+    assert more[1] != "half" or "'half' is neither a fraction below 1 nor a number of members" in said
 
 
 def test_credentials_of_the_demonstration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

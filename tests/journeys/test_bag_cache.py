@@ -331,3 +331,12 @@ def test_a_list_of_files_leads_nowhere_else(
     with pytest.raises(DerivaMLDataError, match="out"):
         bag.materialize()
     assert not list((tmp_path / "elsewhere").rglob("*"))
+
+
+def test_an_open_bag_that_was_removed_says_so(again: Callable[..., DatasetBag]) -> None:
+    bag = again(materialize=False)
+    shutil.rmtree(bag.path)
+    bag.reader.database.unlink()
+    for call in (bag.list_dataset_members, bag.materialize):
+        with pytest.raises(DerivaMLDataError, match="was removed; download it again"):
+            call()

@@ -124,6 +124,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, str]:
     DerivaMLDataError
         If the folder is no bag.
     """
+    require_here(folder)
     try:
         text = (folder / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -134,6 +135,18 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, str]:
         if place.strip():
             sums[_plain(place.strip().lstrip("*"))] = checksum.lower()
     return sums
+
+
+def require_here(folder: Path) -> None:
+    """Check that the folder of a bag was not removed since it was opened.
+
+    Raises
+    ------
+    DerivaMLDataError
+        If it was.
+    """
+    if not folder.is_dir():
+        raise DerivaMLDataError(f"The bag {folder} was removed; download it again.")
 
 
 def read_fetch(folder: Path) -> list[FetchEntry]:

@@ -23,7 +23,12 @@ _LABELED = ["Labeled"]
 
 def _number(text: str) -> float:
     """A fraction, or a count."""
-    return int(text) if text.strip().isdigit() else float(text)
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a fraction below 1 nor a number of members"
+        ) from None
 
 
 def _names(text: str) -> list[str]:

@@ -283,9 +283,10 @@ class DatasetBag(Sealed, TrainingView):
         Raises
         ------
         DerivaMLException
-            If the bag was opened without a catalog to fetch from.
+            If the bag was opened without a catalog to fetch from, or removed since.
         """
         workers = require_number("fetch_concurrency", fetch_concurrency, least=1)
+        seal.require_here(self.path)
         if seal.missing(self.path):
             if self.catalog.fetch is None:
                 raise DerivaMLException(

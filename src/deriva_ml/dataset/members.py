@@ -219,7 +219,8 @@ def _check_alive(session: Session, element: Element, nested: Collection[str]) ->
     gone = sorted(rows.present(session.connection, element.table, "RID", nested, {"Deleted": [True]}))
     if gone:
         raise DerivaMLDatasetNotFound(
-            gone[0], f"Deleted, so it cannot be nested in another dataset: {_listed(gone)}. Nothing was added."
+            gone[0],
+            f"Deleted, so it cannot be nested in another dataset: {_listed(gone)}. Nothing was added.",
         )
 
 

@@ -137,7 +137,9 @@ def create_feature(
     columns = [*payload, *further]
     if model.is_vocabulary(target):
         raise DerivaMLTableTypeError(
-            "table of records", target.name, f"{target.name!r} is a vocabulary: its terms cannot have features."
+            "table of records",
+            target.name,
+            f"{target.name!r} is a vocabulary: its terms cannot have features.",
         )
     _check_columns(feature_name, target.name, [_name_of(column) for column in columns], nullable)
     definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)

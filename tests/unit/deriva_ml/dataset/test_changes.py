@@ -208,7 +208,9 @@ def test_a_deleted_dataset_is_not_nested(lab: Any) -> None:
     inner, outer = lab.dataset(), lab.dataset()
     datasets.delete(lab.session, inner)
     for members in ([inner], {"Dataset": [inner.dataset_rid]}):
-        with pytest.raises(DerivaMLDatasetNotFound, match=f"Deleted, so it cannot be nested.*{inner.dataset_rid}"):
+        with pytest.raises(
+            DerivaMLDatasetNotFound, match=f"Deleted, so it cannot be nested.*{inner.dataset_rid}"
+        ):
             outer.add_dataset_members(members)
     assert (outer.list_dataset_children(), labels(outer)) == ([], ["0.1.0"])
 

@@ -215,6 +215,8 @@ def test_one_execution_draws_from_one_version(lab: Any) -> None:
         subsample(lab.session, dataset.dataset_rid, exe["RID"], size=2)
     dataset.add_dataset_members({"Subject": lab.subjects(1)})
     before = len(datasets.find(lab.session, deleted=True))
-    with pytest.raises(DerivaMLValidationError, match=r"another version of dataset .* than 0\.2\.0\.post1\.dev1"):
+    with pytest.raises(
+        DerivaMLValidationError, match=r"another version of dataset .* than 0\.2\.0\.post1\.dev1"
+    ):
         subsample(lab.session, dataset.dataset_rid, exe["RID"], size=2)
     assert len(datasets.find(lab.session, deleted=True)) == before

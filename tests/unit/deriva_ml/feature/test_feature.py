@@ -70,7 +70,9 @@ def runs(ml_session: Session) -> list[str]:
 def test_columns_that_cannot_be_leave_nothing_behind(
     ml_session: Session, eyes: list[str], given: dict[str, Any]
 ) -> None:
-    with pytest.raises(DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|needs a 'name' and a 'type'"):
+    with pytest.raises(
+        DerivaMLValidationError, match="Grade|Execution|Eye|RID|Grad|needs a 'name' and a 'type'"
+    ):
         create_feature(ml_session, "Eye", "Impossible", **given)
     with pytest.raises(DerivaMLInvalidTerm):
         lookup_term(ml_session, "Feature_Name", "Impossible")
