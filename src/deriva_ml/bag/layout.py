@@ -16,6 +16,8 @@ percent-encoded.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -47,8 +49,14 @@ class AssetFile(NamedTuple):
     file_name: str
 
 
+_LONGEST = 255
+"""Bytes of a name on usual file systems."""
+
+_SUFFIX = 20
+
+
 def encoded(name: str) -> str:
-    """`name` as one component of a path in a bag.
+    """`name` as one component of a path in a bag; one that would be too long is cut.
 
     Examples
     --------
@@ -59,7 +67,17 @@ def encoded(name: str) -> str:
     if text.endswith(" "):
         # Whoever reads a manifest strips its lines.
         text = f"{text[:-1]}%20"
-    return text.replace(".", "%2E") if text in {".", ".."} else text
+    text = text.replace(".", "%2E") if text in {".", ".."} else text
+    return _cut(text, name) if len(text.encode("utf-8", "surrogatepass")) > _LONGEST else text
+
+
+def _cut(text: str, name: str) -> str:
+    """As much of a text as file systems allow, and a hash of the whole name, which tells it from others."""
+    ending = f"~{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    suffix = text[text.rfind(".") :] if 0 < len(text) - text.rfind(".") <= _SUFFIX else ""
+    room = _LONGEST - len(ending) - len(suffix.encode("utf-8", "surrogatepass"))
+    head = text.encode("utf-8", "surrogatepass")[:room].decode("utf-8", "ignore")
+    return f"{re.sub('%.?$', '', head)}{ending}{suffix}"
 
 
 def _encoded(character: str) -> str:

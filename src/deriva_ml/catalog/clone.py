@@ -87,7 +87,7 @@ def clone_via_bag(
     *,
     source_hostname: Host,
     source_catalog_id: str | int,
-    dest_hostname: Host | None = None,
+    dest_hostname: Host | None,
     dest_catalog_id: str | int | None = None,
     anchors: Iterable[str] | Mapping[str, Iterable[str]] | None = None,
     root_rid: str | None = None,
@@ -108,8 +108,8 @@ def clone_via_bag(
     source_hostname : str or path
     source_catalog_id : str or int
         ``id@snapshot`` for the catalog as it was.
-    dest_hostname : str or path, optional
-        The host of the source by default; a folder that is no deployment yet becomes one.
+    dest_hostname : str or path or None
+        None for the host of the source; a folder that is no deployment yet becomes one.
     dest_catalog_id : str or int, optional
         A catalog that is empty, or a clone of the same slice; by default a new one is made.
     anchors : iterable of RID, or mapping of table to RIDs, optional

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deriva_ml.bag import layout, pack, seal, write
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLDataError
 
-names = st.text(min_size=1).filter(lambda text: "\x00" not in text and text.isprintable())
+names = st.text(min_size=1, max_size=60).filter(lambda text: "\x00" not in text and text.isprintable())
 
 
 @given(names, names, names)
@@ -26,6 +26,15 @@ def test_places_stay_inside(name):
     assert len(parts) == 5
     assert not {"", ".", ".."} & set(parts)
     assert "\n" not in place
+
+
+@pytest.mark.parametrize("name", ["%" * 100 + ".txt", "?" * 200, "ü%" * 80 + "." + "x" * 90, "%" * 85])
+def test_names_that_are_too_long_are_cut(name, tmp_path):
+    one, other = (layout.encoded(text) for text in (name, f"_{name}"))
+    assert one != other
+    for text in (one, other):
+        (tmp_path / text).touch()
+        assert "%" not in text[-2:] or len(text) < 255
 
 
 def test_other_places_are_nobodys():
