@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -47,6 +48,9 @@ def reproduce(arguments: argparse.Namespace) -> int:
         report = check(ml, arguments.execution)
         print(report)
         return 0 if report.is_possible else 1
+    # The run and its folder do not outlive this program.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     done = run_again(
         ml,
         arguments.execution,

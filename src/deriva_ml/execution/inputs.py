@@ -23,6 +23,7 @@ from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.download import Resolved, download, resolve
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.execution import repetition
 from deriva_ml.execution.lifecycle import duration_of, duration_text
 from deriva_ml.names import (
     DRY_RUN_RID,
@@ -79,9 +80,7 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
             )
     asset_specs = {item.rid: item for item in configuration.assets if isinstance(item, AssetSpec)}
     found_assets = assets.lookup_assets(session, list(asset_specs)) if asset_specs else {}
-    files = [
-        item.path.expanduser().absolute() for item in configuration.assets if isinstance(item, LocalFile)
-    ]
+    files = [repetition.local_file(item.path) for item in configuration.assets if isinstance(item, LocalFile)]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise DerivaMLException(f"Local input files do not exist: {', '.join(missing)}.")

@@ -36,12 +36,15 @@ class Repetition:
         An execution of this workflow is the one that repeats it; others are made beside it.
     datasets : dict
         Version that was read, by RID.
+    folder : str, optional
+        Where it ran.
     """
 
     execution_rid: str
     workflow_name: str
     workflow_checksum: str | None = None
     datasets: dict[str, str] = field(default_factory=dict)
+    folder: str | None = None
 
     def is_of(self, workflow: WorkflowSpec | None) -> bool:
         """Whether a workflow is that of the execution."""
@@ -109,6 +112,16 @@ def pinned(configuration: ExecutionConfiguration) -> ExecutionConfiguration:
     ]
     about = described(repetition.execution_rid, configuration.description)
     return configuration.model_copy(update={"datasets": datasets, "description": about})
+
+
+def local_file(path: Path) -> Path:
+    """Where a file on this disk is; one that is not in the repository is read where the earlier run read it."""
+    here = path.expanduser().absolute()
+    if here.exists():
+        return here
+    repetition = current()
+    there = Path(repetition.folder, path.expanduser()) if repetition and repetition.folder else here
+    return there if there.is_file() else here
 
 
 def described(execution_rid: str, description: str | None) -> str:

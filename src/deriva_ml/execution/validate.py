@@ -12,6 +12,7 @@ from deriva_ml.dataset.view import history
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
 from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound, DerivaMLValidationError
+from deriva_ml.execution import repetition
 from deriva_ml.names import DatasetVersion, MLTable, is_rid, require_list
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 
@@ -290,7 +291,7 @@ def _dataset(
 
 def _asset(session: Session, spec: AssetSpec | LocalFile, found: dict[str, ResolvedRid]) -> AssetSpecResult:
     if isinstance(spec, LocalFile):
-        return AssetSpecResult(spec, [] if spec.path.expanduser().is_file() else [FILE_NOT_FOUND])
+        return AssetSpecResult(spec, [] if repetition.local_file(spec.path).is_file() else [FILE_NOT_FOUND])
     place = found.get(spec.rid)
     if place is None:
         return AssetSpecResult(spec, [RID_NOT_FOUND])

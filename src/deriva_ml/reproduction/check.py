@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deriva_ml.asset.filespec import FileSpec
+from deriva_ml.checksums import md5_of
 from deriva_ml.errors import DerivaMLException
+from deriva_ml.execution.files import place_of
 from deriva_ml.reproduction import packages
-from deriva_ml.reproduction.command import unfit
+from deriva_ml.reproduction.command import RUNNER, overrides_of, unfit
 from deriva_ml.reproduction.recorded import Recorded, read
 from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import git
 
 if TYPE_CHECKING:
+    from deriva_ml.asset.asset import Asset
     from deriva_ml.ml import DerivaML
 
 
@@ -106,8 +113,8 @@ def checked(ml: DerivaML, recorded: Recorded) -> CheckReport:
 
 def _command(recorded: Recorded) -> Finding:
     reason = unfit(recorded)
-    words = recorded.overrides if recorded.overrides is not None else recorded.arguments[1:]
-    shown = " ".join(["deriva-ml-run", *words] if recorded.overrides is not None else words)
+    told = overrides_of(recorded)
+    shown = shlex.join([RUNNER, *told] if told is not None else recorded.arguments[1:])
     return Finding("command", Level.missing if reason else Level.ok, reason or shown)
 
 
@@ -172,6 +179,23 @@ def _inputs(ml: DerivaML, recorded: Recorded) -> Iterator[Finding]:
             yield Finding("input file", Level.missing, str(error))
         else:
             yield Finding("input file", Level.ok, f"{rid} {asset.filename}")
+    for file in recorded.local_files:
+        yield _local_file(recorded, file)
+
+
+def _local_file(recorded: Recorded, file: Asset) -> Finding:
+    """A file of the repository comes with the commit; another one is read where it was."""
+    root, commit, source = recorded.code.root, recorded.code.commit, source_of(recorded)
+    normal = Path(os.path.normpath(place_of(FileSpec(URL=file.url, MD5=file.md5, Length=file.length))))
+    if root is not None and commit is not None and normal.is_relative_to(root):
+        name = normal.relative_to(root).as_posix()
+        if source == str(root) and git.has_file(root, commit, name):
+            return Finding("local file", Level.ok, f"{name} of the commit")
+    if not normal.is_file():
+        return Finding("local file", Level.missing, f"{normal} is not there any more")
+    if md5_of(normal) != file.md5:
+        return Finding("local file", Level.doubt, f"{normal} has changed since")
+    return Finding("local file", Level.ok, str(normal))
 
 
 def _outputs(recorded: Recorded) -> Finding:

@@ -11,6 +11,8 @@ from deriva_ml.reproduction.recorded import Recorded
 from deriva_ml.workflow.environment import HIDDEN
 
 RUNNER = "deriva-ml-run"
+_RUNNERS = (RUNNER, "deriva_ml.run_model", "run_model.py")
+_PROGRAMS = ("deriva-ml", "deriva_ml.cli.main")
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 _ABOUT_SWEEPS = ("hydra.", "resume=", "+resume=")
 
@@ -41,14 +43,33 @@ def unfit(recorded: Recorded) -> str | None:
         return "it ran in a notebook; run that again with deriva-ml-run-notebook"
     if recorded.code.commit is None:
         return "its code is in no git repository (an interactive session, or a script beside one)"
-    if recorded.overrides is None and not recorded.arguments:
+    told = overrides_of(recorded)
+    if is_by_runner(recorded) and told is None and recorded.parts:
+        return f"it is the whole of a sweep; its jobs can be: {', '.join(recorded.parts)}"
+    if told is None and not recorded.arguments:
         return "its command was not recorded"
-    if recorded.overrides is None and "-c" in _options(recorded.arguments[1:]):
+    if told is None and "-c" in _options(recorded.arguments[1:]):
         return "its code was given on the command line (python -c)"
-    words = recorded.overrides if recorded.overrides is not None else recorded.arguments
+    words = told if told is not None else recorded.arguments
     if any(HIDDEN in word for word in words):
         return "its command holds a secret, which was not recorded"
     return None
+
+
+def overrides_of(recorded: Recorded) -> list[str] | None:
+    """What `RUNNER` was told, None for a run by another program."""
+    return recorded.overrides if is_by_runner(recorded) else None
+
+
+def is_by_runner(recorded: Recorded) -> bool:
+    """Whether `RUNNER` ran it, and no program of one's own that uses Hydra too."""
+    words = recorded.arguments[1:]
+    options = _options(words)
+    rest = words[len(options) :]
+    if not rest:
+        return False
+    name = rest[0] if options[-1:] == ["-m"] else PurePosixPath(rest[0]).name
+    return name in _RUNNERS or (name in _PROGRAMS and "run" in rest[1:2])
 
 
 def command(recorded: Recorded, place: Place) -> list[str]:
@@ -61,8 +82,8 @@ def command(recorded: Recorded, place: Place) -> list[str]:
     """
     if (reason := unfit(recorded)) is not None:
         raise DerivaMLDataError(f"Execution {recorded.execution_rid} cannot be reproduced: {reason}.")
-    if recorded.overrides is not None:
-        return _hydra(recorded, place)
+    if (told := overrides_of(recorded)) is not None:
+        return _hydra(recorded, told, place)
     options = _options(recorded.arguments[1:])
     rest = recorded.arguments[1 + len(options) :]
     if options and options[-1] == "-m":
@@ -127,10 +148,10 @@ def _options(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _hydra(recorded: Recorded, place: Place) -> list[str]:
+def _hydra(recorded: Recorded, overrides: Sequence[str], place: Place) -> list[str]:
     """One job of a run by `RUNNER`, of a sweep too: what Hydra was told, at the same catalog."""
     job = recorded.hydra.get("job", {})
-    told = [word for word in recorded.overrides or [] if not word.startswith(_ABOUT_SWEEPS)]
+    told = [word for word in overrides if not word.startswith(_ABOUT_SWEEPS)]
     words = [str(place.python.parent / RUNNER)]
     if configs := _value_of(("--config-dir", "-c"), recorded.arguments):
         words += ["--config-dir", configs]

@@ -127,16 +127,16 @@ def feature(name: str, before: Values, after: Values, tolerance: float) -> Compa
     lost = [key for key in before if key not in after]
     more = [key for key in after if key not in before]
     if more and not before:
-        return Compared("feature", name, Verdict.added, f"{len(more):,} values")
+        return Compared("feature", name, Verdict.added, _counted(len(more), "value"))
     if lost and not after:
-        return Compared("feature", name, Verdict.missing, f"{len(lost):,} values")
+        return Compared("feature", name, Verdict.missing, _counted(len(lost), "value"))
     verdict, detail = _summed(
         _row(values, after[key], tolerance, str(key)) for key, values in before.items() if key in after
     )
     gaps = [f"{len(keys):,} {word}" for keys, word in ((lost, "missing"), (more, "new")) if keys]
     if gaps:
         return Compared("feature", name, Verdict.different, ", ".join([*gaps, *filter(None, [detail])]))
-    return Compared("feature", name, verdict, detail or f"{len(before):,} values")
+    return Compared("feature", name, verdict, detail or _counted(len(before), "value"))
 
 
 def dataset(name: str, before: Iterable[Hashable] | None, after: Iterable[Hashable] | None) -> Compared:
@@ -146,10 +146,14 @@ def dataset(name: str, before: Iterable[Hashable] | None, after: Iterable[Hashab
     old, new = Counter(before), Counter(after)
     lost, more = (old - new).total(), (new - old).total()
     if not lost and not more:
-        return Compared("dataset", name, Verdict.identical, f"{old.total():,} members")
+        return Compared("dataset", name, Verdict.identical, _counted(old.total(), "member"))
     return Compared(
         "dataset", name, Verdict.different, f"{lost:,} members missing, {more:,} new, of {old.total():,}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _row(
@@ -168,15 +172,15 @@ def _row(
 
 def _summed(compared: Iterable[tuple[Verdict, str]]) -> tuple[Verdict, str]:
     """One verdict of many, with the first difference."""
-    counted: Counter[Verdict] = Counter()
+    counts: Counter[Verdict] = Counter()
     first = ""
     for verdict, detail in compared:
-        counted[verdict] += 1
+        counts[verdict] += 1
         first = first or detail
-    if differing := counted[Verdict.different]:
+    if differing := counts[Verdict.different]:
         more = f" and {differing - 1:,} more differ" if differing > 1 else ""
         return Verdict.different, f"{first}{more}"
-    return (Verdict.within_tolerance if counted[Verdict.within_tolerance] else Verdict.identical), ""
+    return (Verdict.within_tolerance if counts[Verdict.within_tolerance] else Verdict.identical), ""
 
 
 def _same(before: Any, after: Any) -> bool:

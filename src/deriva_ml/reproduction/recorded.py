@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml  # type: ignore[import-untyped]
 
 from deriva_ml.errors import DerivaMLDataError
-from deriva_ml.names import AssetRole, ExecMetadataType, MLAsset
+from deriva_ml.names import AssetRole, ExecMetadataType, MLAsset, MLTable
 from deriva_ml.workflow.changes import PATCH_NAME
 
 if TYPE_CHECKING:
@@ -73,7 +73,11 @@ class Recorded:
     datasets : dict
         Version by RID.
     assets : list of str
-        RIDs of input files.
+        RIDs of input files of the catalog.
+    local_files : list of Asset
+        Input files that were on the disk only.
+    parts : list of str
+        RIDs of the executions that are parts of it, as the jobs of a sweep are.
     outputs : list of Asset
         Without what describes the run.
     """
@@ -93,6 +97,8 @@ class Recorded:
     lock: Asset | None = None
     datasets: dict[str, str] = field(default_factory=dict)
     assets: list[str] = field(default_factory=list)
+    local_files: list[Asset] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
     outputs: list[Asset] = field(default_factory=list)
 
 
@@ -160,6 +166,8 @@ def read(ml: DerivaML, execution_rid: str) -> Recorded:
         lock=files.get("uv.lock"),
         datasets=_datasets(ml, execution_rid),
         assets=[each["rid"] for each in configuration.get("assets", []) if each.get("rid")],
+        local_files=_local_files(ml, execution_rid, configuration),
+        parts=[part.execution_rid for part in record.list_execution_children()],
         outputs=[asset for asset in written if is_output(asset)],
     )
 
@@ -203,6 +211,13 @@ def _guessed(system: dict[str, Any], configuration: dict[str, Any]) -> list[str]
     """The command of a run that did not record the whole of it."""
     arguments = system.get("argv") or configuration.get("argv") or []
     return [system.get("executable") or "python", *arguments] if arguments else []
+
+
+def _local_files(ml: DerivaML, execution_rid: str, configuration: dict[str, Any]) -> list[Asset]:
+    if not any(each.get("path") for each in configuration.get("assets", [])):
+        return []
+    read = ml.list_execution_assets(execution_rid, asset_role=AssetRole.input)
+    return [asset for asset in read if asset.asset_table == MLTable.file]
 
 
 def _datasets(ml: DerivaML, execution_rid: str) -> dict[str, str]:

@@ -6,10 +6,9 @@ import logging
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
-from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +18,11 @@ from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, Deri
 from deriva_ml.execution import repetition
 from deriva_ml.execution.repetition import Repeated, Repetition
 from deriva_ml.reproduction import command as commands
-from deriva_ml.reproduction.check import CheckReport, checked, source_of
+from deriva_ml.reproduction.check import Level, checked, source_of
 from deriva_ml.reproduction.command import Place
 from deriva_ml.reproduction.compare import Compared, Verdict
 from deriva_ml.reproduction.packages import python_for
+from deriva_ml.reproduction.process import watched
 from deriva_ml.reproduction.recorded import Recorded, read
 from deriva_ml.reproduction.results import compared, results_of
 from deriva_ml.workflow import git
@@ -44,7 +44,6 @@ _OF_THIS_PROCESS = (
     "DERIVA_ML_WORKFLOW_URL",
     "PYTHONHOME",
 )
-_LINES = 20
 
 Say = Callable[[str], None]
 
@@ -133,25 +132,28 @@ def reproduce(
     place = kept or Path(tempfile.mkdtemp(prefix=f"reproduce-{execution_rid}-"))
     place.mkdir(exist_ok=True, parents=True)
     try:
-        repeated = _run(ml, recorded, report, place, say)
-        there = ml if _is_same(ml, repeated) else type(ml)(repeated.hostname, repeated.catalog_id)
-        say(f"Comparing {execution_rid} with {repeated.execution_rid} …")
-        before, after = results_of(ml, execution_rid), results_of(there, repeated.execution_rid)
-        return Reproduction(execution_rid, repeated, compared(before, after, tolerance), kept)
+        for finding in report.findings:
+            if finding.level == Level.doubt:
+                say(f"In doubt: {finding.subject}: {finding.detail}")
+        candidates = _run(ml, recorded, place, say)
+        repeated, outputs = _best(ml, execution_rid, candidates, tolerance, say)
+        return Reproduction(execution_rid, repeated, outputs, kept)
     finally:
         if kept is None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _is_same(ml: DerivaML, repeated: Repeated) -> bool:
-    return (repeated.hostname, repeated.catalog_id) == (_host(ml), str(ml.catalog_id))
+def _at(ml: DerivaML, repeated: Repeated) -> DerivaML:
+    """The catalog in which an execution was made."""
+    is_same = (repeated.hostname, repeated.catalog_id) == (_host(ml), str(ml.catalog_id))
+    return ml if is_same else type(ml)(repeated.hostname, repeated.catalog_id)
 
 
 def _host(ml: DerivaML) -> str:
     return str(read_address(ml.host_name).folder or ml.host_name)
 
 
-def _run(ml: DerivaML, recorded: Recorded, report: CheckReport, folder: Path, say: Say) -> Repeated:
+def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repeated]:
     code = folder / "code"
     source, commit = source_of(recorded), recorded.code.commit
     assert source is not None and commit is not None
@@ -167,24 +169,30 @@ def _run(ml: DerivaML, recorded: Recorded, report: CheckReport, folder: Path, sa
     repetition.begin(
         journal,
         Repetition(
-            recorded.execution_rid, workflow.get("name", ""), workflow.get("checksum"), recorded.datasets
+            recorded.execution_rid,
+            workflow.get("name", ""),
+            workflow.get("checksum"),
+            recorded.datasets,
+            str(recorded.folder) if recorded.folder is not None else None,
         ),
     )
     say(f"Running {shlex.join(words)}")
-    status, said = _watched(words, recorded, place, journal, say)
+    where = commands.folder(recorded, place)
+    status, said = watched(words, where, _variables(recorded, place, journal), say)
     made = [each for each in repetition.created(journal) if each.repeats]
     if not made:
         ending = f"ended with {status}" if status else "ended well"
+        asking = " It asks for input, which a repetition cannot give." if "EOFError" in said else ""
         raise DerivaMLExecutionError(
-            f"The command {ending} and made no execution of the workflow {workflow.get('name')!r}. It said at last:\n{said}"
+            f"The command {ending} and made no execution of the workflow {workflow.get('name')!r}.{asking} It said at last:\n{said}"
         )
     if status:
         say(f"The command ended with {status}.")
-    return _same_of(ml, recorded, made)
+    return _candidates(ml, recorded, made)
 
 
-def _watched(words: list[str], recorded: Recorded, place: Place, journal: Path, say: Say) -> tuple[int, str]:
-    """Run the command; its exit status, and the last that it said."""
+def _variables(recorded: Recorded, place: Place, journal: Path) -> dict[str, str]:
+    """Environment of the command."""
     own = {name: value for name, value in os.environ.items() if name not in _OF_THIS_PROCESS}
     mine = [str(Path(each).absolute()) for each in own.get("PYTHONPATH", "").split(os.pathsep) if each]
     paths = [*commands.search_path(recorded, place), *mine]
@@ -195,38 +203,38 @@ def _watched(words: list[str], recorded: Recorded, place: Place, journal: Path, 
     }
     if recorded.folder is not None:
         own["DERIVA_ML_RELATIVE_TO"] = str(recorded.folder)
-    where = commands.folder(recorded, place)
-    last: deque[str] = deque(maxlen=_LINES)
-    try:
-        process = subprocess.Popen(
-            words,
-            cwd=where,
-            env=own,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except OSError as error:
-        raise DerivaMLExecutionError(f"{words[0]} cannot be run in {where}: {error}") from error
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last.append(line)
-            say(f"  | {line.rstrip()}")
-    return process.returncode, "".join(last).rstrip()
+    return own
 
 
-def _same_of(ml: DerivaML, recorded: Recorded, made: list[Repeated]) -> Repeated:
-    """Of several executions of its workflow, the one with its description."""
+def _candidates(ml: DerivaML, recorded: Recorded, made: list[Repeated]) -> list[Repeated]:
+    """Of several executions of its workflow, those with its description; all of them where none has."""
+    if len(made) == 1:
+        return made
     wanted = repetition.described(recorded.execution_rid, recorded.description)
+    found = []
     for each in made:
-        if _is_same(ml, each) and len(made) > 1:
-            try:
-                description = ml.lookup_execution(each.execution_rid).description
-            except DerivaMLException:
-                continue
-            if description == wanted:
-                return each
-    return made[0]
+        with suppress(DerivaMLException):
+            if _at(ml, each).lookup_execution(each.execution_rid).description == wanted:
+                found.append(each)
+    return found or made
+
+
+def _best(
+    ml: DerivaML, execution_rid: str, candidates: list[Repeated], tolerance: float, say: Say
+) -> tuple[Repeated, list[Compared]]:
+    """What a script that makes several executions alike made of this one: the one that most outputs came out in."""
+    before = results_of(ml, execution_rid)
+    found: list[tuple[Repeated, list[Compared]]] = []
+    for each in candidates:
+        say(f"Comparing {execution_rid} with {each.execution_rid} …")
+        found.append((each, compared(before, results_of(_at(ml, each), each.execution_rid), tolerance)))
+    best = max(found, key=lambda pair: _holding(pair[1]))
+    if len(found) > 1:
+        say(f"Of {len(found)} executions alike, {best[0].execution_rid} is the nearest.")
+    return best
+
+
+def _holding(outputs: list[Compared]) -> tuple[int, int]:
+    """Outputs that came out again; of as many, those that are there at all, less those that are new."""
+    absent = sum(each.verdict in (Verdict.missing, Verdict.added) for each in outputs)
+    return sum(each.verdict.holds for each in outputs), -absent

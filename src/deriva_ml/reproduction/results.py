@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest.metrics import parse
-from deriva_ml.names import ExecMetadataType, MLTable
+from deriva_ml.names import DatasetVersion, ExecMetadataType, MLTable
 from deriva_ml.reproduction import compare
 from deriva_ml.reproduction.compare import Compared, File
 from deriva_ml.reproduction.recorded import outputs_of
@@ -80,29 +81,50 @@ def _features(
     found = {}
     for feature in ml.find_features():
         target = feature.target_table.name
-        values: dict[Hashable, dict[str, Any]] = {}
+        values: dict[Hashable, list[dict[str, Any]]] = defaultdict(list)
         for record in ml.feature_values(target, feature.feature_name, execution_rids=[execution_rid]):
             row = {
                 name: known.get(value, value) if isinstance(value, str) else value for name, value in record
             }
             keys = [row.pop(name) for name in (target, *feature.qualifier_columns)]
-            values[tuple(keys) if len(keys) > 1 else keys[0]] = {
-                name: value for name, value in row.items() if name not in _OF_THE_RUN
-            }
+            own = {name: value for name, value in row.items() if name not in _OF_THE_RUN}
+            values[tuple(keys) if len(keys) > 1 else keys[0]].append(own)
         if values:
-            found[f"{target}.{feature.feature_name}"] = values
+            found[f"{target}.{feature.feature_name}"] = _apart(values)
     return found
+
+
+def _apart(values: Mapping[Hashable, list[dict[str, Any]]]) -> dict[Hashable, dict[str, Any]]:
+    """One value per key; of several of the same record, as of several annotators, in an order that runs share."""
+    found = {}
+    for key, several in values.items():
+        for number, value in enumerate(sorted(several, key=lambda each: repr(sorted(each.items()))), 1):
+            found[key if number == 1 else (key, f"value {number}")] = value
+    return found
+
+
+def _latest(made: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Last version of each dataset of an execution; None, which is what is there now, where that was not released."""
+    versions: dict[str, list[DatasetVersion]] = defaultdict(list)
+    for row in made:
+        versions[row["Dataset"]].append(DatasetVersion.parse(row["Version"]))
+    latest = {rid: max(several) for rid, several in versions.items()}
+    # The first one is made before there are members.
+    return {
+        rid: str(last) if len(versions[rid]) > 1 and not last.is_devrelease else None
+        for rid, last in latest.items()
+    }
 
 
 def _datasets(ml: DerivaML, execution_rid: str, known: dict[str, Any]) -> dict[str, list[Hashable]]:
     versions = ml.pathBuilder().schemas[ml.ml_schema].tables[MLTable.dataset_version]
     made = versions.filter(versions.Execution == execution_rid).entities().fetch()
     found: dict[str, list[Hashable]] = {}
-    for rid in dict.fromkeys(row["Dataset"] for row in made):
+    for rid, version in _latest(made).items():
         dataset = ml.lookup_dataset(rid, deleted=True)
         types = ", ".join(sorted(dataset.dataset_types)) or "dataset"
         name = f"{types}: {dataset.description}" if dataset.description else types
-        members = dataset.list_dataset_members()
+        members = dataset.list_dataset_members(version=version)
         rids = [row["RID"] for table, rows in members.items() if table != MLTable.dataset for row in rows]
         found.setdefault(name, []).extend(known.get(each, each) for each in rids)
     return found

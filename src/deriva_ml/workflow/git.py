@@ -208,6 +208,11 @@ def has_commit(root: Path, commit: str) -> bool:
     return _git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
 
 
+def has_file(root: Path, commit: str, name: str) -> bool:
+    """Whether a commit of a repository has a file."""
+    return _git(root, "cat-file", "-e", f"{commit}:{name}") is not None
+
+
 def is_reachable(source: str | Path) -> bool:
     """Whether a repository, on this disk or at an address, answers."""
     quiet = {"GIT_TERMINAL_PROMPT": "0"}
