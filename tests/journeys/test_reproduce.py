@@ -45,6 +45,25 @@ print(exe.execution_rid)
 """
 
 
+PAIR = """
+from deriva_ml import DerivaML
+from deriva_ml.execution import LocalFile
+
+ml = DerivaML("../lab", 1)
+workflow = ml.create_workflow("Pair", "Training")
+(eyes := [row["RID"] for row in ml.get_table_as_dict("Eye")]).sort()
+for name in ("one", "two"):
+    with ml.create_execution(workflow=workflow, assets=[LocalFile(path="../beside.csv")]) as exe:
+        (text,) = (path.read_text() for paths in exe.asset_paths.values() for path in paths)
+        exe.asset_file_path("Execution_Asset", f"{name}.txt").write_text(text)
+        made = exe.create_dataset(description=name)
+        made.add_dataset_members({"Eye": eyes[:2]})
+        made.release("minor", "first")
+    exe.commit_output_assets()
+    print(made.dataset_rid, exe.execution_rid)
+"""
+
+
 def _model(ml: DerivaML) -> None:
     """A table, and a feature of it."""
     ml.create_schema("eyes")
@@ -90,10 +109,10 @@ class Project:
         self.git("add", "-A")
         self.git("commit", "-qm", "change")
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, script: str = "train.py") -> str:
         """Run the script; the RID that it prints."""
         environment = {**os.environ, "DERIVA_ML_PATCH_BYTES": ""}
-        command = [sys.executable, "train.py", *words]
+        command = [sys.executable, script, *words]
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
         )
@@ -160,6 +179,33 @@ def test_what_is_gone_is_named(project: Project, rid: str, tmp_path: Path) -> No
     assert not checked.is_possible
     assert "origin, which cannot be reached" in str(checked)
     assert (tried.returncode, str(checked) in tried.stderr) == (1, True)
+
+
+def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> None:
+    """The one that is meant is compared, by the members that its dataset had then; the file is read where it was."""
+    beside = project.folder.parent / "beside.csv"
+    beside.write_text("a,b\n")
+    project.write("pair.py", PAIR)
+    project.commit()
+    rid = project.run(script="pair.py")
+    ml = DerivaML(project.lab, 1)
+    (made,) = (each for each in ml.find_datasets() if each.description == "two")
+    made.add_dataset_members({"Eye": project.eyes[2:]})
+    made.release("minor", "grown")
+    assert f"local file  {beside}" in str(check(ml, rid))
+    heard: list[str] = []
+    done = reproduce(ml, rid, say=heard.append)
+    assert {each.name: (each.verdict, each.detail) for each in done.outputs} == {
+        "Execution_Asset/two.txt": ("identical", ""),
+        "dataset: two": ("identical", "2 members"),
+    }
+    assert heard[-1] == f"Of 2 executions alike, {done.repeated.execution_rid} is the nearest."
+    beside.write_text("c,d\n")
+    assert "beside.csv has changed since" in str(check(ml, rid))
+    beside.unlink()
+    gone = check(ml, rid)
+    assert "beside.csv is not there any more" in str(gone)
+    assert not gone.is_possible
 
 
 def test_a_run_that_ends_badly(project: Project, rid: str, tmp_path: Path) -> None:

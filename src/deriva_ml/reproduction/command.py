@@ -66,8 +66,8 @@ def is_by_runner(recorded: Recorded) -> bool:
     words = recorded.arguments[1:]
     options = _options(words)
     rest = words[len(options) :]
-    if not rest:
-        return False
+    if not rest or options[-1:] == ["-c"]:
+        return recorded.overrides is not None
     name = rest[0] if options[-1:] == ["-m"] else PurePosixPath(rest[0]).name
     return name in _RUNNERS or (name in _PROGRAMS and "run" in rest[1:2])
 

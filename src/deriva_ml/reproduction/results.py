@@ -81,25 +81,17 @@ def _features(
     found = {}
     for feature in ml.find_features():
         target = feature.target_table.name
-        values: dict[Hashable, list[dict[str, Any]]] = defaultdict(list)
+        values: dict[Hashable, dict[str, Any]] = {}
         for record in ml.feature_values(target, feature.feature_name, execution_rids=[execution_rid]):
             row = {
                 name: known.get(value, value) if isinstance(value, str) else value for name, value in record
             }
             keys = [row.pop(name) for name in (target, *feature.qualifier_columns)]
-            own = {name: value for name, value in row.items() if name not in _OF_THE_RUN}
-            values[tuple(keys) if len(keys) > 1 else keys[0]].append(own)
+            values[tuple(keys) if len(keys) > 1 else keys[0]] = {
+                name: value for name, value in row.items() if name not in _OF_THE_RUN
+            }
         if values:
-            found[f"{target}.{feature.feature_name}"] = _apart(values)
-    return found
-
-
-def _apart(values: Mapping[Hashable, list[dict[str, Any]]]) -> dict[Hashable, dict[str, Any]]:
-    """One value per key; of several of the same record, as of several annotators, in an order that runs share."""
-    found = {}
-    for key, several in values.items():
-        for number, value in enumerate(sorted(several, key=lambda each: repr(sorted(each.items()))), 1):
-            found[key if number == 1 else (key, f"value {number}")] = value
+            found[f"{target}.{feature.feature_name}"] = values
     return found
 
 

@@ -54,6 +54,13 @@ def test_of_a_job_of_hydra() -> None:
     ]
 
 
+def test_of_a_program_of_ones_own_that_uses_hydra() -> None:
+    recorded = _recorded(
+        "python", "train.py", "lr=1", overrides=["lr=1"], hydra={"job": {"config_name": "c"}}
+    )
+    assert commands.command(recorded, PLACE) == ["/env/bin/python", "/new/code/src/train.py", "lr=1"]
+
+
 def test_folder_and_search_path() -> None:
     recorded = _recorded(
         "python",
@@ -75,6 +82,11 @@ def test_folder_and_search_path() -> None:
         (_recorded(), "was not recorded"),
         (_recorded("python", "-c", "print()"), "python -c"),
         (_recorded("python", "a.py", "--token", "(hidden)"), "secret"),
+        (
+            _recorded("python", "/bin/deriva-ml-run", "-m", "lr=1,2", parts=["1-P", "1-Q"]),
+            "jobs can be: 1-P, 1-Q",
+        ),
+        (_recorded("python", "-m", "deriva_ml.run_model", "-m", "lr=1,2", parts=["1-P"]), "whole of a sweep"),
     ],
 )
 def test_what_has_none(recorded: Recorded, reason: str) -> None:

@@ -70,8 +70,8 @@ def test_metrics_of_another_length_differ() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "verdict", "detail"),
     [
-        ({1: {"v": 1.0}}, {1: {"v": 1.0}}, Verdict.identical, "1 values"),
-        ({1: {"v": 1.0}}, {1: {"v": 1.0 + 1e-9}}, Verdict.within_tolerance, "1 values"),
+        ({1: {"v": 1.0}}, {1: {"v": 1.0}}, Verdict.identical, "1 value"),
+        ({1: {"v": 1.0}}, {1: {"v": 1.0 + 1e-9}}, Verdict.within_tolerance, "1 value"),
         (
             {1: {"v": "a"}, 2: {"v": "a"}},
             {1: {"v": "b"}, 2: {"v": "b"}},
@@ -79,8 +79,8 @@ def test_metrics_of_another_length_differ() -> None:
             "and 1 more differ",
         ),
         ({1: {"v": 1}, 2: {"v": 1}}, {1: {"v": 1}, 3: {"v": 1}}, Verdict.different, "1 missing, 1 new"),
-        ({1: {"v": 1}}, {}, Verdict.missing, "1 values"),
-        ({}, {1: {"v": 1}}, Verdict.added, "1 values"),
+        ({1: {"v": 1}}, {}, Verdict.missing, "1 value"),
+        ({}, {1: {"v": 1}}, Verdict.added, "1 value"),
     ],
 )
 def test_features(before: Any, after: Any, verdict: Verdict, detail: str) -> None:

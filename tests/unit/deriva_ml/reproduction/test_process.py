@@ -1,0 +1,47 @@
+"""A command that is listened to, and that does not outlive its listener."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from deriva_ml.errors import DerivaMLExecutionError
+from deriva_ml.reproduction.process import watched
+
+WAITING = """
+import subprocess, sys, time
+from pathlib import Path
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.2)
+    Path("recorded").touch()
+    child.wait()
+"""
+
+
+def test_it_ends_with_its_listener(tmp_path: Path) -> None:
+    """It hears of the interruption once, as soon as what it wrote is known here, and has time to record its end."""
+    heard: list[str] = []
+
+    def say(text: str) -> None:
+        heard.append(text)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watched([sys.executable, "-c", WAITING], tmp_path, os.environ, say)
+    assert (tmp_path / "recorded").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(heard[0].removeprefix("  | ")), 0)
+
+
+def test_status_and_last_words(tmp_path: Path) -> None:
+    script = "import sys; print('a'); print(repr(sys.stdin.read()), file=sys.stderr); sys.exit(3)"
+    assert watched([sys.executable, "-c", script], tmp_path, os.environ, print) == (3, "a\n''")
+    with pytest.raises(DerivaMLExecutionError, match="no-such-program cannot be run"):
+        watched(["no-such-program"], tmp_path, os.environ, print)
