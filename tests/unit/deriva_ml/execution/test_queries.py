@@ -1,7 +1,12 @@
 import pytest
 
 from deriva_ml.dataset import dataset as datasets
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLCycleError, DerivaMLException
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLCycleError,
+    DerivaMLException,
+    DerivaMLNotFoundError,
+)
 from deriva_ml.execution import queries
 from deriva_ml.execution.execution import create_execution
 from deriva_ml.execution.execution_record import ExecutionRecord
@@ -145,3 +150,47 @@ def test_executions_are_nested(session, execute):
         parent.add_nested_execution(first)
     with pytest.raises(DerivaMLCycleError):
         grandchild.add_nested_execution(parent)
+    # As the record has it: one time each however many ways lead there, lazily, and no further without `recurse`.
+    third = execute()
+    parent.add_nested_execution(third)
+    first.add_nested_execution(third)
+    children = record.list_execution_children(recurse=True)
+    assert next(children).execution_rid == first.execution_rid
+    assert [child.execution_rid for child in children].count(third.execution_rid) == 1
+    assert [child.execution_rid for child in record.list_execution_children()][-1] == third.execution_rid
+    assert list(third.list_execution_children(recurse=True)) == []
+    assert list(record.list_execution_parents()) == []
+    for wrong in ("1-ZZZZ", ""):
+        with pytest.raises(DerivaMLNotFoundError, match="no execution"):
+            parent.add_nested_execution(wrong)
+    with pytest.raises(DerivaMLException, match="bound to no catalog"):
+        list(ExecutionRecord(None, {"RID": "1-A"}).list_execution_children())
+
+
+def test_who_consumes_it(session, execute, workflow):
+    """Input links only, each reader one time, of every version; of other rows and of nothing an error that names them."""
+    find = queries.find_executions_consuming
+    with execute() as exe:
+        exe.asset_file_path("Image", "unread.png").write_bytes(b"read by nobody")
+    exe.commit_output_assets()
+    image_rid = exe.uploaded_assets["lab/Image"][0].asset_rid
+    assert find(session, image_rid) == []
+    with execute() as exe:
+        for folder in ("once", "twice"):
+            exe.download_asset(image_rid, exe.working_dir / folder)
+        made = exe.create_dataset(description="of one version, then another")
+    assert [record.execution_rid for record in find(session, image_rid)] == [exe.execution_rid]
+    assert find(session, made.dataset_rid) == []
+    made.increment_dataset_version("minor", "again")
+    readers = [
+        create_execution(
+            session, workflow=workflow, datasets=[DatasetSpec(rid=made.dataset_rid, version=version)]
+        )
+        for version in ("0.1.0", "0.2.0")
+    ]
+    found = find(session, made.dataset_rid)
+    assert all(isinstance(record, ExecutionRecord) for record in found)
+    assert rids(found) == rids(readers)
+    for wrong, word in ((exe.workflow_rid, "Workflow"), ("", "RID"), ("1-ZZZZ", "1-ZZZZ")):
+        with pytest.raises(DerivaMLException, match=word):
+            find(session, wrong)
