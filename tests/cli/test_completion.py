@@ -22,7 +22,7 @@ try() {
 
 CASES = {
     "deriva-ml sp": "split-dataset",
-    "deriva-ml catalog ": "create list delete purge",
+    "deriva-ml catalog ": "create list clone localize delete purge",
     "deriva-ml objects ": "gc verify metrics",
     "deriva-ml catalog create --re": "--retarget",
     "deriva-ml split-dataset --stratify-m": "--stratify-missing",

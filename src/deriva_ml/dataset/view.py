@@ -153,8 +153,11 @@ def workflow_executions(reader: Reader, workflow: Any) -> list[RID]:
         )
     model = reader.model
     table = model.ml_table(MLTable.workflow)
-    types, workflow_column, type_column = model.find_association(table, model.ml_table(MLVocab.workflow_type))
-    of_type = (row[workflow_column] for row in reader.rows(types, where={type_column: [asked]}))
+    vocabulary = model.ml_table(MLVocab.workflow_type)
+    types, workflow_column, type_column = model.find_association(table, vocabulary)
+    terms = reader.rows(vocabulary, columns=["Name", "Synonyms"])
+    named = [row["Name"] for row in terms if asked == row["Name"] or asked in (row["Synonyms"] or ())]
+    of_type = (row[workflow_column] for row in reader.rows(types, where={type_column: named}) if named)
     found = _executions(reader, {asked, *of_type})
     if not found:
         found = _executions(

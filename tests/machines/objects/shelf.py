@@ -192,7 +192,8 @@ class Shelf:
         for path in paths if most is None else self.random.sample(paths, min(most, len(paths))):
             assert self._found(caller, path) == self.objects[path], path
             for version, number in self.objects[path]:
-                assert caller.send("GET", f"{path}:{version}").body == content(number), path
+                answer = caller.send("GET", f"{path}:{version}")
+                assert (answer.status, answer.body) == (200, content(number)), f"{path}:{version} {number}"
             if not self.objects[path]:
                 assert caller.send("GET", path).status == 409
         for path in self.gone[-3:]:

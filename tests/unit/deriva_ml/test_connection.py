@@ -14,7 +14,8 @@ from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.names import ConnectionMode
 
 
-def test_defaults() -> None:
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DERIVA_ML_HOME")
     config = DerivaMLConfig(hostname="data.example.org")
     assert (config.catalog_id, config.ml_schema, config.mode) == (1, "deriva-ml", ConnectionMode.online)
     assert (config.use_minid, config.clean_execution_dir, config.logging_level) == (
