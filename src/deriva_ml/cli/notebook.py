@@ -100,6 +100,10 @@ def _check_overrides(notebook: Path, overrides: Sequence[str]) -> None:
 
 def _connection(arguments: argparse.Namespace) -> list[str]:
     given = {"hostname": arguments.host, "catalog_id": arguments.catalog}
+    if "" in given.values():
+        # A variable of the shell that is not set must not lead to another catalog.
+        option = "--host" if arguments.host == "" else "--catalog"
+        raise DerivaMLValidationError(f"{option} is empty; give it a value, or leave it out.")
     if all(value is None for value in given.values()):
         return []
     from deriva_ml.configs.command import quoted

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import jupyter_core.paths  # noqa: F401 - it notes the environment once, and here that is another one
 import pytest
 
 from deriva_ml.cli import kernel as command
