@@ -225,9 +225,9 @@ def _explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except hints.COMPOSING as error:
-        said = hints.explain(
-            hints.cause_of(error), overrides, _without_overrides(config_name) if overrides else None
-        )
+        cause = hints.cause_of(error)
+        plain = _without_overrides(config_name) if overrides else None
+        said = hints.explain(cause if isinstance(cause, DerivaMLException) else error, overrides, plain)
         raise DerivaMLConfigurationError(f"The configuration cannot be composed: {said}") from error
 
 
