@@ -326,7 +326,7 @@ class SweepCallback(Callback):
             # A group that is swept may have no default; then the first job records the execution of the sweep.
             with suppress(MissingMandatoryValue), source.running(source_of(config)):
                 tasks.call(partial(_begin, ml, notes), config)
-        except Exception as error:
+        except Exception as error:  # whatever Hydra wraps is looked into, and all else goes on
             if isinstance(cause := hints.cause_of(error), DerivaMLException):
                 raise SystemExit(f"Error: The sweep cannot begin: {cause}") from error
             raise
