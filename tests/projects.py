@@ -217,6 +217,8 @@ for words in json.load(sys.stdin):
             status = end.code
         finally:
             sys.stdout.flush(), sys.stderr.flush()
+            if isinstance(status, str):
+                print(status, file=sys.stderr, flush=True)
             os._exit(status if isinstance(status, int) else 1)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     texts = []

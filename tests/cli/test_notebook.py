@@ -144,6 +144,10 @@ WRONG = [
         1,
         "has uncommitted changes: broken.json, empty.ipynb, list.yaml. Commit them before running.",
     ),
+    ([REPORT, "--host", ""], 1, "--host is empty; give it a value"),
+    ([REPORT, "=all"], 1, "'=all' is no override"),
+    ([REPORT, "datasets=null"], 1, "datasets=null chooses no option. There are: all, default_dataset"),
+    ([REPORT, "datasets=[1-AAAA]"], 1, "There is no option '1-AAAA' in the group 'datasets'."),
     ([REPORT, "--multirun"], 2, "there is no option --multirun"),
 ]
 

@@ -61,6 +61,21 @@ WRONG = {
     "+multirun=bare resume=true": "There is nothing to resume: no unfinished sweep of model_config.epochs=1,2 in ",
     "datasets=gone assets=lost_weights": "Execution config validation failed:\n  dataset ",
     "--host ./nowhere": "Error: There is no folder /",
+    "--host ''": "Error: The hostname is empty; give a folder",
+    "-m model_config.epochs=1,2 --host ''": "Error: The sweep cannot begin: The hostname is empty",
+    "=5": "'=5' is no override",
+    "workflow=null": "workflow=null chooses no option. There are: default_workflow.",
+    "~model_config": "No option of the group 'model_config' is chosen; choose one: model_config=NAME. There are: def",
+    "datasets=[]": "No option of the group 'datasets' is chosen; choose one: datasets=NAME. There are: all, ",
+    "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights.",
+    "+model_config.epoch=3": "cannot be called: got an unexpected keyword argument 'epoch'. It is given ml_instance",
+    "description='${nope}'": "Error: Interpolation key 'nope' not found",
+    "--resolve": "Error: The --resolve flag can only be used in conjunction with --cfg",
+    "+multirun=rates --cfg job": "learning_rate=0.1,0.2 has several values, which only a sweep tries",
+    "++multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'?",
+    "-m hydra/launcher=submitit_slurm": "is not installed: pip install hydra-submitit-launcher.",
+    "-m hydra/launcher=jobllib": "There is no hydra/launcher=jobllib. Did you mean 'joblib'?",
+    "-m resume=maybe": "'resume=maybe' is neither yes nor no",
     "--catalog 77": "77",
 }
 
@@ -89,10 +104,11 @@ def test_looking_runs_nothing(project, ml):
         "--info defaults",
         "--cfg job -p model_config",
         "--help",
+        "dry_run=true -m -p model_config -cn deriva_model model_config.epochs=1,2",
     ]
     done = run_each(project, [*lines, "dry_run=true"])
     assert [status for status, _, _ in done] == [0] * len(done), done
-    menu, config, defaults, part, text, dry = (out for _, out, _ in done)
+    menu, config, defaults, part, text, dry_sweep, dry = (out for _, out, _ in done)
     assert menu.startswith(
         "Available configurations\n\nTop-level configs:\n  - deriva_base\n  - deriva_model\n"
     )
@@ -106,6 +122,7 @@ def test_looking_runs_nothing(project, ml):
     assert dry.startswith(
         "Dry run (execution 0000): 0 dataset(s) and 0 asset(s) were found; nothing was written"
     )
+    assert dry_sweep.count("Dry run") == 2
     assert executions(ml) == []
 
 
@@ -176,6 +193,50 @@ def test_a_sweep_in_several_processes_is_resumed(project, ml):
     assert same.status_detail == "4 jobs: 4 done"
     assert [number for number, status in children if status == "Uploaded"] == [0, 1, 2, 3]
     assert len(children) == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "ended"),
+    [
+        (signal.SIGINT, 130, "KeyboardInterrupt"),
+        (signal.SIGTERM, -signal.SIGTERM, "Terminated: ended by signal SIGTERM"),
+    ],
+)
+def test_a_sweep_that_is_stopped_says_so_and_is_recorded(project, ml, number, status, ended):
+    process = project.start("+multirun=bare", "model_config.seconds=60")
+    while not process.stdout.readline().startswith("training with"):
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert (process.returncode, "Traceback" in err) == (status, False), err
+    assert f"model_config.seconds=60): {ended}\nRun it again with resume=true" in err
+    parent, children = sweep_of(ml, err)
+    detail = "1 job: 1 interrupted; the sweep was interrupted"
+    assert (parent.status, parent.status_detail, children) == ("Failed", detail, [(0, "Failed")])
+
+
+BROKEN = {
+    "import nowhere_at_all": "ModuleNotFoundError: No module named 'nowhere_at_all'",
+    "def (": "SyntaxError: invalid syntax",
+    "1 / 0": "ZeroDivisionError: division by zero",
+}
+
+
+def test_a_broken_module_of_configurations_is_named(project):
+    # Under a name of its own, as the driver has imported the package ``configs`` already.
+    places = [project.folder / f"broken{number}" for number in range(len(BROKEN))]
+    for place, text in zip(places, BROKEN, strict=True):
+        place.mkdir()
+        (place / "bad.py").write_text(f"x = 1\n{text}\n")
+    lines = [f"-c {place.name}" for place in places]
+    for place, line, why, (status, _, err) in zip(
+        places, lines, BROKEN.values(), run_each(project, lines), strict=True
+    ):
+        file = place / "bad.py"
+        assert (status, err) == (
+            1,
+            f"Error: The configurations in {line[3:]} cannot be loaded: {file}, line 2: {why}\n",
+        )
 
 
 @pytest.mark.soak

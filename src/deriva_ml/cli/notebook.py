@@ -90,7 +90,7 @@ def _checked(notebook: Path) -> Path:
 
 
 def _check_overrides(notebook: Path, overrides: Sequence[str]) -> None:
-    bare = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    bare = [word for word in overrides if "=" not in word[1:] and not word.startswith("~")]
     if bare:
         from deriva_ml.configs import hints
 
@@ -100,7 +100,11 @@ def _check_overrides(notebook: Path, overrides: Sequence[str]) -> None:
 
 def _connection(arguments: argparse.Namespace) -> list[str]:
     given = {"hostname": arguments.host, "catalog_id": arguments.catalog}
-    if not any(given.values()):
+    if "" in given.values():
+        # A variable of the shell that is not set must not lead to another catalog.
+        option = "--host" if arguments.host == "" else "--catalog"
+        raise DerivaMLValidationError(f"{option} is empty; give it a value, or leave it out.")
+    if all(value is None for value in given.values()):
         return []
     from deriva_ml.configs.command import quoted
 
@@ -125,15 +129,15 @@ def _shown(arguments: argparse.Namespace, notebook: Path, overrides: Sequence[st
 
 def _load(notebook: Path) -> list[str]:
     """Load the configurations of the project that a notebook belongs to."""
-    from deriva_ml.configs.load import load_configs, publish
+    from deriva_ml.configs.load import load_configs, publish, said_of
     from deriva_ml.runner.project import import_from, project_of
 
     import_from(project_of(notebook))
     try:
         found = load_configs("configs")
-    except ImportError as error:
+    except Exception as error:  # whatever the modules of a project raise
         raise DerivaMLValidationError(
-            f"The configurations of {project_of(notebook)} cannot be loaded: {error}."
+            f"The configurations of {project_of(notebook)} cannot be loaded: {said_of(error)}"
         ) from error
     publish()
     return found

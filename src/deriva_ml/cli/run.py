@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deriva_ml.cli.program import ended
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLException
 
@@ -32,6 +34,7 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config-name",
+        "-cn",
         metavar="NAME",
         default=CONFIG_NAME,
         help=f"main configuration (default: {CONFIG_NAME})",
@@ -105,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Run a model with a configuration that Hydra composes, and record it as an execution.",
     )
     run_arguments(parser)
-    return run(parser, sys.argv[1:] if argv is None else argv)
+    return ended(parser.prog, 1, lambda: run(parser, sys.argv[1:] if argv is None else argv))
 
 
 def _refuse_credentials(arguments: argparse.Namespace) -> None:
@@ -161,18 +164,21 @@ def _on_path(folder: Path) -> str:
 def _load(package: str, folder: str) -> None:
     import importlib
 
-    from deriva_ml.configs.load import load_configs, publish
+    from deriva_ml.configs.load import load_configs, publish, said_of
 
+    load: Callable[[], Any] | None = None
     try:
         if not load_configs(package):
-            load: Callable[[], Any] | None = getattr(
-                importlib.import_module(package), "load_all_configs", None
-            )
+            load = getattr(importlib.import_module(package), "load_all_configs", None)
             if load is None:
                 raise _Wrong(f"{folder} holds no configurations: no module there stores any.")
             load()
-    except ImportError as error:
-        raise _Wrong(f"The configurations in {folder} cannot be loaded: {error}") from error
+    except _Wrong:
+        raise
+    except Exception as error:  # whatever the modules of a project raise
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exception(error)
+        raise _Wrong(f"The configurations in {folder} cannot be loaded: {said_of(error)}") from error
     publish()
 
 

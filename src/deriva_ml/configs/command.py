@@ -88,7 +88,7 @@ def split(rest: Sequence[str]) -> Words:
             takes, choices = arities[name]
             if "=" not in word and todo and (takes or todo[0] in choices):
                 words.flags.append(todo.pop(0))
-        elif "=" in word or word.startswith("~"):
+        elif "=" in word[1:] or word.startswith("~"):
             words.overrides.append(word)
         else:
             words.bare.append(word)

@@ -20,7 +20,7 @@ from deriva_ml import settings
 from deriva_ml.configs import hints
 from deriva_ml.configs.groups import INPUT_DEFAULTS, DerivaBaseConfig, defaults_list
 from deriva_ml.configs.load import publish
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 
 CFG_MODES = ("job", "hydra", "all")
 INFO_MODES = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -225,7 +225,9 @@ def _explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except hints.COMPOSING as error:
-        said = hints.explain(error, overrides, _without_overrides(config_name) if overrides else None)
+        cause = hints.cause_of(error)
+        plain = _without_overrides(config_name) if overrides else None
+        said = hints.explain(cause if isinstance(cause, DerivaMLException) else error, overrides, plain)
         raise DerivaMLConfigurationError(f"The configuration cannot be composed: {said}") from error
 
 

@@ -7,19 +7,40 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from hydra.errors import HydraException, OverrideParseException
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from deriva_ml.configs.menu import groups
 
-COMPOSING: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
-"""What goes wrong while a configuration is composed."""
+MAKING: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
+"""What Hydra says while it makes what a configuration declares; code of the project may raise anything else."""
+
+COMPOSING: tuple[type[Exception], ...] = (*MAKING, ValueError)
+"""What goes wrong while a configuration is composed; Hydra refuses some overrides by plain errors of Python."""
 
 _PLUS = re.compile(r"^(\+\+|\+|~)?")
 _GROUP_ERROR = re.compile(r"Could not override '([^']+)'")
 _KEY_ERROR = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in '[^']*'")
-_MISSING = re.compile(r"Could not find '([^']+)'|Cannot find primary config '([^']+)'")
+_MISSING = re.compile(r"Could not (?:find|load) '([^']+)'|Cannot find primary config '([^']+)'")
+_AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^']+)'")
+_PLUGINS = {
+    "hydra/launcher": {
+        "joblib": "hydra-joblib-launcher",
+        "ray": "hydra-ray-launcher",
+        "ray_aws": "hydra-ray-launcher",
+        "rq": "hydra-rq-launcher",
+        "submitit_local": "hydra-submitit-launcher",
+        "submitit_slurm": "hydra-submitit-launcher",
+    },
+    "hydra/sweeper": {
+        "ax": "hydra-ax-sweeper",
+        "nevergrad": "hydra-nevergrad-sweeper",
+        "optuna": "hydra-optuna-sweeper",
+    },
+}
+"""Packages that bring launchers and sweepers."""
 _GIVEN = ("hydra", "ml_instance", "execution")
 """Fields that are no choice of the user."""
 
@@ -74,6 +95,15 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
     text = "\n".join(str(link) for link in chain if link is not None)
     if found := _MISSING.search(text):
         return _no_option(found[1] or found[2])
+    if found := _AMBIGUOUS.search(text):
+        return (
+            f"{found[1]} has several values, which only a sweep tries: add --multirun to run it, or give one value. "
+            "Options that only show, such as --cfg, show one run. A list is written KEY=[1,2]."
+        )
+    if isinstance(error, ValueError) and "Config group override must be" in text:
+        return _no_name(overrides)
+    if isinstance(error, MissingMandatoryValue) and (found := _FULL_KEY.search(text)):
+        return _not_chosen(found[1])
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override!r} cannot be read: {str(error).splitlines()[0]}. Quote a value with special characters "
@@ -89,9 +119,39 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
     return str(error).strip().partition("\nSet the environment variable")[0]
 
 
+def cause_of(error: Exception) -> Exception:
+    """What went wrong in what Hydra was to make, where that is known, without what Hydra says around it."""
+    while isinstance(error, InstantiationException) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
+
+
+def _not_chosen(group: str) -> str:
+    names = groups().get(group, [])
+    if not names:
+        return f"{group} has no value; give it one: {group}=VALUE."
+    return f"No option of the group {group!r} is chosen; choose one: {group}=NAME. There are: {', '.join(names)}."
+
+
+def _no_name(overrides: Sequence[str]) -> str:
+    """Groups that are given something else than the name of an option."""
+    known = groups()
+    given = [_PLUS.sub("", override).partition("=") for override in overrides]
+    wrong = [(group, value) for group, _, value in given if group in known and value not in known[group]]
+    said = [
+        f"{group}={value} chooses no option. There are: {', '.join(known[group])}." for group, value in wrong
+    ]
+    return " ".join(said) or "A group is chosen by the name of an option: GROUP=NAME."
+
+
 def _no_option(path: str) -> str:
     group, _, name = path.rpartition("/")
     known = groups()
+    if package := _PLUGINS.get(group, {}).get(name):
+        return f"{group}={name} is not installed: pip install {package}."
+    if group in _PLUGINS:
+        installed = sorted(ConfigStore.instance().list(group))
+        return f"There is no {group}={name}. {near(name, [item.removesuffix('.yaml') for item in installed])}"
     if not group:
         return f"There is no configuration {name!r}. {near(name, known.get('', []))}"
     return f"There is no option {name!r} in the group {group!r}. {near(name, known.get(group, []))}"

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sysconfig
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from hydra_zen import store
+
+_LIBRARIES = (
+    "<frozen ",
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1]),
+)
+"""What paths of files begin with that are not of the project."""
 
 LAST = "experiments"
 """Module that refers to what the others store."""
@@ -53,6 +63,25 @@ def _modules(package_name: str, folders: object) -> Iterator[str]:
         yield name
         if module.ispkg:
             yield from _modules(name, importlib.import_module(name).__path__)
+
+
+def said_of(error: Exception) -> str:
+    """Where and why the configurations of a project could not be imported.
+
+    Examples
+    --------
+    >>> try:
+    ...     import nowhere
+    ... except ImportError as error:
+    ...     print(said_of(error).rpartition(", ")[2])
+    line 2: ModuleNotFoundError: No module named 'nowhere'
+    """
+    why = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return f"{own[-1].filename}, line {own[-1].lineno}: {why}" if own else why
 
 
 def publish() -> None:

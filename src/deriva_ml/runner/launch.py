@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ import hydra
 
 from deriva_ml.configs import command, hints, registry
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
+from deriva_ml.execution import signals
 from deriva_ml.runner import model, multirun
 from deriva_ml.runner.sweep import SweepNotes, find_unfinished
 
 _CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
 _VERSION_BASE = "1.3"
+_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+_INSTEAD = ("--cfg", "-c", "--info", "-i", "--run", "-r", "--help", "-h", "--hydra-help", "--version")
+"""Flags of Hydra with which it does not sweep."""
 
 
 @dataclass
@@ -57,12 +61,14 @@ def launch(request: Request) -> int:
     _expand(request)
     if resume:
         _take_up(request)
-    if request.is_sweep and not request.flags:
+    instead = {flag.partition("=")[0] for flag in request.flags} & {*_INSTEAD, "--shell-completion", "-sc"}
+    if request.is_sweep and not instead:
         request.hydra.append(
             f"++hydra.callbacks.deriva_ml={{_target_:{_CALLBACK},resume:{str(resume).lower()}}}"
         )
         request.flags.append("--multirun")
-    return _run(request)
+    with _watched() if request.is_sweep else nullcontext():
+        return _run(request)
 
 
 def _take_resume(request: Request) -> bool:
@@ -70,12 +76,19 @@ def _take_resume(request: Request) -> bool:
     found = [item for item in request.overrides if item.lstrip("+").partition("=")[0] == "resume"]
     for item in found:
         request.overrides.remove(item)
-    return bool(found) and found[-1].partition("=")[2].lower() in ("true", "1", "yes", "on")
+    if not found:
+        return False
+    value = found[-1].partition("=")[2].lower()
+    if value not in (*_YES, *_NO):
+        raise DerivaMLConfigurationError(
+            f"{found[-1]!r} is neither yes nor no; write resume=true or resume=false."
+        )
+    return value in _YES
 
 
 def _expand(request: Request) -> None:
     """Replace ``+multirun=NAME`` by what stands for it."""
-    names = [item for item in request.overrides if item.partition("=")[0] in ("+multirun", "multirun")]
+    names = [item for item in request.overrides if item.lstrip("+").partition("=")[0] == "multirun"]
     for item in names:
         name = item.partition("=")[2]
         spec = registry.get_multirun_config(name)
@@ -130,6 +143,28 @@ def _composed(config_name: str, overrides: Sequence[str]) -> Any:
         return loader.load_configuration(config_name, list(overrides), run_mode=RunMode.MULTIRUN)
 
 
+class _Sweep:
+    """A sweep as what signals end: its jobs first, then itself."""
+
+    def record_end(self, reason: str | None) -> bool:
+        return bool(multirun.complete(interrupted=True))
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """Let a signal that ends the process end the execution of the sweep too."""
+    sweep, error = _Sweep(), None
+    signals.entered(sweep)
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        with signals.leaving(sweep, error):
+            pass
+
+
 def _run(request: Request) -> int:
     words = [*request.flags, *request.overrides, *request.hydra]
     task = hydra.main(config_name=request.config_name, version_base=_VERSION_BASE, config_path=None)(
@@ -148,12 +183,15 @@ def _run(request: Request) -> int:
         _show(error, request)
     finally:
         summaries = multirun.complete(interrupted)
-        for summary in summaries:
-            print(summary, file=sys.stdout if summary.is_complete else sys.stderr)
-    if any(not summary.is_complete for summary in summaries):
+        _tell(summaries)
+    return status if all(summary.is_complete for summary in summaries) else 1
+
+
+def _tell(summaries: Sequence[multirun.Summary]) -> None:
+    for summary in summaries:
+        print(summary, file=sys.stdout if summary.is_complete else sys.stderr)
+    if any(summary.jobs and not summary.is_complete for summary in summaries):
         print("Run it again with resume=true to run only the jobs that are not done.", file=sys.stderr)
-        return 1
-    return status
 
 
 @contextmanager
@@ -172,15 +210,18 @@ def _typed(words: list[str]) -> Iterator[None]:
 
 def _show(error: Exception, request: Request) -> None:
     """One line for what the user can mend on the command line, a traceback for what the model raised."""
-    in_job = any(
-        frame.f_code is model.run_job.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)
-    )
+    codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    in_job, in_model = (part.__code__ in codes for part in (model.run_job, model.run_model))
+    error = error if in_model else hints.cause_of(error)
+    known = () if in_model else hints.MAKING if in_job else hints.COMPOSING
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
     if isinstance(error, DerivaMLException):
         print(f"Error: {error}", file=sys.stderr)
-    elif isinstance(error, hints.COMPOSING) and not in_job:
+    elif isinstance(error, known):
         print(f"Error: {hints.explain(error, request.overrides, _plain(request))}", file=sys.stderr)
+    elif isinstance(error, OSError) and not in_job:
+        print(f"Error: {error}", file=sys.stderr)
     else:
         traceback.print_exception(error)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from deriva_ml.configs import directories, tasks
@@ -74,11 +76,7 @@ def run_model(
         If datasets or assets do not exist; names all of them.
     """
     called = script_config if script_config is not None else model_config
-    if not callable(called):
-        raise DerivaMLValidationError(
-            f"model_config is {called!r}, which cannot be called. Declare it with "
-            "builds(function, populate_full_signature=True, zen_partial=True)."
-        )
+    _require_callable(called)
     ml = _opened(deriva_ml, ml_class)
     text = job.description(description)
     config = check.configuration(datasets, assets, text, job.config_choices())
@@ -100,6 +98,27 @@ def run_model(
             sweep.ran(execution)
         execution.commit_output_assets()
         print_summary(execution)
+
+
+def _require_callable(called: Any) -> None:
+    if not callable(called):
+        raise DerivaMLValidationError(
+            f"model_config is {called!r}, which cannot be called. Declare it with "
+            "builds(function, populate_full_signature=True, zen_partial=True)."
+        )
+    bound = called if isinstance(called, partial) else partial(called)
+    try:
+        signature = inspect.signature(bound.func)
+    except ValueError:
+        # Written in C, without saying what it takes.
+        return
+    try:
+        signature.bind(*bound.args, **{**bound.keywords, "ml_instance": None, "execution": None})
+    except TypeError as error:
+        raise DerivaMLValidationError(
+            f"{getattr(bound.func, '__name__', bound.func)}{signature} cannot be called: {error}. It is given ml_instance "
+            "and execution by keyword, and the fields of its configuration."
+        ) from error
 
 
 def _opened(deriva_ml: Any, ml_class: Any) -> DerivaML:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf.errors import MissingMandatoryValue
 
-from deriva_ml.configs import tasks
+from deriva_ml.configs import hints, tasks
 from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError
 from deriva_ml.execution import nested
 from deriva_ml.execution.lifecycle import reason_of
@@ -221,11 +221,15 @@ class Summary:
         """How many jobs ended in which way."""
         counts = Counter("not committed" if note.state == "ran" else note.state for note in self.jobs)
         text = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none began"
-        return f"{len(self.jobs)} jobs: {text}" + ("; the sweep was interrupted" if self.interrupted else "")
+        number = "1 job" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs"
+        return f"{number}: {text}" + ("; the sweep was interrupted" if self.interrupted else "")
 
     def __str__(self) -> str:
         failed = [note for note in self.jobs if note.state != "done"]
-        lines = [f"  job {note.number} ({' '.join(note.overrides)}): {note.error}" for note in failed]
+        lines = [
+            f"  job {note.number} ({' '.join(note.overrides)}): {note.error or 'not ended'}"
+            for note in failed
+        ]
         return "\n".join([f"Sweep {self.execution}, {self.counts}.", *lines])
 
 
@@ -322,8 +326,10 @@ class SweepCallback(Callback):
             # A group that is swept may have no default; then the first job records the execution of the sweep.
             with suppress(MissingMandatoryValue), source.running(source_of(config)):
                 tasks.call(partial(_begin, ml, notes), config)
-        except DerivaMLException as error:
-            raise SystemExit(f"The sweep cannot begin: {error}") from error
+        except Exception as error:  # whatever Hydra wraps is looked into, and all else goes on
+            if isinstance(cause := hints.cause_of(error), DerivaMLException):
+                raise SystemExit(f"Error: The sweep cannot begin: {cause}") from error
+            raise
 
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         """Complete the sweep; not called by Hydra when a job failed, which the end of the process makes up for."""

@@ -4,8 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-# Its places are computed when it is first imported, which must not be where a test has moved the environment.
-import jupyter_core.paths  # noqa: F401
+import jupyter_core.paths  # noqa: F401 - it notes the environment once, and here that is another one
 import pytest
 
 from deriva_ml.cli import kernel as command
