@@ -122,7 +122,7 @@ QUESTIONS: dict[str, Question] = {
     "find_executions_consuming": lambda lab: lab.ml.find_executions_consuming(lab.image),
     "list_asset_executions": lambda lab: lab.ml.list_asset_executions(lab.image),
     "list_execution_assets": lambda lab: lab.ml.list_execution_assets(lab.analysis, "Input"),
-    "list_workflow_executions": lambda lab: lab.ml.list_workflow_executions("Analysis"),
+    "list_workflow_executions": lambda lab: lab.ml.list_workflow_executions("Ingest"),
     "find_workflows": lambda lab: lab.ml.find_workflows(),
     "list_assets": lambda lab: [each.asset_types for each in lab.ml.list_assets("Image")],
     "find_assets": lambda lab: [each.asset_types for each in lab.ml.find_assets()],
