@@ -141,7 +141,7 @@ def test_long_chain(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (after.executions_visited, len(sent)) == (499, 2)
     with plain(ml), counted(monkeypatch) as sent:
         assert ml.lookup_lineage(rids.assets[9]).executions_visited == 10
-        assert len(sent) <= 10 * 2 + 3 * (3 + tables) + 3
+        assert len(sent) <= 10 * (3 + tables) + 3
 
 
 @pytest.mark.soak
@@ -149,8 +149,7 @@ def test_long_chain_by_the_plain_protocol(ml: DerivaML, monkeypatch: pytest.Monk
     rids = write(ml, chain(500))
     with plain(ml), counted(monkeypatch) as sent:
         assert ml.lookup_lineage(rids.assets[-1]).executions_visited == 500
-        # Questions that no row can answer are given up, and all are named at once.
-        assert len(sent) <= 500 * 2 + 50
+        assert len(sent) <= 500 * (3 + len(ml.model.find_assets())) + 3
 
 
 def test_wide_fan(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:

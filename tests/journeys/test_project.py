@@ -109,6 +109,21 @@ def test_the_demo_traces_its_predictions(told) -> None:
     assert all(0 < value.Confidence <= 1 for value in predictions)
 
 
+def test_the_training_can_be_run_again(told) -> None:
+    shell, _ = told
+    runs = {
+        run.workflow.name: run.execution_rid for run in opened(shell.folder).find_executions() if run.workflow
+    }
+    rid = runs["Train digit classifier"]
+    said = shell.type("deriva-ml", "reproduce", rid, "--host", "./lab", "--catalog", "1")
+    verdicts = re.findall(r"^  (identical|within tolerance|different|missing) +(\S+)", said, re.M)
+    assert verdicts == [
+        ("identical", "Execution_Asset/model.pkl"),
+        ("identical", "Execution_Metadata/metrics.jsonl"),
+    ]
+    assert f"{rid} was run again as" in said
+
+
 def test_what_is_done_is_not_done_twice(told) -> None:
     shell, _ = told
     assert "TESTING" in shell.type("python", "src/scripts/load_digits.py")
