@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
+import uuid
 from pathlib import Path
 
 try:
@@ -12,6 +14,7 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]  # a module to the checker
 
 _CLONE = 0x40049409  # FICLONE of Linux
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.part")
 
 
 def clone(source: Path, target: Path) -> None:
@@ -21,3 +24,13 @@ def clone(source: Path, target: Path) -> None:
             fcntl.ioctl(writing.fileno(), _CLONE, reading.fileno())
             return
     shutil.copyfile(source, target)
+
+
+def partial_of(target: Path) -> Path:
+    """Where a file lies until it is complete: beside it, under a name that `is_partial` knows."""
+    return target.with_name(f".{uuid.uuid4().hex}.part")
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file is one that never became complete, because its process died."""
+    return _PARTIAL.fullmatch(path.name) is not None

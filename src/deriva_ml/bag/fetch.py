@@ -12,6 +12,7 @@ from tqdm import tqdm
 from deriva_ml.bag import layout
 from deriva_ml.bag.write import FetchEntry
 from deriva_ml.checksums import md5_of
+from deriva_ml.copies import is_partial, partial_of
 from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.parallel import run_all
 
@@ -54,6 +55,7 @@ def fetch(
             wanted[entry.url, entry.md5].append(entry)
     if not wanted:
         return 0
+    _remove_halves({(folder / entry.path).parent for group in wanted.values() for entry in group})
     with tqdm(
         total=sum(entry.length or 0 for group in wanted.values() for entry in group),
         desc=label or folder.name,
@@ -105,8 +107,16 @@ def _check_inside(folder: Path, places: Iterable[str]) -> None:
             raise DerivaMLDataError(f"A link leads out of bag {folder}, on the way to {place!r}.")
 
 
+def _remove_halves(folders: Iterable[Path]) -> None:
+    """Remove what a process that died had not brought whole."""
+    for folder in folders:
+        for path in folder.glob(".*.part"):
+            if is_partial(path):
+                path.unlink(missing_ok=True)
+
+
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.part")
+    partial = partial_of(target)
     shutil.copyfile(source, partial)
     partial.replace(target)

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from deriva_ml.bag import layout
 from deriva_ml.bag.write import FetchEntry
+from deriva_ml.copies import is_partial
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLDataError
 
 MANIFEST = "manifest-md5.txt"
@@ -212,7 +213,7 @@ def validate(folder: Path, *, complete: bool = True) -> None:
     ----------
     folder : Path
     complete : bool
-        Whether files listed in ``fetch.txt`` must be here already.
+        Whether files listed in ``fetch.txt`` must be here already; where not, some may be half here.
 
     Raises
     ------
@@ -221,7 +222,8 @@ def validate(folder: Path, *, complete: bool = True) -> None:
     """
     sums = read_manifest(folder)
     elsewhere = set() if complete else {entry.path for entry in missing(folder)}
-    here = {_place(folder, path): path for path in _payload(folder)}
+    present = (path for path in _payload(folder) if complete or not is_partial(path))
+    here = {_place(folder, path): path for path in present}
     wrong = [place for place in sums if place not in here and place not in elsewhere]
     wrong += [place for place in here if place not in sums]
     wrong += [place for place, path in here.items() if place in sums and _digest(path, "md5") != sums[place]]

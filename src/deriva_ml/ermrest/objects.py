@@ -6,7 +6,6 @@ import base64
 import contextlib
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from deriva_ml import settings
+from deriva_ml.copies import partial_of
 from deriva_ml.ermrest import arrivals
 from deriva_ml.ermrest.arrivals import local_path as local_path
 from deriva_ml.ermrest.bindings import BROKEN_OFF, pause, session_config
@@ -373,7 +373,7 @@ def fetch(
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{uuid.uuid4().hex}.part")
+    partial = partial_of(target)
     try:
         local = local_path(url)
         if local is not None:

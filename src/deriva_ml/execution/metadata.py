@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deriva_ml.errors import DerivaMLWorkflowError
 from deriva_ml.execution.outputs import OutputFile, Outputs
 from deriva_ml.names import ExecMetadataType, MLAsset
-from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow import environment
 from deriva_ml.workflow.changes import PATCH_NAME, uncommitted
 from deriva_ml.workflow.workflow import git_root_of
@@ -72,13 +72,18 @@ def capture(
     workflow = configuration.workflow
     root = workflow.git_root if workflow is not None else None
     snapshot = f"environment_snapshot_{datetime.now():%Y%m%d_%H%M%S}.txt"
-    written = {
+    written: dict[str, tuple[bytes, ExecMetadataType]] = {
         "configuration.json": (configuration_text(configuration).encode(), ExecMetadataType.deriva_config),
         snapshot: (environment.snapshot_text(root).encode(), ExecMetadataType.runtime_env),
     }
     changes = _changes(root)
     if changes is not None:
         written[PATCH_NAME] = (changes, ExecMetadataType.execution_config)
+    for name, path in _hydra_files(session):
+        text = environment.without_settings_secrets(
+            path.read_text(encoding="utf-8", errors="surrogateescape")
+        )
+        written[name] = (text.encode("utf-8", "surrogateescape"), ExecMetadataType.hydra_config)
     # What an interrupted attempt has registered stays as it is.
     known = {key.partition("/")[2] for key in outputs.manifest.assets}
     if any(name.startswith("environment_snapshot_") for name in known):
@@ -91,18 +96,20 @@ def capture(
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_bytes(content)
         files.append(OutputFile(source, kind.value, description=description_of(name)))
-    files += [
-        file
-        for file in _found(session, git_root_of(workflow) if workflow is not None else None)
-        if (file.rename_file or Path(file.file_name).name) not in known
-    ]
+    lock = _lock_file(workflow)
+    if lock is not None and lock.name not in known:
+        about = description_of(lock.name)
+        files.append(
+            OutputFile(lock, ExecMetadataType.execution_config.value, copy_file=True, description=about)
+        )
     outputs.register(MLAsset.execution_metadata, files)
 
 
 def configuration_text(configuration: ExecutionConfiguration) -> str:
     """Configuration as JSON, without what looks like a secret in the command line."""
+    words = environment.without_arguments_secrets(list(configuration.argv))
     shown = configuration.model_copy(
-        update={"argv": environment.without_arguments_secrets(list(configuration.argv))}
+        update={"argv": [environment.without_settings_secrets(word) for word in words]}
     )
     return shown.model_dump_json(indent=2)
 
@@ -116,26 +123,17 @@ def _changes(root: Path | None) -> bytes | None:
         return None
 
 
-def _found(session: Session, git_root: Path | None) -> Iterator[OutputFile]:
-    lock = git_root / "uv.lock" if git_root else None
-    if lock is not None and lock.is_file():
-        yield OutputFile(
-            lock,
-            ExecMetadataType.execution_config.value,
-            copy_file=True,
-            description=description_of("uv.lock"),
-        )
+def _lock_file(workflow: WorkflowSpec | None) -> Path | None:
+    root = git_root_of(workflow) if workflow is not None else None
+    lock = root / "uv.lock" if root else None
+    return lock if lock is not None and lock.is_file() else None
+
+
+def _hydra_files(session: Session) -> Iterator[tuple[str, Path]]:
+    """Files that Hydra wrote about this run, each with the name that it gets."""
     run = session.hydra_runtime_output_dir
-    hydra = run / "hydra-config" if run is not None else None
-    if run is None or hydra is None or not hydra.is_dir():
+    if run is None:
         return
-    for path in sorted(hydra.rglob("*")):
+    for path in sorted((run / "hydra-config").rglob("*")):
         if path.is_file():
-            name = f"hydra-{run.name}-{path.name}"
-            yield OutputFile(
-                path,
-                ExecMetadataType.hydra_config.value,
-                copy_file=True,
-                rename_file=name,
-                description=description_of(name),
-            )
+            yield f"hydra-{run.name}-{path.name}", path

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml.logs import is_hydra_initialized
+from deriva_ml.workflow.environment import without_settings_secrets
 
 
 def _hydra() -> Any:
@@ -60,6 +61,6 @@ def description(base: str) -> str:
     >>> description("Training")
     'Training'
     """
-    changed = [item for item in overrides() if not item.startswith("description=")]
+    changed = [without_settings_secrets(item) for item in overrides() if not item.startswith("description=")]
     text = f"{base} [overrides: {', '.join(changed)}]" if changed else base
     return f"[Job {number()}] {text}" if is_sweep() else text

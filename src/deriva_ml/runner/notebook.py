@@ -25,6 +25,7 @@ from deriva_ml.ml import DerivaML
 from deriva_ml.runner import check
 from deriva_ml.runner.project import import_from, project_of
 from deriva_ml.specs import WorkflowSpec
+from deriva_ml.workflow.environment import without_settings_secrets
 from deriva_ml.workflow.source import notebook_path
 
 __all__ = ["get_notebook_configuration", "render_notebook_config", "run_notebook"]
@@ -122,7 +123,8 @@ def _execution(
 
 def _overridden() -> str:
     composed = last_composed()
-    shown = [one for one in composed.overrides if not one.startswith("description=")] if composed else []
+    told = composed.overrides if composed else []
+    shown = [without_settings_secrets(one) for one in told if not one.startswith("description=")]
     return f" [overrides: {', '.join(shown)}]" if shown else ""
 
 

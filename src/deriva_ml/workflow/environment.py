@@ -103,8 +103,8 @@ def snapshot(root: Path | None = None) -> dict[str, Any]:
         "git": {"root": str(root), "commit": git.current_commit(root)} if root is not None else None,
         "os": _operating_system(),
         "sys": {
-            "argv": without_arguments_secrets(sys.argv),
-            "orig_argv": without_arguments_secrets(sys.orig_argv),
+            "argv": _shown(sys.argv),
+            "orig_argv": _shown(sys.orig_argv),
             "byteorder": sys.byteorder,
             "executable": sys.executable,
             "flags": {name: getattr(sys.flags, name) for name in dir(sys.flags) if _is_flag(name)},
@@ -155,6 +155,32 @@ def without_arguments_secrets(arguments: list[str]) -> list[str]:
             shown.append(_USER_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", masked))
         hide_next = secret and not equals
     return shown
+
+
+_SECRET_SETTING = re.compile(
+    r"(?im)^(?P<start>[ \t]*(?:- )?['\"+~]*(?:[\w@/-]+\.)*)(?P<name>(?:\w*_)?(?:password|passwd|passphrase|secret|secret_?key|api_?key"
+    r"|access_?key|credentials?|(?:api|auth|access|bearer|refresh|hf|hub|github|gitlab|wandb)_?token))"
+    r"(?P<mark>[ \t]*[:=][ \t]*)(?!(?:null|none|''|\"\"|true|false|[\d.]+)?['\"]?[ \t]*$)\S.*$"
+)
+"""A setting of Hydra. Narrower than for environment variables: ``tokenizer`` and ``max_tokens`` are parameters of models."""
+
+
+def without_settings_secrets(text: str) -> str:
+    """YAML or overrides of Hydra, a setting per line, with what looks like a secret hidden.
+
+    Examples
+    --------
+    >>> without_settings_secrets("model.api_key=abc123")
+    'model.api_key=(hidden)'
+    >>> without_settings_secrets("model.max_tokens=512")
+    'model.max_tokens=512'
+    """
+    named = _SECRET_SETTING.sub(rf"\g<start>\g<name>\g<mark>{HIDDEN}", text)
+    return _USER_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", _SECRET_VALUE.sub(HIDDEN, named))
+
+
+def _shown(words: list[str]) -> list[str]:
+    return [without_settings_secrets(word) for word in without_arguments_secrets(words)]
 
 
 def _is_flag(name: str) -> bool:

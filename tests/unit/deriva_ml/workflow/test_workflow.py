@@ -208,3 +208,33 @@ def test_the_snapshot_has_its_blocks(monkeypatch):
     assert found["imports"]["pytest"] == pytest.__version__
     assert {"available", "source", "count", "devices"} <= set(found["gpu"])
     assert "do not tell" not in environment.snapshot_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("model_config.api_token=abcdef", "model_config.api_token=(hidden)"),
+        ("- model_config.api_token=abcdef\n- epochs=3", "- model_config.api_token=(hidden)\n- epochs=3"),
+        ("model:\n  password: 'a b'\n  width: 3\n", "model:\n  password: (hidden)\n  width: 3\n"),
+        ("+data.url=postgresql://ada:pw@host/x", "+data.url=postgresql://(hidden)@host/x"),
+        ("name=hf_abcdefghijklmnopqrstuv", "name=(hidden)"),
+    ],
+)
+def test_secrets_in_settings_are_hidden(text, shown):
+    assert environment.without_settings_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model.tokenizer=bert",
+        "max_tokens: 512",
+        "pad_token: <pad>",
+        "password: null",
+        "api_key: ''",
+        "key=3",
+        "secretary: Ada",
+    ],
+)
+def test_other_settings_are_shown(text):
+    assert environment.without_settings_secrets(text) == text
