@@ -299,6 +299,7 @@ def test_within_one_deployment(lab, capsys):
     made = clone_via_bag(
         source_hostname=lab.folder,
         source_catalog_id=lab.id,
+        dest_hostname=None,
         root_rid=lab.dataset.dataset_rid,
         output_dir=lab.folder_of(),
         policy=ClonePolicy(OrphanStrategy.NULLIFY, exclude_tables=["Workflow"], versions=False),
