@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-compile
 TESTS ?= tests
-WORKERS ?= 3
+WORKERS ?= 4
 # The tests start hundreds of interpreters, which would otherwise compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -113,7 +113,7 @@ _SOME = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @given(flow=flows(), depth=st.none() | st.integers(0, 3))
 @example(flow=CIRCLE, depth=None)
-@settings(max_examples=5, suppress_health_check=_SOME, derandomize=True)
+@settings(max_examples=3, suppress_health_check=_SOME, derandomize=True)
 def test_random_flows(ml: DerivaML, flow: Flow, depth: int | None) -> None:
     _same_as_reference(ml, flow, depth)
 

@@ -143,6 +143,7 @@ def test_what_can_be_typed_besides(told) -> None:
     assert shell.type("git", "status", "--porcelain") == ""
 
 
+@pytest.mark.soak
 def test_the_notebook_reads_the_newest_predictions(told) -> None:
     shell, _ = told
     shell.type("deriva-ml-run-notebook", "notebooks/roc_analysis.ipynb", "show_per_class=false")

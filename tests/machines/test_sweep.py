@@ -50,7 +50,7 @@ def sweep(lab, folder, count, shared):
     assert rows.count(session.connection, session.table("Image_Execution"), made) == 3 * count
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_a_few_at_once(lab, tmp_path, shared):
     sweep(lab, tmp_path, 5, shared)
 

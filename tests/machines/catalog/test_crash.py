@@ -85,7 +85,7 @@ def check_files(folder, ledgers, model):
 
 
 def test_killed_a_few_times(tmp_path, address):
-    crash(tmp_path / "lab", address, 6, 1)
+    crash(tmp_path / "lab", address, 4, 1)
 
 
 @pytest.mark.soak
