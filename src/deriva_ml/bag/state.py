@@ -188,7 +188,7 @@ class Guard:
         damaged = [place for place in doubtful if found[place] != sums.get(place)]
         if gone or damaged:
             raise self._damaged([*gone, *damaged])
-        self._marks.update((place, here[place]) for place in doubtful)  # type: ignore[misc]
+        self._marks.update((place, here[place]) for place in doubtful)  # type: ignore[misc]  # what has no mark is not doubtful
 
     def _read_all(self, places: list[str]) -> dict[str, str]:
         label = f"Checking {self.folder.name.replace('_', ' ')}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -26,14 +25,13 @@ from deriva_ml.catalog.policy import ClonePolicy
 from deriva_ml.catalog.replay import Change, Difference, Replay
 from deriva_ml.catalog.report import CloneReport
 from deriva_ml.catalog.slice import Extract, Slice, anchored, check_tables, extract
+from deriva_ml.dataset.download import holding
 from deriva_ml.ermrest import connect
 from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
-    DerivaMLConfigurationError,
     DerivaMLConflictError,
     DerivaMLConnectionError,
-    DerivaMLException,
     DerivaMLSchemaError,
     DerivaMLValidationError,
 )
@@ -195,18 +193,10 @@ def _place(source: Connection, wanted: Slice, output_dir: Path | str | None) -> 
 
 @contextmanager
 def _room(place: Path) -> Iterator[None]:
-    """Say of a folder that is full or cannot be written what it is."""
-    try:
+    way_out = "Free disk space, or pass output_dir= with another folder, and call again."
+    with holding(f"{place} cannot hold what is cloned", way_out):
         place.mkdir(parents=True, exist_ok=True)
         yield
-    except DerivaMLException:
-        raise
-    except (OSError, sqlite3.OperationalError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DerivaMLConfigurationError(
-            f"{place} cannot hold what is cloned: {reason}. Free disk space, or pass output_dir= with "
-            "another folder, and call again."
-        ) from error
 
 
 def _existing(

@@ -30,7 +30,7 @@ def completion(arguments: argparse.Namespace) -> int:
     for parser in [whole_parser(), *(command.parser(name) for name, command in PROGRAMS.items())]:
         for action in _actions(parser):
             if action.type is Path:
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
+                action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks
         print(_adapted(shtab.complete(parser, arguments.shell), arguments.shell, parser.prog))
     return 0
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from deriva_ml.cli.program import program
 from deriva_ml.cli.text import counted, examples
@@ -94,9 +93,9 @@ def _module(code: Path) -> ModuleType:
     found = importlib.util.spec_from_file_location("schema_under_test", code)
     if found is None or found.loader is None:
         raise ImportError(f"{code} is not a Python file")
-    module: Any = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hydra_zen import store
@@ -57,8 +57,8 @@ def load_configs(package_name: str = "configs") -> list[str]:
     return sorted(names)
 
 
-def _modules(package_name: str, folders: object) -> Iterator[str]:
-    for module in pkgutil.iter_modules(folders):  # type: ignore[arg-type]
+def _modules(package_name: str, folders: Iterable[str]) -> Iterator[str]:
+    for module in pkgutil.iter_modules(folders):
         name = f"{package_name}.{module.name}"
         yield name
         if module.ispkg:

@@ -238,9 +238,18 @@ def _lock(folder: Path) -> AbstractContextManager[None]:
     return exclusive(paths.bag_lock_file(folder.parent), waiting)
 
 
-@contextmanager
-def usable(cache_dir: Path) -> Iterator[None]:
+def usable(cache_dir: Path) -> AbstractContextManager[None]:
     """Say of a cache folder that is full or cannot be written what it is, and the way out."""
+    return holding(
+        f"The cache folder {cache_dir} cannot hold the bag",
+        "Free disk space (deriva_ml's clear_cache() removes what can be downloaded again), mend permissions, or pass "
+        "cache_dir= with another folder.",
+    )
+
+
+@contextmanager
+def holding(said: str, way_out: str) -> Iterator[None]:
+    """Say of a folder that is full or cannot be written what it is, and the way out."""
     try:
         yield
     except DerivaMLException:
@@ -248,10 +257,7 @@ def usable(cache_dir: Path) -> Iterator[None]:
         raise
     except (OSError, sqlite3.OperationalError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DerivaMLConfigurationError(
-            f"The cache folder {cache_dir} cannot hold the bag: {reason}. Free disk space (deriva_ml's clear_cache() "
-            "removes what can be downloaded again), mend permissions, or pass cache_dir= with another folder."
-        ) from error
+        raise DerivaMLConfigurationError(f"{said}: {reason}. {way_out}") from error
 
 
 def _make(session: Session, resolved: Resolved, folder: Path) -> None:

@@ -73,13 +73,13 @@ class DatasetMinid(Checked):
         found = (each for each in value if isinstance(each, Mapping) and each.get("function") == "sha256")
         return next((each.get("value") for each in found), "")
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic reads the property below
     @property
     def dataset_rid(self) -> RID:
         """RID of the dataset."""
         return self.version_rid.partition("@")[0]
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic reads the property below
     @property
     def dataset_snapshot(self) -> str:
         """Snapshot of the catalog that the version is read at."""

@@ -48,8 +48,9 @@ class Repetition:
 
     def is_of(self, workflow: WorkflowSpec | None) -> bool:
         """Whether a workflow is that of the execution."""
-        known = workflow is not None and workflow.name == self.workflow_name
-        return known and (workflow.checksum or None) == (self.workflow_checksum or None)  # type: ignore[union-attr]
+        if workflow is None or workflow.name != self.workflow_name:
+            return False
+        return (workflow.checksum or None) == (self.workflow_checksum or None)
 
 
 @dataclass(frozen=True)
