@@ -220,6 +220,12 @@ def test_unknown_rids(ml: DerivaML, wrong: str) -> None:
         ml.lookup_lineage(wrong)
 
 
+@pytest.mark.parametrize("at", ["mistyped", "9ZZ-ZZZZ-ZZZZ-ZZZZ"])
+def test_an_unknown_snapshot(ml: DerivaML, story: dict[str, str], at: str) -> None:
+    with pytest.raises(DerivaMLException, match=f"'{at}' in {story['dataset']}@{at} is neither a version"):
+        ml.lookup_lineage(f"{story['dataset']}@{at}")
+
+
 def test_rows_without_lineage(ml: DerivaML) -> None:
     for table in ("Workflow", "Grade"):
         rid = next(iter(ml.get_table_as_dict(table)))["RID"]

@@ -111,6 +111,16 @@ def test_prov(story: Story, tmp_path: Path) -> None:
     assert ProvDocument.deserialize(content=read.serialize(format="json"), format="json") == read
 
 
+def test_places_where_nothing_can_be_written(story: Story, tmp_path: Path) -> None:
+    status, _, said = story.command(story.model, "--format", "dot", "--output", str(tmp_path))
+    assert (status, f"is a folder; name a file in it: --output {tmp_path / story.model}.dot" in said) == (
+        1,
+        True,
+    )
+    status, _, said = story.command(story.model, "--output", str(tmp_path / "none/tree.txt"))
+    assert (status, "Name another file with --output." in said) == (1, True)
+
+
 def test_open_lineage(story: Story) -> None:
     _, text, _ = story.command(story.model, "--format", "openlineage")
     lines = [json.loads(line) for line in text.splitlines()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.cli.text import examples
 from deriva_ml.cli.upload import connected, connection_arguments
+from deriva_ml.dataset.download import holding
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.session import session_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deriva_ml.lineage.report import DescendantsResult, LineageResult
 
 _FORMATS = ("tree", "mermaid", "dot", "json", "prov", "openlineage", "rocrate")
+_SUFFIXES = {"tree": "txt", "mermaid": "mmd", "dot": "dot", "openlineage": "jsonl"}
 _SHALLOW = 50
 
 
@@ -57,6 +59,10 @@ def lineage(arguments: argparse.Namespace) -> int:
         raise DerivaMLConfigurationError("--files is for --format rocrate, which can hold files.")
     if arguments.format == "rocrate" and arguments.output is None:
         raise DerivaMLConfigurationError("A crate is a folder or a .zip file: name one with --output.")
+    if arguments.format != "rocrate" and arguments.output is not None and arguments.output.is_dir():
+        raise DerivaMLConfigurationError(
+            f"{arguments.output} is a folder; name a file in it: --output {arguments.output / _name(arguments)}."
+        )
     ml = connected(arguments)
     lookup = ml.lookup_descendants if arguments.down else ml.lookup_lineage
     found = lookup(arguments.rid, depth=arguments.depth, max_executions=arguments.max_executions)
@@ -66,9 +72,14 @@ def lineage(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         print(text)
     else:
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        with holding(f"{arguments.output} cannot be written", "Name another file with --output."):
+            arguments.output.write_text(text + "\n", encoding="utf-8")
         print(f"Wrote {arguments.output}.")
     return 0
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    return f"{arguments.rid.partition('@')[0]}.{_SUFFIXES.get(arguments.format, 'json')}"
 
 
 def _crate(ml: Any, found: LineageResult | DescendantsResult, arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deriva_ml.ermrest.rows import escaped, path_of
 from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLRidsNotFound,
@@ -53,13 +54,27 @@ class Root:
 
 
 def split(session: Session, rid: Any) -> tuple[Session, str, str | None]:
-    """The session to ask, the plain RID, and the version of a dataset, from ``RID``, ``RID@snapshot`` or ``RID@version``."""
+    """The session to ask, the plain RID, and the version of a dataset, from ``RID``, ``RID@snapshot`` or ``RID@version``.
+
+    Raises
+    ------
+    DerivaMLNotFoundError
+        If the catalog has no such snapshot.
+    """
     plain, _, at = rid.partition("@") if isinstance(rid, str) else (rid, "", "")
     if "." in at:
         return session, plain, at
     if not at or at == session.connection.snapshot:
         return session, plain, None
-    return session.at(at), plain, None
+    then = session.at(at)
+    try:
+        _ = then.model
+    except DerivaMLCatalogNotFound as error:
+        raise DerivaMLNotFoundError(
+            f"{at!r} in {rid} is neither a version of a dataset, as in {plain}@1.2.0, nor a snapshot of catalog "
+            f"{session.connection.catalog_id}, as in {plain}@{session.connection.snaptime()} for what is there now."
+        ) from error
+    return then, plain, None
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
