@@ -46,6 +46,7 @@ print(exe.execution_rid)
 
 
 PAIR = """
+import sys
 from deriva_ml import DerivaML
 from deriva_ml.execution import LocalFile
 
@@ -54,13 +55,15 @@ workflow = ml.create_workflow("Pair", "Training")
 (eyes := [row["RID"] for row in ml.get_table_as_dict("Eye")]).sort()
 for name in ("one", "two"):
     with ml.create_execution(workflow=workflow, assets=[LocalFile(path="../beside.csv")]) as exe:
+        bag = exe.download_dataset_bag(sys.argv[1])
         (text,) = (path.read_text() for paths in exe.asset_paths.values() for path in paths)
         exe.asset_file_path("Execution_Asset", f"{name}.txt").write_text(text)
         made = exe.create_dataset(description=name)
         made.add_dataset_members({"Eye": eyes[:2]})
-        made.release("minor", "first")
+        if name == "one":
+            made.release("minor", "first")
     exe.commit_output_assets()
-    print(made.dataset_rid, exe.execution_rid)
+    print(exe.execution_rid)
 """
 
 
@@ -71,6 +74,9 @@ def _model(ml: DerivaML) -> None:
     ml.create_table(TableDefinition(name="Eye", columns=[side]))
     ml.create_feature("Eye", "Score", metadata=[ColumnDefinition(name="Score", type=BuiltinTypes.float8)])
     ml.add_dataset_element_type("Eye")
+
+
+_ENVIRONMENT = {**os.environ, "DERIVA_ML_PATCH_BYTES": ""}
 
 
 class Project:
@@ -112,17 +118,18 @@ class Project:
 
     def run(self, *words: str, script: str = "train.py") -> str:
         """Run the script; the RID that it prints."""
-        environment = {**os.environ, "DERIVA_ML_PATCH_BYTES": ""}
         command = [sys.executable, script, *words]
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
+            command, cwd=self.folder, env=_ENVIRONMENT, capture_output=True, text=True, check=True
         )
         return done.stdout.split()[-1]
 
     def reproduce(self, rid: str, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "deriva_ml.cli.main", "reproduce", rid]
         place = ["--host", str(self.lab), "--catalog", "1"]
-        return subprocess.run([*command, *place, *words], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [*command, *place, *words], env=_ENVIRONMENT, capture_output=True, text=True, check=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +167,14 @@ def test_a_verdict_for_each_output(project: Project, rid: str) -> None:
     assert new.description == f"Reproduction of {rid}: seed 7"
     (read,) = ml.lookup_lineage(new.execution_rid, depth=0).lineage.consumed_datasets
     assert read.version == project.version
+    # The folder where that ran is gone, and its origin has never been reachable.
+    assert f" of {project.folder}" in str(check(ml, new.execution_rid))
+    done = reproduce(ml, new.execution_rid)
+    assert [each.verdict for each in done.outputs].count("identical") == 3
+    assert (
+        ml.lookup_execution(done.repeated.execution_rid).description
+        == f"Reproduction of {new.execution_rid}: seed 7"
+    )
 
 
 def test_only_asked_whether_it_can(project: Project, rid: str) -> None:
@@ -183,16 +198,19 @@ def test_what_is_gone_is_named(project: Project, rid: str, tmp_path: Path) -> No
 
 
 def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> None:
-    """The one that is meant is compared, by the members that its dataset had then; the file is read where it was."""
+    """The one that is meant is compared, by the members that it left in its dataset; inputs are those of then."""
     beside = project.folder.parent / "beside.csv"
     beside.write_text("a,b\n")
     project.write("pair.py", PAIR)
     project.commit()
-    rid = project.run(script="pair.py")
+    rid = project.run(project.dataset.dataset_rid, script="pair.py")
     ml = DerivaML(project.lab, 1)
     (made,) = (each for each in ml.find_datasets() if each.description == "two")
     made.add_dataset_members({"Eye": project.eyes[2:]})
-    made.release("minor", "grown")
+    dataset = ml.lookup_dataset(project.dataset.dataset_rid)
+    read = dataset.current_version
+    dataset.mark_dev("as it was")
+    dataset.release("minor", "again")
     assert f"local file  {beside}" in str(check(ml, rid))
     heard: list[str] = []
     done = reproduce(ml, rid, say=heard.append)
@@ -201,6 +219,13 @@ def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> 
         "dataset: two": ("identical", "2 members"),
     }
     assert heard[-1] == f"Of 2 executions alike, {done.repeated.execution_rid} is the nearest."
+    told = [
+        each.execution_rid for each in ml.find_executions() if each.description == f"Reproduction of {rid}"
+    ]
+    assert told == [done.repeated.execution_rid]
+    assert done.read_otherwise == []
+    (repeated,) = ml.lookup_lineage(told[0], depth=0).lineage.consumed_datasets
+    assert repeated.version == str(read)
     beside.write_text("c,d\n")
     assert "beside.csv has changed since" in str(check(ml, rid))
     beside.unlink()

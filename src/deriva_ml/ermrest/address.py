@@ -10,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 from deriva_ml import settings
 from deriva_ml.errors import DerivaMLConfigurationError
 
+RELATIVE_TO = "DERIVA_ML_RELATIVE_TO"
+"""Variable that names the folder from which relative folders count, where that is not the current one."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -93,7 +96,7 @@ def read_address(hostname: str | os.PathLike[str]) -> Address:
 
 def _folder(host: str, path: Path) -> Address:
     try:
-        base = settings.text("DERIVA_ML_RELATIVE_TO") or ""
+        base = settings.text(RELATIVE_TO) or ""
         return Address(host, Path(base, path.expanduser()).absolute())
     except RuntimeError as error:
         raise DerivaMLConfigurationError(f"{host!r} is no folder: there is no such user's home.") from error

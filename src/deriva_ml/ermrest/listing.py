@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deriva.core.ermrest_model import snaptime_to_datetime
+from deriva.core.ermrest_model import datetime_to_snaptime, snaptime_to_datetime
 
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.ermrest.connect import Connection, Host, Site
@@ -104,6 +104,11 @@ def time_of(snapshot: str) -> datetime:
     except (ValueError, TypeError, AttributeError) as error:
         raise DerivaMLValidationError(f"{snapshot!r} is no snapshot; it looks like 2ZX-8K1T-0Q4G.") from error
     return found
+
+
+def snapshot_at(time: datetime) -> str:
+    """Snapshot id of a catalog as it was at a time."""
+    return str(datetime_to_snaptime(time))
 
 
 def delete_alias(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from deriva_ml.dataset import dataset as datasets_room
 from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.execution import commit, create, execution_record, features, inputs, nested
+from deriva_ml.execution import commit, create, execution_record, features, inputs, nested, repetition
 from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.files import add_files
 from deriva_ml.execution.outputs import OutputFile, output_files
@@ -85,6 +85,7 @@ class Execution(Run):
         declared = self.datasets.find(spec.rid)
         if spec.version is None and declared is not None:
             spec = spec.model_copy(update={"version": declared.version})
+        spec = repetition.pinned_dataset(spec, self.configuration.workflow)
         plain = DatasetSpec.model_validate(dict(spec))
         bag = inputs.download_dataset(self._session, self.execution_rid, plain)
         if declared is None and not self._dry_run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING
 from deriva_ml import settings
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.names import DatasetVersion
-from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
+from deriva_ml.specs import DatasetSpec, ExecutionConfiguration, WorkflowSpec
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
 VARIABLE = "DERIVA_ML_REPETITION"
+
+_SAYS_SO = re.compile(r"^(?:Reproduction of [0-9A-Z-]+(?:: |$))+")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Repetition:
         Version that was read, by RID.
     folder : str, optional
         Where it ran.
+    description : str
+        Without what says that it repeats another one.
     """
 
     execution_rid: str
@@ -45,6 +50,7 @@ class Repetition:
     workflow_checksum: str | None = None
     datasets: dict[str, str] = field(default_factory=dict)
     folder: str | None = None
+    description: str = ""
 
     def is_of(self, workflow: WorkflowSpec | None) -> bool:
         """Whether a workflow is that of the execution."""
@@ -101,18 +107,30 @@ def current() -> Repetition | None:
 
 
 def pinned(configuration: ExecutionConfiguration) -> ExecutionConfiguration:
-    """The configuration with the versions that were read then, where it names none, and a description that says so."""
+    """The configuration with the versions that were read then, where it names none, and a description that says so.
+
+    Of several executions of the workflow only those are described so that have the description of the earlier one.
+    """
     repetition = current()
     if repetition is None or not repetition.is_of(configuration.workflow):
         return configuration
-    datasets = [
-        spec.model_copy(update={"version": DatasetVersion.parse(repetition.datasets[spec.rid])})
-        if spec.version is None and spec.rid in repetition.datasets
-        else spec
-        for spec in configuration.datasets
-    ]
-    about = described(repetition.execution_rid, configuration.description)
+    datasets = [_at_version(spec, repetition) for spec in configuration.datasets]
+    about = configuration.description
+    if own_description(about) == repetition.description:
+        about = described(repetition.execution_rid, about)
     return configuration.model_copy(update={"datasets": datasets, "description": about})
+
+
+def pinned_dataset(spec: DatasetSpec, workflow: WorkflowSpec | None) -> DatasetSpec:
+    """A dataset that an execution of a workflow asks for, in the version that was read then, where it names none."""
+    repetition = current()
+    return spec if repetition is None or not repetition.is_of(workflow) else _at_version(spec, repetition)
+
+
+def _at_version(spec: DatasetSpec, repetition: Repetition) -> DatasetSpec:
+    if spec.version is not None or spec.rid not in repetition.datasets:
+        return spec
+    return spec.model_copy(update={"version": DatasetVersion.parse(repetition.datasets[spec.rid])})
 
 
 def local_file(path: Path) -> Path:
@@ -128,6 +146,17 @@ def local_file(path: Path) -> Path:
 def described(execution_rid: str, description: str | None) -> str:
     """Description of an execution that repeats another one."""
     return f"Reproduction of {execution_rid}: {description or ''}".rstrip(": ")
+
+
+def own_description(description: str | None) -> str:
+    """A description without what says that an execution repeats another one.
+
+    Examples
+    --------
+    >>> own_description("Reproduction of 1-AB: seed 7")
+    'seed 7'
+    """
+    return _SAYS_SO.sub("", description or "")
 
 
 def tell(session: Session, execution_rid: str, configuration: ExecutionConfiguration) -> None:

@@ -119,15 +119,12 @@ def _command(recorded: Recorded) -> Finding:
 
 
 def source_of(recorded: Recorded) -> str | None:
-    """Repository that has the commit: the one that it ran from, else its origin, None where neither is known."""
+    """Repository that has the commit: the one that it ran from, else one on this disk that this was made of, else its origin."""
     code = recorded.code
-    if (
-        code.root is not None
-        and code.commit
-        and code.root.is_dir()
-        and git.has_commit(code.root, code.commit)
-    ):
-        return str(code.root)
+    here = [code.root, *(Path(each) for each in code.remotes if Path(each).is_absolute())]
+    for folder in here:
+        if folder is not None and code.commit and folder.is_dir() and git.has_commit(folder, code.commit):
+            return str(folder)
     return code.origin
 
 
@@ -136,9 +133,9 @@ def _code(recorded: Recorded) -> Finding:
     if code.commit is None or source is None:
         return Finding("code", Level.missing, "no commit was recorded, or no repository has it")
     if not git.is_reachable(source):
-        return Finding(
-            "code", Level.missing, f"commit {code.commit[:12]} of {source}, which cannot be reached"
-        )
+        hint = f"; clone its repository to {code.root}" if code.root is not None else ""
+        detail = f"commit {code.commit[:12]} of {source}, which cannot be reached{hint}"
+        return Finding("code", Level.missing, detail)
     if not code.is_exact:
         return Finding(
             "code", Level.doubt, f"commit {code.commit[:12]} of its script; other files may be newer"
@@ -170,7 +167,7 @@ def _inputs(ml: DerivaML, recorded: Recorded) -> Iterator[Finding]:
     if datasets:
         report = ml.validate_dataset_specs(datasets)
         level = Level.ok if report.all_valid else Level.missing
-        named = ", ".join(f"{rid}@{version}" for rid, version in recorded.datasets.items())
+        named = ", ".join(_dataset(recorded, rid, version) for rid, version in recorded.datasets.items())
         yield Finding("datasets", level, named if report.all_valid else " ".join(str(report).split()))
     for rid in recorded.assets:
         try:
@@ -181,6 +178,15 @@ def _inputs(ml: DerivaML, recorded: Recorded) -> Iterator[Finding]:
             yield Finding("input file", Level.ok, f"{rid} {asset.filename}")
     for file in recorded.local_files:
         yield _local_file(recorded, file)
+
+
+def _dataset(recorded: Recorded, rid: str, version: str) -> str:
+    asked = (
+        ""
+        if rid in recorded.declared
+        else " (asked for by its code; pinned where the execution downloads it)"
+    )
+    return f"{rid}@{version}{asked}"
 
 
 def _local_file(recorded: Recorded, file: Asset) -> Finding:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deriva_ml.errors import DerivaMLExecutionError
+from deriva_ml.reproduction.process import watched
 from deriva_ml.reproduction.recorded import Recorded
 from deriva_ml.workflow.environment import packages
 
 if TYPE_CHECKING:
     from deriva_ml.asset.asset import Asset
+
+logger = logging.getLogger(__name__)
 
 
 def differences(recorded: Recorded) -> list[str]:
@@ -47,7 +54,47 @@ def left_out(patch: Asset) -> list[str]:
     return header[place:]
 
 
-def python_for(recorded: Recorded, code: Path, folder: Path) -> Path:
+def parts_of(lock: str, installed: Iterable[str]) -> list[str]:
+    """Options of ``uv sync`` for the extras and groups of a project of which a run had every package.
+
+    Parameters
+    ----------
+    lock : str
+        Text of ``uv.lock``.
+    installed : iterable of str
+        Names of packages.
+
+    Raises
+    ------
+    ValueError
+        If it is no lock file.
+    """
+    had = {_plain(name) for name in installed}
+    own: dict[str, Any] = next(
+        (each for each in tomllib.loads(lock).get("package", []) if "." in each.get("source", {}).values()),
+        {},
+    )
+    options = ["--no-default-groups"]
+    for option, table in (("--extra", "optional-dependencies"), ("--group", "dev-dependencies")):
+        for name, needs in own.get(table, {}).items():
+            if _is_among(needs, had):
+                options += [option, name]
+    return options
+
+
+def _is_among(needs: Sequence[Mapping[str, Any]], had: Collection[str]) -> bool:
+    """Whether all are there; those for certain platforms only need not be."""
+    missing = [need for need in needs if _plain(need["name"]) not in had]
+    return all("marker" in need for need in missing) and len(missing) < len(needs)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def python_for(
+    recorded: Recorded, code: Path, folder: Path, say: Callable[[str], None] = logger.info
+) -> Path:
     """An interpreter with the packages of the run: this one, or one of an environment made from its lock file.
 
     Parameters
@@ -57,6 +104,8 @@ def python_for(recorded: Recorded, code: Path, folder: Path) -> Path:
         Files of its commit.
     folder : Path
         Where an environment may be made.
+    say : callable
+        Is told what happens.
 
     Raises
     ------
@@ -66,20 +115,20 @@ def python_for(recorded: Recorded, code: Path, folder: Path) -> Path:
     program = uv()
     if recorded.lock is None or program is None or not differences(recorded):
         return Path(sys.executable)
-    shutil.copyfile(recorded.lock.download(folder), code / "uv.lock")
+    lock = recorded.lock.download(folder)
+    shutil.copyfile(lock, code / "uv.lock")
     environment = folder / "environment"
-    command = [program, "sync", "--frozen", "--all-extras", "--project", str(code)]
+    command = [program, "sync", "--frozen", "--project", str(code)]
+    failed = f"The environment of execution {recorded.execution_rid} cannot be made from its uv.lock: "
+    try:
+        text = lock.read_text(encoding="utf-8")
+        command += parts_of(text, recorded.packages) if recorded.packages else ["--all-extras"]
+    except ValueError as error:
+        raise DerivaMLExecutionError(f"{failed}{error}") from error
     if recorded.python:
         command += ["--python", ".".join(recorded.python.split(".")[:2])]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise DerivaMLExecutionError(
-            f"The environment of execution {recorded.execution_rid} cannot be made from its uv.lock: {done.stderr.strip()[-2000:]}"
-        )
+    say(f"Making an environment of its uv.lock: {shlex.join(command)}")
+    status, said = watched(command, code, os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment)}, say)
+    if status != 0:
+        raise DerivaMLExecutionError(f"{failed}{said}")
     return environment / "bin" / "python"

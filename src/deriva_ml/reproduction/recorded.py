@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
 
+from deriva_ml.ermrest import address
 from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.names import AssetRole, ExecMetadataType, MLAsset, MLTable
 from deriva_ml.workflow.changes import PATCH_NAME
@@ -29,6 +30,8 @@ class Code:
         Address of its repository.
     root : Path, optional
         The repository on the machine that ran it.
+    remotes : list of str
+        Addresses of other repositories that may have the commit.
     commit : str, optional
         What was checked out.
     is_exact : bool
@@ -42,6 +45,7 @@ class Code:
     commit: str | None = None
     is_exact: bool = False
     patch: Asset | None = None
+    remotes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Recorded:
         The whole command, its interpreter first.
     folder : Path, optional
         Where it ran.
+    relative_to : Path, optional
+        What relative places meant: where the first one ran, of one that is a repetition itself.
     search_path : list of str
         Where Python looked for modules.
     overrides : list of str, optional
@@ -72,6 +78,8 @@ class Recorded:
         ``uv.lock``.
     datasets : dict
         Version by RID.
+    declared : list of str
+        RIDs of the datasets that its configuration names.
     assets : list of str
         RIDs of input files of the catalog.
     local_files : list of Asset
@@ -89,6 +97,7 @@ class Recorded:
     code: Code
     arguments: list[str]
     folder: Path | None = None
+    relative_to: Path | None = None
     search_path: list[str] = field(default_factory=list)
     overrides: list[str] | None = None
     hydra: dict[str, Any] = field(default_factory=dict)
@@ -96,6 +105,7 @@ class Recorded:
     packages: dict[str, str] = field(default_factory=dict)
     lock: Asset | None = None
     datasets: dict[str, str] = field(default_factory=dict)
+    declared: list[str] = field(default_factory=list)
     assets: list[str] = field(default_factory=list)
     local_files: list[Asset] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
@@ -149,7 +159,9 @@ def read(ml: DerivaML, execution_rid: str) -> Recorded:
         environment = texts.json("environment_snapshot_") or {}
         overrides, hydra = texts.yaml("-overrides.yaml"), texts.yaml("-hydra.yaml")
     system, own = environment.get("sys", {}), configuration.get("workflow") or {}
-    folder_then = environment.get("os", {}).get("cwd")
+    then = environment.get("os", {})
+    folder_then = then.get("cwd")
+    relative_to = then.get("environ", {}).get(address.RELATIVE_TO) or folder_then
     return Recorded(
         execution_rid=execution_rid,
         description=record.description or "",
@@ -158,13 +170,15 @@ def read(ml: DerivaML, execution_rid: str) -> Recorded:
         code=_code(own, environment.get("git") or {}, files.get(PATCH_NAME)),
         arguments=system.get("orig_argv") or _guessed(system, configuration),
         folder=Path(folder_then) if folder_then else None,
+        relative_to=Path(folder_then or "", relative_to) if relative_to else None,
         search_path=environment.get("sys_path", []),
         overrides=list(overrides) if overrides is not None else None,
         hydra=(hydra or {}).get("hydra", {}),
         python=environment.get("platform", {}).get("python_version", ""),
         packages=environment.get("imports", {}),
         lock=files.get("uv.lock"),
-        datasets=_datasets(ml, execution_rid),
+        datasets=datasets_read(ml, execution_rid),
+        declared=[each["rid"] for each in configuration.get("datasets", [])],
         assets=[each["rid"] for each in configuration.get("assets", []) if each.get("rid")],
         local_files=_local_files(ml, execution_rid, configuration),
         parts=[part.execution_rid for part in record.list_execution_children()],
@@ -204,6 +218,7 @@ def _code(workflow: dict[str, Any], repository: dict[str, Any], patch: Asset | N
         commit=exact or commit or None,
         is_exact=exact is not None,
         patch=patch,
+        remotes=list(repository.get("remotes", {}).values()),
     )
 
 
@@ -220,7 +235,8 @@ def _local_files(ml: DerivaML, execution_rid: str, configuration: dict[str, Any]
     return [asset for asset in read if asset.asset_table == MLTable.file]
 
 
-def _datasets(ml: DerivaML, execution_rid: str) -> dict[str, str]:
+def datasets_read(ml: DerivaML, execution_rid: str) -> dict[str, str]:
+    """Version of each dataset that an execution is recorded to have read, by RID."""
     node = ml.lookup_lineage(execution_rid, depth=0).lineage
     read = node.consumed_datasets if node is not None else []
     return {dataset.rid: dataset.version for dataset in read if dataset.version}

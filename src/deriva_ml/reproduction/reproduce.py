@@ -9,12 +9,17 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deriva_ml.ermrest.address import read_address
-from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLExecutionError
+from deriva_ml.ermrest import address
+from deriva_ml.errors import (
+    DerivaMLConfigurationError,
+    DerivaMLException,
+    DerivaMLExecutionError,
+    DerivaMLNotFoundError,
+)
 from deriva_ml.execution import repetition
 from deriva_ml.execution.repetition import Repeated, Repetition
 from deriva_ml.reproduction import command as commands
@@ -23,7 +28,7 @@ from deriva_ml.reproduction.command import Place
 from deriva_ml.reproduction.compare import Compared, Verdict
 from deriva_ml.reproduction.packages import python_for
 from deriva_ml.reproduction.process import watched
-from deriva_ml.reproduction.recorded import Recorded, read
+from deriva_ml.reproduction.recorded import Recorded, datasets_read, read
 from deriva_ml.reproduction.results import compared, results_of
 from deriva_ml.workflow import git
 
@@ -61,12 +66,15 @@ class Reproduction:
     outputs : list of Compared
     folder : Path, optional
         Where it ran, if that is kept.
+    read_otherwise : list of str
+        Datasets of which another version was read.
     """
 
     execution_rid: str
     repeated: Repeated
     outputs: list[Compared]
     folder: Path | None = None
+    read_otherwise: list[str] = field(default_factory=list)
 
     @property
     def is_reproduced(self) -> bool:
@@ -83,7 +91,11 @@ class Reproduction:
             ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "no outputs"
         )
         return "\n".join(
-            [*lines, f"{self.execution_rid} was run again as {self.repeated.execution_rid}: {summary}."]
+            [
+                *lines,
+                *self.read_otherwise,
+                f"{self.execution_rid} was run again as {self.repeated.execution_rid}: {summary}.",
+            ]
         )
 
 
@@ -135,9 +147,10 @@ def reproduce(
         for finding in report.findings:
             if finding.level == Level.doubt:
                 say(f"In doubt: {finding.subject}: {finding.detail}")
-        candidates = _run(ml, recorded, place, say)
-        repeated, outputs = _best(ml, execution_rid, candidates, tolerance, say)
-        return Reproduction(execution_rid, repeated, outputs, kept)
+        made = _run(ml, recorded, place, say)
+        repeated, outputs = _best(ml, execution_rid, _candidates(ml, recorded, made), tolerance, say)
+        _describe(ml, execution_rid, made, repeated)
+        return Reproduction(execution_rid, repeated, outputs, kept, _read_otherwise(ml, recorded, repeated))
     finally:
         if kept is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -150,7 +163,7 @@ def _at(ml: DerivaML, repeated: Repeated) -> DerivaML:
 
 
 def _host(ml: DerivaML) -> str:
-    return str(read_address(ml.host_name).folder or ml.host_name)
+    return str(address.read_address(ml.host_name).folder or ml.host_name)
 
 
 def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repeated]:
@@ -162,7 +175,7 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
     if recorded.code.patch is not None:
         say("Applying what was not committed …")
         git.apply(code, recorded.code.patch.download(folder))
-    place = Place(code, python_for(recorded, code, folder), _host(ml), str(ml.catalog_id))
+    place = Place(code, python_for(recorded, code, folder, say), _host(ml), str(ml.catalog_id))
     words = commands.command(recorded, place)
     journal = folder / "executions.jsonl"
     workflow = recorded.workflow
@@ -173,7 +186,8 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
             workflow.get("name", ""),
             workflow.get("checksum"),
             recorded.datasets,
-            str(recorded.folder) if recorded.folder is not None else None,
+            str(recorded.relative_to) if recorded.relative_to is not None else None,
+            repetition.own_description(recorded.description),
         ),
     )
     say(f"Running {shlex.join(words)}")
@@ -188,7 +202,7 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
         )
     if status:
         say(f"The command ended with {status}.")
-    return _candidates(ml, recorded, made)
+    return made
 
 
 def _variables(recorded: Recorded, place: Place, journal: Path) -> dict[str, str]:
@@ -201,8 +215,8 @@ def _variables(recorded: Recorded, place: Place, journal: Path) -> dict[str, str
         "PYTHONPATH": os.pathsep.join(paths),
         "PATH": os.pathsep.join((str(place.python.parent), own.get("PATH", ""))),
     }
-    if recorded.folder is not None:
-        own["DERIVA_ML_RELATIVE_TO"] = str(recorded.folder)
+    if recorded.relative_to is not None:
+        own[address.RELATIVE_TO] = str(recorded.relative_to)
     return own
 
 
@@ -210,11 +224,12 @@ def _candidates(ml: DerivaML, recorded: Recorded, made: list[Repeated]) -> list[
     """Of several executions of its workflow, those with its description; all of them where none has."""
     if len(made) == 1:
         return made
-    wanted = repetition.described(recorded.execution_rid, recorded.description)
+    wanted = repetition.own_description(recorded.description)
     found = []
     for each in made:
         with suppress(DerivaMLException):
-            if _at(ml, each).lookup_execution(each.execution_rid).description == wanted:
+            description = _at(ml, each).lookup_execution(each.execution_rid).description
+            if repetition.own_description(description) == wanted:
                 found.append(each)
     return found or made
 
@@ -232,6 +247,27 @@ def _best(
     if len(found) > 1:
         say(f"Of {len(found)} executions alike, {best[0].execution_rid} is the nearest.")
     return best
+
+
+def _describe(ml: DerivaML, execution_rid: str, made: list[Repeated], repeated: Repeated) -> None:
+    """Let the one that was compared say what it repeats, and no other."""
+    for each in made:
+        with suppress(DerivaMLNotFoundError):
+            record = _at(ml, each).lookup_execution(each.execution_rid)
+            own = repetition.own_description(record.description)
+            wanted = repetition.described(execution_rid, own) if each == repeated else own
+            if wanted != (record.description or ""):
+                record.description = wanted
+
+
+def _read_otherwise(ml: DerivaML, recorded: Recorded, repeated: Repeated) -> list[str]:
+    """What code read by itself, without asking the execution for it, is as it is now."""
+    now = datasets_read(_at(ml, repeated), repeated.execution_rid)
+    return [
+        f"  Dataset {rid} was read in version {version}, now in {now[rid]}: its outputs may differ for that."
+        for rid, version in recorded.datasets.items()
+        if now.get(rid, version) != version
+    ]
 
 
 def _holding(outputs: list[Compared]) -> tuple[int, int]:

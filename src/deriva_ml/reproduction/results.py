@@ -6,11 +6,13 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.ermrest.listing import snapshot_at
 from deriva_ml.ermrest.metrics import parse
-from deriva_ml.names import DatasetVersion, ExecMetadataType, MLTable
+from deriva_ml.names import DatasetVersion, ExecMetadataType, ExecutionStatus, MLTable
 from deriva_ml.reproduction import compare
 from deriva_ml.reproduction.compare import Compared, File
 from deriva_ml.reproduction.recorded import outputs_of
@@ -95,8 +97,18 @@ def _features(
     return found
 
 
+def _end(ml: DerivaML, execution_rid: str, made: Iterable[Mapping[str, Any]]) -> str | None:
+    """Snapshot at the end of an execution, its last change of a dataset included; None for one that has not ended."""
+    executions = ml.pathBuilder().schemas[ml.ml_schema].tables[MLTable.execution]
+    (row,) = executions.filter(execution_rid == executions.RID).entities().fetch()
+    if row["Status"] in (ExecutionStatus.Created, ExecutionStatus.Running):
+        return None
+    own = [each["RMT"] for each in made if DatasetVersion.parse(each["Version"]).is_devrelease]
+    return snapshot_at(max(map(datetime.fromisoformat, (row["RMT"], *own))))
+
+
 def _latest(made: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-    """Last version of each dataset of an execution; None, which is what is there now, where that was not released."""
+    """Last version of each dataset of an execution; None, which is what it left, where that was not released."""
     versions: dict[str, list[DatasetVersion]] = defaultdict(list)
     for row in made:
         versions[row["Dataset"]].append(DatasetVersion.parse(row["Version"]))
@@ -110,13 +122,17 @@ def _latest(made: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
 
 def _datasets(ml: DerivaML, execution_rid: str, known: dict[str, Any]) -> dict[str, list[Hashable]]:
     versions = ml.pathBuilder().schemas[ml.ml_schema].tables[MLTable.dataset_version]
-    made = versions.filter(versions.Execution == execution_rid).entities().fetch()
+    made = list(versions.filter(versions.Execution == execution_rid).entities().fetch())
+    latest = _latest(made)
+    end = _end(ml, execution_rid, made) if None in latest.values() else None
+    then = ml.catalog_snapshot(end) if end is not None else ml
     found: dict[str, list[Hashable]] = {}
-    for rid, version in _latest(made).items():
+    for rid, version in latest.items():
         dataset = ml.lookup_dataset(rid, deleted=True)
         types = ", ".join(sorted(dataset.dataset_types)) or "dataset"
         name = f"{types}: {dataset.description}" if dataset.description else types
-        members = dataset.list_dataset_members(version=version)
+        seen = dataset if version is not None else then.lookup_dataset(rid, deleted=True)
+        members = seen.list_dataset_members(version=version)
         rids = [row["RID"] for table, rows in members.items() if table != MLTable.dataset for row in rows]
         found.setdefault(name, []).extend(known.get(each, each) for each in rids)
     return found

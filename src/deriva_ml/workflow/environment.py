@@ -100,7 +100,7 @@ def snapshot(root: Path | None = None) -> dict[str, Any]:
     """
     return {
         "imports": packages(),
-        "git": {"root": str(root), "commit": git.current_commit(root)} if root is not None else None,
+        "git": _repository(root) if root is not None else None,
         "os": _operating_system(),
         "sys": {
             "argv": _shown(sys.argv),
@@ -134,6 +134,10 @@ def snapshot(root: Path | None = None) -> dict[str, Any]:
         },
         "gpu": gpus(),
     }
+
+
+def _repository(root: Path) -> dict[str, Any]:
+    return {"root": str(root), "commit": git.current_commit(root), "remotes": git.remotes(root)}
 
 
 def snapshot_text(root: Path | None = None) -> str:

@@ -31,6 +31,9 @@ _PLAIN = (
 )
 """Whatever a user has set for `git diff`, these make a patch that `git apply` takes."""
 
+FOUND_IN = "found-in"
+"""Remote of a copy whose ``origin`` is not the repository that it was made of."""
+
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+|localhost):(?P<path>(?!//).+)$")
 _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)$")
 
@@ -85,6 +88,15 @@ def origin_url(root: Path) -> str | None:
     """Address of the remote ``origin`` as people open it: without ``.git``, without user or token."""
     address = (_git(root, "remote", "get-url", "origin") or "").strip()
     return browsable(address) if address else None
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """Addresses of all remotes by name, as `origin_url` gives them."""
+    said = _git(root, "config", "--get-regexp", r"^remote\..*\.url$") or ""
+    lines = (line.partition(" ") for line in said.splitlines())
+    return {
+        name.removeprefix("remote.").removesuffix(".url"): browsable(address) for name, _, address in lines
+    }
 
 
 def browsable(address: str) -> str:
@@ -226,6 +238,8 @@ def is_reachable(source: str | Path) -> bool:
 def check_out(source: str | Path, commit: str, folder: Path) -> None:
     """Make a folder that holds the files of a commit; it is a clone, so that the repository it came of stays as it is.
 
+    Its remote ``origin`` is that of the repository; where that is another one, `FOUND_IN` names the repository.
+
     Parameters
     ----------
     source : str or Path
@@ -244,6 +258,7 @@ def check_out(source: str | Path, commit: str, folder: Path) -> None:
     _run(folder, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", commit, seconds=_LONG)
     if (origin := _git(Path(source), "remote", "get-url", "origin")) is not None:
         _run(folder, "remote", "set-url", "origin", origin.strip())
+        _run(folder, "remote", "add", FOUND_IN, str(Path(source).absolute()))
 
 
 def apply(root: Path, patch_file: Path) -> None:

@@ -56,9 +56,31 @@ def test_an_environment_of_the_lock_file(tmp_path: Path) -> None:
     code.mkdir()
     (code / "pyproject.toml").write_text(PROJECT)
     lock = 'version = 1\nrequires-python = ">=3.11"\n\n[[package]]\nname = "eyes"\nversion = "1"\nsource = { virtual = "." }\n'
-    python = packages.python_for(_recorded(Lock(lock), gone="1.0"), code, tmp_path)
+    heard: list[str] = []
+    python = packages.python_for(_recorded(Lock(lock), gone="1.0"), code, tmp_path, heard.append)
+    assert heard[0].startswith("Making an environment of its uv.lock")
+    assert any("Creating virtual environment" in line for line in heard)
     done = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True)
     assert done.stdout.strip() == str(tmp_path / "environment")
+
+
+def test_the_extras_and_groups_that_a_run_had() -> None:
+    lock = """
+[[package]]
+name = "other"
+source = { registry = "https://pypi.org/simple" }
+optional-dependencies = { fast = [{ name = "pydantic" }] }
+[[package]]
+name = "eyes"
+source = { editable = "." }
+[package.optional-dependencies]
+plots = [{ name = "matplotlib" }, { name = "pywin32", marker = "sys_platform == 'win32'" }]
+gpu = [{ name = "matplotlib" }, { name = "cupy" }]
+[package.dev-dependencies]
+dev = [{ name = "pytest" }]
+"""
+    assert packages.parts_of(lock, ["Matplotlib", "numpy"]) == ["--no-default-groups", "--extra", "plots"]
+    assert packages.parts_of(lock, ["pytest"]) == ["--no-default-groups", "--group", "dev"]
 
 
 def test_a_broken_lock_file_is_named(tmp_path: Path) -> None:
