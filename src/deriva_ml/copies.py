@@ -1,12 +1,16 @@
-"""Copies of files on this disk."""
+"""Copies of files on this disk, and what to say where there is no room for them."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import shutil
+import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 
 try:
     import fcntl
@@ -34,3 +38,16 @@ def partial_of(target: Path) -> Path:
 def is_partial(path: Path) -> bool:
     """Whether a file is one that never became complete, because its process died."""
     return _PARTIAL.fullmatch(path.name) is not None
+
+
+@contextlib.contextmanager
+def holding(said: str, way_out: str) -> Iterator[None]:
+    """Say of a place that is full or cannot be written what it is, and the way out."""
+    try:
+        yield
+    except DerivaMLException:
+        # Some are OSErrors, too, and say what they mean.
+        raise
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DerivaMLConfigurationError(f"{said}: {reason}. {way_out}") from error

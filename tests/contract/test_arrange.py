@@ -27,6 +27,14 @@ def test_folders_of_types_stay_inside(bag: Any, tmp_path: Path, folder: Any) -> 
     assert files(tmp_path) == []
 
 
+def test_what_a_selector_of_types_returns_is_a_type(bag: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        DerivaMLValidationError, match="type_selector must return one of the types .* not 3; .*: "
+    ):
+        bag.restructure_assets(tmp_path / "out", asset_table="Image", type_selector=lambda _: 3)
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("label", ["../../up", "/etc", "..", ".", "a/b", "c\\d", "", "x\0y"])
 def test_labels_are_names_of_folders(bag: Any, tmp_path: Path, label: str) -> None:
     where = {"asset_table": "Image", "type_to_dir_map": {"Training": "set/train"}}

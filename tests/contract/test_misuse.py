@@ -122,6 +122,7 @@ def wrong_elsewhere(lab: Readable, bag: DatasetBag, output: Path) -> Iterator[tu
             yield "metadata", lambda bad=bad: lab.ml.create_feature("Image", "Probe", metadata=bad)
     for bad in ("30", b"x", True, object()):
         yield "days", lambda bad=bad: lab.ml.clear_cache(bad)
+    yield "row", lambda: bag.file("Image", "1-NONE")
     for bad in (None, 5, b"x", object()):
         yield "output", lambda bad=bad: bag.restructure_assets(bad)
         yield "row", lambda bad=bad: bag.file("Image", bad)

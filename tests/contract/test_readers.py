@@ -12,6 +12,7 @@ from tests.contract.readable import WAYS, Readable
 
 from deriva_ml.dataset.denormalize import Denormalizer
 from deriva_ml.errors import (
+    DerivaMLConfigurationError,
     DerivaMLDenormalizeUnrelatedAnchor,
     DerivaMLException,
     DerivaMLFeatureNotFound,
@@ -288,7 +289,13 @@ def test_wide_tables_as_frame_arrow_and_parquet(inner: Any, tmp_path: Path) -> N
     assert as_text == rows
     path = inner.write_denormalized_parquet(tmp_path / "new" / "wide.parquet", tables, system_columns=["RCT"])
     assert parquet.read_table(path).to_pylist() == _arrow(inner, tables)
+    for place in (path / "wide.parquet", path.parent):
+        with pytest.raises(DerivaMLConfigurationError, match=f"{place} cannot be written: .*. Name another"):
+            inner.write_denormalized_parquet(place, tables)
     assert [each.name for each in path.parent.iterdir()] == ["wide.parquet"]
+    assert repr(Denormalizer(inner)).startswith(
+        f"<Denormalizer of {type(inner).__name__} {inner.dataset_rid}: "
+    )
     frame = inner.get_denormalized_as_dataframe(tables, system_columns=["RCT"])
     assert list(frame.columns) == list(rows[0])
     assert list(frame["Image.RID"]) == [row["Image.RID"] for row in rows]

@@ -183,6 +183,34 @@ class Walk:
             self._take(stop, keys, {}, {})
         self.close()
 
+    def tables(self) -> set[TableName]:
+        """Tables of which a walk from where the policy starts may take rows."""
+        start = self.policy.start
+        everything = frozenset(self.graph.tables) - self.policy.excluded - {start}
+        found = {start, *self._reachable(start, everything)}
+        stack = list(found)
+        while stack:
+            for edge in self.graph.edges[stack.pop()]:
+                if not edge.inbound and self._is_open(edge.target) and edge.target not in found:
+                    found.add(edge.target)
+                    stack.append(edge.target)
+        return found
+
+    def entered_from(self, source: TableName) -> dict[TableName, str]:
+        """Tables whose rows a walk takes for the rows of one table that they refer to and for nothing else, by the column."""
+        everything = frozenset(self.graph.tables)
+        ways: dict[TableName, list[Edge]] = {}
+        for name, edges in self.graph.edges.items():
+            for edge in edges:
+                if name not in self.policy.whole and self._enters(edge, everything):
+                    ways.setdefault(edge.target, []).append(edge)
+        return {
+            name: only.target_columns[0]
+            for name, (only, *others) in ways.items()
+            if not others and only.source == source and only.inbound and only.source_columns == ("RID",)
+            if not any(edge.inbound for edge in self.graph.edges[name])
+        }
+
     def add(self, table: Table, where: Mapping[str, Collection[Any]]) -> list[Row]:
         """Take further rows, without walking on from them; call `close` afterwards."""
         rows = list(self.reader.rows(table, where=where, columns=self.columns(table)))

@@ -25,7 +25,7 @@ from deriva_ml.catalog.policy import ClonePolicy
 from deriva_ml.catalog.replay import Change, Difference, Replay
 from deriva_ml.catalog.report import CloneReport
 from deriva_ml.catalog.slice import Extract, Slice, anchored, check_tables, extract
-from deriva_ml.dataset.download import holding
+from deriva_ml.copies import holding
 from deriva_ml.ermrest import connect
 from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.errors import (

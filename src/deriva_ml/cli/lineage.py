@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.cli.text import examples
 from deriva_ml.cli.upload import connected, connection_arguments
-from deriva_ml.dataset.download import holding
+from deriva_ml.copies import holding
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.session import session_of
 

@@ -174,6 +174,11 @@ def _type_folder(dataset: Files, how: Arrangement) -> list[str]:
         chosen = "Testing"
     elif how.type_selector is not None:
         chosen = how.type_selector(types)
+        if not isinstance(chosen, str | None):
+            raise DerivaMLValidationError(
+                f"type_selector must return one of the types of a dataset, or None for no folder, not {chosen!r}; "
+                f"its types are: {', '.join(types)}."
+            )
     else:
         chosen = next((name for name in types if name in how.type_to_dir_map), types[0])
     folder = how.type_to_dir_map.get(chosen)

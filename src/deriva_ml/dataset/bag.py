@@ -20,6 +20,7 @@ from deriva_ml.dataset.view import children, lookup_row, parents
 from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLException,
+    DerivaMLRidsNotFound,
     DerivaMLValidationError,
 )
 from deriva_ml.feature.record import Feature
@@ -236,12 +237,20 @@ class DatasetBag(Sealed, TrainingView):
         table : str or Table
         row : dict or str
             A row of the table, or its RID.
+
+        Raises
+        ------
+        DerivaMLRidsNotFound
+            If this bag has no row of the table with that RID.
         """
         found = self.model.name_to_table(table)
         rid = row.get("RID") if isinstance(row, Mapping) else row
         if not isinstance(rid, str):
             raise DerivaMLValidationError(f"{row!r} is no row of {found.name}; give one, or its RID.")
-        return self.reader.file(found, {"RID": rid})
+        path = self.reader.file(found, {"RID": rid})
+        if path is None and not self.reader.count(found, where={"RID": [rid]}):
+            raise DerivaMLRidsNotFound([rid], f"{self!r} has no row of {found.name} with RID {rid}.")
+        return path
 
     def list_dataset_children(self, recurse: bool = False, **_ignored: Any) -> list[DatasetBag]:
         """Nested datasets, nearest first."""

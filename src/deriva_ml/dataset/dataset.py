@@ -270,7 +270,7 @@ class Dataset(WideView):
 
     def is_dirty(self) -> bool:
         """Whether any row that belongs to this dataset was added, changed or removed since the last release."""
-        return bool(self.release_diff())
+        return difference.is_dirty(self._session, self.dataset_rid)
 
     def release_diff(self) -> dict[str, int]:
         """Table name to number of rows that were added, changed or removed since the last release."""

@@ -69,6 +69,7 @@ class Denormalizer:
             if found[name] and name != "Dataset"
         }
         self._open(reader, anchors, rid if not is_whole else None, type(dataset).__name__)
+        self._of = f"{self.source} {rid}" + (f" {version}" if version is not None else "")
 
     @classmethod
     def from_rids(
@@ -103,8 +104,13 @@ class Denormalizer:
     ) -> None:
         self.reader, self.anchors, self.source = reader, anchors, source
         self._part = rid
+        self._of = ""
         self.model = reader.model
         self.planner = Planner(self.model)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(rids):,} {name}" for (_, name), rids in sorted(self.anchors.items()))
+        return f"<Denormalizer of {self._of or 'rows'}: {counts or 'nothing'}>"
 
     @cached_property
     def scope(self) -> dict[TableName, set[str]] | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from deriva_ml.bag.walk import Policy, TableName, Walk, name_of
+from deriva_ml.bag.walk import ForeignKeyGraph, Policy, TableName, Walk, name_of
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.export import policy
 from deriva_ml.dataset.release import pinned, version_rows
 from deriva_ml.dataset.view import children
+from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.listing import time_of
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.names import DatasetVersion
 
@@ -65,6 +70,67 @@ def diff_since_release(session: Session, dataset_rid: str) -> dict[str, int]:
     if last is None:
         raise DerivaMLException(f"Dataset {dataset_rid} has never been released.")
     return diff(session, dataset_rid, last, None)
+
+
+def is_dirty(session: Session, dataset_rid: str) -> bool:
+    """Whether rows of a dataset were added, changed or removed since its last release.
+
+    Tables in which nothing has changed for anybody need no look at their rows.
+    """
+    found = version_rows(session, dataset_rid)
+    last = labels.latest_release(found)
+    snapshot = last and pinned(session, last, found[last]["RID"], found[last]["Snapshot"])
+    if not snapshot:
+        return bool(diff_since_release(session, dataset_rid))
+    then = session.at(snapshot)
+    rids = [dataset_rid, *children(session.reader, [dataset_rid], recurse=True)]
+    changes = _Changes(session, then, time_of(snapshot))
+    if not changes.is_same_model:
+        return bool(diff_since_release(session, dataset_rid))
+    suspects = {name_of(table): table for table in changes.tables() if changes.any_in(table)}
+    columns = changes.walk.entered_from(changes.walk.policy.start)
+    for name in suspects.keys() & columns.keys():
+        if changes.any_in(suspects[name], {columns[name]: rids}):
+            return True
+    return bool(suspects.keys() - columns.keys()) and bool(diff_since_release(session, dataset_rid))
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What is different now from what was then, told by numbers of rows and times alone."""
+
+    now: Session
+    then: Session
+    moment: datetime
+
+    @property
+    def is_same_model(self) -> bool:
+        """Whether the same tables refer to each other in the same way."""
+        graphs = (ForeignKeyGraph(each.model).edges for each in (self.now, self.then))
+        return next(graphs) == next(graphs)
+
+    @cached_property
+    def walk(self) -> Walk:
+        """The walk that takes the rows of a dataset."""
+        return Walk(self.now.reader, policy(self.now.model), lambda _table, _rows: None)
+
+    def tables(self) -> list[Table]:
+        """Tables that may have rows which count as those of a dataset."""
+        ignored = {(self.now.ml_schema, name) for name in _BOOKKEEPING}
+        names = self.walk.tables() - self.walk.policy.whole - ignored
+        return [self.walk.graph.tables[name] for name in sorted(names)]
+
+    def any_in(self, table: Table, where: Mapping[str, Collection[str]] | None = None) -> bool:
+        """Whether rows of a table, all or some, were added, changed or removed."""
+        path = rows.path_of(table)
+        number = 0
+        for part in rows.conditions(self.now.connection, where):
+            aggregate = f"/aggregate/{path}{part}/n:=cnt(RID),last:=max(RMT)"
+            (found,) = rows.query(self.now.connection, aggregate)
+            if found["last"] and datetime.fromisoformat(found["last"]) > self.moment:
+                return True
+            number += found["n"]
+        return number != rows.count(self.then.connection, table, where)
 
 
 def _reader_at(

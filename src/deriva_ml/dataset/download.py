@@ -6,9 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +20,7 @@ from deriva_ml.bag.database import BagFile
 from deriva_ml.bag.fetch import fetch
 from deriva_ml.bag.lock import exclusive
 from deriva_ml.bag.write import FetchEntry
+from deriva_ml.copies import holding
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import BagCatalog, DatasetBag
 from deriva_ml.dataset.export import DatasetWalk
@@ -31,9 +30,7 @@ from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
-    DerivaMLConfigurationError,
     DerivaMLDatasetNotFound,
-    DerivaMLException,
     DerivaMLRidsNotFound,
     DerivaMLTableNotFound,
     DerivaMLTableTypeError,
@@ -245,19 +242,6 @@ def usable(cache_dir: Path) -> AbstractContextManager[None]:
         "Free disk space (deriva_ml's clear_cache() removes what can be downloaded again), mend permissions, or pass "
         "cache_dir= with another folder.",
     )
-
-
-@contextmanager
-def holding(said: str, way_out: str) -> Iterator[None]:
-    """Say of a folder that is full or cannot be written what it is, and the way out."""
-    try:
-        yield
-    except DerivaMLException:
-        # Some are OSErrors, too, and say what they mean.
-        raise
-    except (OSError, sqlite3.OperationalError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DerivaMLConfigurationError(f"{said}: {reason}. {way_out}") from error
 
 
 def _make(session: Session, resolved: Resolved, folder: Path) -> None:

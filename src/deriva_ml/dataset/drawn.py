@@ -104,20 +104,21 @@ class Recorder:
         """Keep the parameters with the execution: they are uploaded with its outputs."""
         if self.execution_rid == DRY_RUN_RID or not hasattr(self.execution, "asset_file_path"):
             return
-        path = Path(self.execution.working_dir) / self._unused_name(file_name)
-        path.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+        text = json.dumps(document, indent=1, default=str)
+        path = Path(self.execution.working_dir) / self._unused_name(file_name, text)
+        path.write_text(text, encoding="utf-8")
         self.execution.asset_file_path(
             MLAsset.execution_metadata,
             path,
             asset_types=ExecMetadataType.execution_config.value,
         )
 
-    def _unused_name(self, file_name: str) -> str:
-        """A second split in one execution must not replace the parameters of the first."""
+    def _unused_name(self, file_name: str, text: str) -> str:
+        """A second split in one execution must not replace the parameters of the first, unless it is the same once more."""
         first = Path(file_name)
         folder = Path(self.execution.working_dir) / "assets" / MLAsset.execution_metadata
         number, name = 1, first.name
-        while (folder / name).exists():
+        while (folder / name).exists() and (folder / name).read_text(encoding="utf-8") != text:
             number += 1
             name = f"{first.stem}_{number}{first.suffix}"
         return name

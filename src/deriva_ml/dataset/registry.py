@@ -264,7 +264,7 @@ def add_element_type(session: Session, table: Any) -> Table:
     DerivaMLTableNotFound
         If there is no such table.
     DerivaMLTableTypeError
-        If it belongs to the library itself, or is a vocabulary.
+        If it belongs to the library itself, is a vocabulary, or only joins other tables.
     """
     wanted = session.model.name_to_table(table)
     if any(known.table is wanted for known in session.model.dataset_elements()):
@@ -272,6 +272,14 @@ def add_element_type(session: Session, table: Any) -> Table:
     if not session.model.is_domain(wanted) or session.model.is_vocabulary(wanted):
         raise DerivaMLTableTypeError(
             "dataset element", wanted.name, f"Rows of {wanted.name!r} cannot be members of datasets."
+        )
+    if session.model.is_association(wanted, max_arity=None):
+        joined = " and ".join(key.pk_table.name for key in session.model.associated(wanted))
+        raise DerivaMLTableTypeError(
+            "dataset element",
+            wanted.name,
+            f"Rows of {wanted.name!r} cannot be members of datasets: they only join {joined}. Let rows of one of these be "
+            "members; the rows that join them belong to a dataset along with them.",
         )
     key = session.model.reference_to(wanted).column
     definition = element_association(session.ml_schema, wanted.schema.name, wanted.name, key)

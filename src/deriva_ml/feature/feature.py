@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from deriva_ml.model.types import type_document
 from deriva_ml.names import SYSTEM_COLUMNS, MLVocab, optional_list
 from deriva_ml.records import FeatureReference
 from deriva_ml.schema.display import feature_annotations
-from deriva_ml.vocabulary import add_term
+from deriva_ml.vocabulary import add_term, delete_term, list_terms
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, TableName
@@ -145,13 +146,26 @@ def create_feature(
     definition = feature_table(model.reference_to(target), feature_name, columns, model.ml_schema, comment)
     shown = shown_columns(home, definition.name, columns)
     definition = definition.with_annotations(feature_annotations(home, definition.name, target.name, shown))
-    add_term(
+    known = {term.name for term in list_terms(session, MLVocab.feature_name)}
+    term = add_term(
         session, MLVocab.feature_name, feature_name, comment or f"Feature {feature_name} of {target.name}."
     )
-    session.create_tables([definition], home, update_navbar)
+    try:
+        session.create_tables([definition], home, update_navbar)
+    except DerivaMLException:
+        if term.name not in known:
+            _forget(session, term.name)
+        raise
     return lookup_feature(
         session.model, (target.schema.name, target.name), feature_name
     ).feature_record_class()
+
+
+def _forget(session: Session, name: str) -> None:
+    """Delete the term of a feature that could not be made."""
+    # Another process may have made a feature of that name meanwhile.
+    with suppress(DerivaMLException):
+        delete_term(session, MLVocab.feature_name, name)
 
 
 def _name_of(column: Reference | ColumnDefinition | dict[str, Any]) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.copies import holding
 from deriva_ml.rows.local import is_boolean, is_json
 
 if TYPE_CHECKING:
@@ -91,19 +93,23 @@ def write_parquet(query: WideQuery, path: Path) -> Path:
     ------
     ImportError
         If pyarrow is not installed.
+    DerivaMLConfigurationError
+        If there is no room for the file, or it must not be written.
     """
     found = batches(query)
     from pyarrow import parquet
 
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with parquet.ParquetWriter(partial, found.schema) as writer:
-            for batch in found:
-                writer.write_batch(batch)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with holding(f"{path} cannot be written", "Name another file, or free disk space."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with parquet.ParquetWriter(partial, found.schema) as writer:
+                for batch in found:
+                    writer.write_batch(batch)
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink()
     return path
 
 

@@ -21,6 +21,7 @@ from deriva_ml.errors import (
     DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
+from deriva_ml.model.build import Reference, association_table
 
 
 def labels(dataset: Any) -> list[str]:
@@ -244,3 +245,45 @@ def test_requests_do_not_grow_with_members(lab: Any, monkeypatch: pytest.MonkeyP
             numbers.append(len(sent))
     # Many are looked up among all that there are, which are counted first.
     assert max(numbers) <= min(numbers) + 3, numbers
+
+
+def test_whether_a_dataset_is_dirty_is_told_without_its_rows(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects = lab.subjects(3)
+    dataset = lab.dataset(Subject=subjects[:2])
+    inside = lab.dataset(Sample=lab.rows("Sample", 1))
+    dataset.add_dataset_members({"Dataset": [inside.dataset_rid]})
+    dataset.release("minor", "nested")
+    asked: list[str] = []
+    plain = requests.Session.send
+
+    def sending(self: Any, request: Any, **options: Any) -> Any:
+        asked.append(request.path_url)
+        return plain(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", sending)
+    # Others make datasets and change theirs.
+    lab.dataset(Subject=subjects)
+    asked.clear()
+    assert not dataset.is_dirty()
+    assert not [url for url in asked if "/attribute/" in url]
+    assert len(asked) < 60
+    inside.add_dataset_members({"Sample": lab.rows("Sample", 1)})
+    assert dataset.is_dirty()
+    dataset.mark_dev()
+    dataset.release("minor", "more")
+    assert not dataset.is_dirty()
+    (link, *_) = rows.read(
+        lab.session.connection, lab.session.table("Dataset_Subject"), where={"Dataset": [dataset.dataset_rid]}
+    )
+    rows.delete(lab.session.connection, lab.session.table("Dataset_Subject"), {"RID": [link["RID"]]})
+    assert dataset.is_dirty()
+    assert dataset.release_diff() == {"Dataset_Subject": 1, "Subject": 1}
+
+
+def test_rows_that_only_join_others_are_no_members(lab: Any) -> None:
+    joined = [Reference("lab", "Subject"), Reference("lab", "Sample")]
+    lab.session.create_tables([association_table(joined, name="Sampled")])
+    with pytest.raises(DerivaMLTableTypeError, match="they only join Subject and Sample"):
+        registry.add_element_type(lab.session, "Sampled")

@@ -54,6 +54,18 @@ def runs(ml_session: Session) -> list[str]:
     return [row["RID"] for row in made]
 
 
+def test_a_feature_that_the_catalog_refuses_leaves_no_term(ml_session: Session, eyes: list[str]) -> None:
+    create_table(ml_session, TableDefinition("Execution_Eye_Taken", [ColumnDefinition("Side")]))
+    with pytest.raises(DerivaMLException, match="Execution_Eye_Taken"):
+        create_feature(ml_session, "Eye", "Taken", terms=["Grade"])
+    with pytest.raises(DerivaMLInvalidTerm):
+        lookup_term(ml_session, "Feature_Name", "Taken")
+    add_term(ml_session, "Feature_Name", "Taken", "mine")
+    with pytest.raises(DerivaMLException, match="Execution_Eye_Taken"):
+        create_feature(ml_session, "Eye", "Taken", terms=["Grade"])
+    assert lookup_term(ml_session, "Feature_Name", "Taken").description == "mine"
+
+
 @pytest.mark.parametrize(
     "given",
     [
