@@ -274,6 +274,19 @@ def test_tables_to_leave_out_must_exist(made: tuple[DerivaML, str], again: Calla
         made[0].estimate_bag_size(DatasetSpec(rid=made[1], exclude_tables={"Nonsense"}))
 
 
+def test_how_far_an_export_is_can_be_seen(
+    again: Callable[..., DatasetBag], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bag = again()
+    shown = capsys.readouterr().err
+    for word in (
+        f"Reading {bag.path.name.replace('_', ' ')}, Image: ",
+        f"{bag.path.name.replace('_', ' ')}: ",
+    ):
+        assert f"\r{word}" in shown
+
+
 def test_a_cache_that_is_no_folder(again: Callable[..., DatasetBag], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DerivaMLConfigurationError, match=r"cache folder .*file.* pass cache_dir="):

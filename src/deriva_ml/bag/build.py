@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.database import BagDatabase, BagFile, from_csv, read_csv
@@ -62,10 +65,13 @@ def build(
     database.unlink(missing_ok=True)
     target = BagDatabase(database)
     try:
-        walk = Walk(reader, policy, lambda table, rows: target.add(table, watch(table, rows)))
-        walk.run(rids)
-        extend(walk)
-        walk.close()
+        with _progress(folder) as shown:
+            walk = Walk(
+                reader, policy, lambda table, rows: target.add(table, shown(table, watch(table, rows)))
+            )
+            walk.run(rids)
+            extend(walk)
+            walk.close()
         data = folder / layout.DATA
         data.mkdir(parents=True, exist_ok=True)
         (folder / layout.SCHEMA_DOCUMENT).write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
@@ -79,6 +85,26 @@ def build(
         target.abandon()
         database.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _progress(folder: Path) -> Iterator[Watch]:
+    """Show how many rows of a bag were read; how many there will be is not known before."""
+    label = f"Reading {folder.name.replace('_', ' ')}"
+    with tqdm(desc=label, unit="row", unit_scale=True, disable=None, leave=False) as bar:
+
+        def shown(table: Table, rows: Iterable[Row]) -> Iterable[Row]:
+            if bar.disable:
+                return rows
+            bar.set_description_str(f"{label}, {table.name}")
+            return counted(rows)
+
+        def counted(rows: Iterable[Row]) -> Iterator[Row]:
+            for row in rows:
+                yield row
+                bar.update()
+
+        yield shown
 
 
 def asset_files(
