@@ -142,6 +142,9 @@ def test_long_chain(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
     with plain(ml), counted(monkeypatch) as sent:
         assert ml.lookup_lineage(rids.assets[9]).executions_visited == 10
         assert len(sent) <= 10 * (3 + tables) + 3
+        sent.clear()
+        assert ml.lookup_descendants(rids.assets[490]).executions_visited == 9
+        assert len(sent) <= 10 * (3 + tables) + 3
 
 
 @pytest.mark.soak
@@ -164,6 +167,9 @@ def test_wide_fan(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
     with plain(ml), counted(monkeypatch) as sent:
         assert ml.lookup_lineage(rids.executions[-1], depth=0).depth_capped
         assert len(sent) <= 10
+        sent.clear()
+        assert ml.lookup_lineage(rids.executions[-1], max_executions=5_000).executions_visited == width + 1
+        assert len(sent) <= 20
     cut = ml.lookup_lineage(rids.executions[-1], max_executions=500)
     assert (cut.executions_visited, cut.walked_complete) == (500, False)
 
@@ -178,6 +184,11 @@ def test_mesh(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
         found = ml.lookup_lineage(rids.executions[-1])
         assert (found.executions_visited, len(sent)) == (wide * (deep - 1) + 1, 1)
         assert len(edges(found)) == found.executions_visited
+    with plain(ml), counted(monkeypatch) as sent:
+        assert ml.lookup_lineage(rids.executions[-1]).executions_visited == wide * (deep - 1) + 1
+        after = len(sent)
+        assert ml.lookup_descendants(rids.executions[0]).executions_visited == wide * (deep - 1)
+        assert max(after, len(sent) - after) <= deep * (3 + len(ml.model.find_assets())) + 3
     assert ml.lookup_descendants(rids.executions[0]).executions_visited == wide * (deep - 1)
 
 
@@ -242,7 +253,10 @@ def test_what_has_no_lineage(ml: DerivaML) -> None:
         "my csv": "Invalid RID",
         term: "Asset_Type",
     }
-    wrong |= {rids.executions[1]: "deleted", f"{rids.executions[0]}@2-AAAA": "There is no|Conflict|prior"}
+    wrong |= {
+        rids.executions[1]: "deleted",
+        f"{rids.executions[0]}@2-AAAA": "neither a version of a dataset, as in .*@1.2.0, nor a snapshot",
+    }
     for lookup in (ml.lookup_lineage, ml.lookup_descendants):
         for rid, message in wrong.items():
             with pytest.raises(DerivaMLException, match=message):
