@@ -55,7 +55,8 @@ workflow = ml.create_workflow("Pair", "Training")
 (eyes := [row["RID"] for row in ml.get_table_as_dict("Eye")]).sort()
 for name in ("one", "two"):
     with ml.create_execution(workflow=workflow, assets=[LocalFile(path="../beside.csv")]) as exe:
-        bag = exe.download_dataset_bag(sys.argv[1])
+        exe.download_dataset_bag(sys.argv[1])
+        exe.add_input_dataset(sys.argv[2])
         (text,) = (path.read_text() for paths in exe.asset_paths.values() for path in paths)
         exe.asset_file_path("Execution_Asset", f"{name}.txt").write_text(text)
         made = exe.create_dataset(description=name)
@@ -203,14 +204,20 @@ def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> 
     beside.write_text("a,b\n")
     project.write("pair.py", PAIR)
     project.commit()
-    rid = project.run(project.dataset.dataset_rid, script="pair.py")
     ml = DerivaML(project.lab, 1)
+    with ml.create_execution(workflow=ml.create_workflow("Curate", "Training")) as exe:
+        seen = exe.create_dataset(description="Read by itself")
+    exe.commit_output_assets()
+    rid = project.run(project.dataset.dataset_rid, seen.dataset_rid, script="pair.py")
+    seen.mark_dev("as it was")
+    seen.release("minor", "again")
     (made,) = (each for each in ml.find_datasets() if each.description == "two")
     made.add_dataset_members({"Eye": project.eyes[2:]})
     dataset = ml.lookup_dataset(project.dataset.dataset_rid)
     read = dataset.current_version
     dataset.mark_dev("as it was")
     dataset.release("minor", "again")
+    assert f"{dataset.dataset_rid}@{read} (asked for by its code" in str(check(ml, rid))
     assert f"local file  {beside}" in str(check(ml, rid))
     heard: list[str] = []
     done = reproduce(ml, rid, say=heard.append)
@@ -223,9 +230,11 @@ def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> 
         each.execution_rid for each in ml.find_executions() if each.description == f"Reproduction of {rid}"
     ]
     assert told == [done.repeated.execution_rid]
-    assert done.read_otherwise == []
-    (repeated,) = ml.lookup_lineage(told[0], depth=0).lineage.consumed_datasets
-    assert repeated.version == str(read)
+    versions = {
+        each.rid: each.version for each in ml.lookup_lineage(told[0], depth=0).lineage.consumed_datasets
+    }
+    assert versions == {dataset.dataset_rid: str(read), seen.dataset_rid: "0.2.0"}
+    assert f"  Dataset {seen.dataset_rid} was read in version 0.1.0, now in 0.2.0" in str(done)
     beside.write_text("c,d\n")
     assert "beside.csv has changed since" in str(check(ml, rid))
     beside.unlink()
