@@ -140,6 +140,8 @@ class Project:
             "HEALED": str(self.home / "healed"),
             "PYTHONPATH": str(source),
             "DERIVA_ML_PATCH_BYTES": "0",
+            # What workers print is read while they run.
+            "PYTHONUNBUFFERED": "1",
         }
 
     def start(self, *words: str, **options: object) -> subprocess.Popen[str]:

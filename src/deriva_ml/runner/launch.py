@@ -16,7 +16,7 @@ import hydra
 from deriva_ml.configs import command, hints, registry
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.execution import signals
-from deriva_ml.runner import model, multirun
+from deriva_ml.runner import completion, model, multirun
 from deriva_ml.runner.sweep import SweepNotes, find_unfinished
 
 _CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
@@ -147,7 +147,7 @@ class _Sweep:
     """A sweep as what signals end: its jobs first, then itself."""
 
     def record_end(self, reason: str | None) -> bool:
-        return bool(multirun.complete(interrupted=True))
+        return bool(completion.complete(interrupted=True))
 
 
 @contextmanager
@@ -182,12 +182,12 @@ def _run(request: Request) -> int:
         status = 1
         _show(error, request)
     finally:
-        summaries = multirun.complete(interrupted)
+        summaries = completion.complete(interrupted)
         _tell(summaries)
     return status if all(summary.is_complete for summary in summaries) else 1
 
 
-def _tell(summaries: Sequence[multirun.Summary]) -> None:
+def _tell(summaries: Sequence[completion.Summary]) -> None:
     for summary in summaries:
         print(summary, file=sys.stdout if summary.is_complete else sys.stderr)
     if any(summary.jobs and not summary.is_complete for summary in summaries):

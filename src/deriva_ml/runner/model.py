@@ -15,7 +15,7 @@ from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.execution.execution import Execution
 from deriva_ml.ml import DerivaML
 from deriva_ml.names import DRY_RUN_RID
-from deriva_ml.runner import check, job, multirun
+from deriva_ml.runner import check, completion, job, multirun
 from deriva_ml.specs import WorkflowSpec
 from deriva_ml.workflow import capture, git, source
 
@@ -207,4 +207,4 @@ def create_model_config(
 
 def reset_multirun_state() -> None:
     """Forget sweeps that this process has to complete; they are left as they are."""
-    multirun.forget()
+    completion.forget()

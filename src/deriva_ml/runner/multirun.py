@@ -7,9 +7,7 @@ first job does the same.
 
 from __future__ import annotations
 
-import atexit
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,8 +23,7 @@ from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError
 from deriva_ml.execution import nested
 from deriva_ml.execution.lifecycle import reason_of
 from deriva_ml.ml import DerivaML
-from deriva_ml.names import ExecutionStatus
-from deriva_ml.runner import job
+from deriva_ml.runner import completion, job
 from deriva_ml.runner.sweep import JobNote, ParentNote, SweepNotes
 from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration
@@ -36,10 +33,6 @@ if TYPE_CHECKING:
     from deriva_ml.execution.execution import Execution
 
 logger = logging.getLogger(__name__)
-
-INTERRUPTED = "the process that ran it ended before it did"
-
-_OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Failed, ExecutionStatus.Stopped})
 
 
 class JobFailed(DerivaMLExecutionError):
@@ -79,25 +72,10 @@ class Part:
             known = replace(known, state="done")
             self.notes.write_job(known)
         if known.state != "done":
-            self._give_up(known)
+            completion.give_up(self.ml, known)
             return False
         logger.info("Job %s was done before, by execution %s.", self.number, known.execution)
         return True
-
-    def _give_up(self, known: JobNote) -> None:
-        """Record that an execution which nobody runs any more came to no end."""
-        if known.execution is None:
-            return
-        try:
-            left = self.ml.resume_execution(known.execution)
-            if left.status is ExecutionStatus.Running:
-                left.update_status(ExecutionStatus.Failed, INTERRUPTED)
-            elif left.status is ExecutionStatus.Created:
-                left.abort()
-        except DerivaMLException as error:
-            logger.warning(
-                "Execution %s, which was interrupted, keeps its status: %s", known.execution, error
-            )
 
     def note(self, state: Any, execution: str | None, error: str | None = None) -> None:
         """Note how far the job is."""
@@ -135,7 +113,7 @@ def joined(ml: DerivaML, workflow: Any, description: str) -> Part | None:
         parent = notes.parent()
         if parent is None:
             # Nobody told of the beginning, so nobody else will tell of the end.
-            _to_complete.append(Completion(ml, notes))
+            completion.expect(ml, notes)
         if parent is None or not parent.execution:
             parent = _record(ml, notes, workflow, description, parent or ParentNote())
     return Part(ml, notes, parent.execution, job.number(), job.overrides())
@@ -194,101 +172,6 @@ def _record(ml: DerivaML, notes: SweepNotes, workflow: Any, description: str, no
     return made
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How a sweep ended.
-
-    Parameters
-    ----------
-    execution : str
-        RID of its execution.
-    jobs : list of JobNote
-    interrupted : bool
-        Whether there may be jobs that did not begin.
-    """
-
-    execution: str
-    jobs: list[JobNote]
-    interrupted: bool
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every job is done."""
-        return bool(self.jobs) and not self.interrupted and all(note.state == "done" for note in self.jobs)
-
-    @property
-    def counts(self) -> str:
-        """How many jobs ended in which way."""
-        counts = Counter("not committed" if note.state == "ran" else note.state for note in self.jobs)
-        text = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none began"
-        number = "1 job" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs"
-        return f"{number}: {text}" + ("; the sweep was interrupted" if self.interrupted else "")
-
-    def __str__(self) -> str:
-        failed = [note for note in self.jobs if note.state != "done"]
-        lines = [
-            f"  job {note.number} ({' '.join(note.overrides)}): {note.error or 'not ended'}"
-            for note in failed
-        ]
-        return "\n".join([f"Sweep {self.execution}, {self.counts}.", *lines])
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What the process that launched a sweep does at its end."""
-
-    ml: DerivaML
-    notes: SweepNotes
-
-    def __call__(self, interrupted: bool) -> Summary:
-        """Record how many jobs ended in which way, and commit the execution of the sweep."""
-        parent, jobs = self.notes.parent() or ParentNote(), self.notes.jobs()
-        if not parent.execution:
-            return Summary("without execution", jobs, interrupted)
-        interrupted |= any(note.state in ("running", "interrupted") for note in jobs)
-        summary = Summary(parent.execution, jobs, interrupted)
-        execution = self.ml.resume_execution(parent.execution)
-        if execution.status is ExecutionStatus.Running and interrupted:
-            execution.update_status(ExecutionStatus.Failed, summary.counts)
-        elif not interrupted:
-            execution.commit_output_assets()
-        if execution.status in _OVER:
-            execution.update_status(execution.status, summary.counts)
-        self.notes.write_parent(replace(parent, complete=summary.is_complete))
-        return summary
-
-
-_to_complete: list[Completion] = []
-"""Sweeps that this process has to complete: those that it launched."""
-
-
-def complete(interrupted: bool = False) -> list[Summary]:
-    """Complete the sweeps that this process launched.
-
-    Parameters
-    ----------
-    interrupted : bool
-        Whether they ended before all jobs began.
-    """
-    summaries = []
-    while _to_complete:
-        summaries.append(_to_complete.pop()(interrupted))
-    return summaries
-
-
-def forget() -> None:
-    """Leave the sweeps that this process launched as they are."""
-    _to_complete.clear()
-
-
-@atexit.register
-def _at_exit() -> None:
-    try:
-        complete()
-    except DerivaMLException as error:
-        logger.error("The execution of the sweep is not complete: %s", error)
-
-
 class SweepCallback(Callback):
     """Tells this module where a sweep begins; Hydra makes it in the process that launches the sweep.
 
@@ -322,7 +205,7 @@ class SweepCallback(Callback):
             return
         try:
             ml = tasks.call(_opened, config)
-            _to_complete.append(Completion(ml, notes))
+            completion.expect(ml, notes)
             # A group that is swept may have no default; then the first job records the execution of the sweep.
             with suppress(MissingMandatoryValue), source.running(source_of(config)):
                 tasks.call(partial(_begin, ml, notes), config)

@@ -114,7 +114,14 @@ class SweepNotes:
     def running_job(self, number: int) -> AbstractContextManager[None]:
         """Held while a job runs: workers may outlive the process that started them."""
         waiting = f"Job {number} is still run by another process; waiting for its end."
-        return exclusive(self.folder / f"job-{number}.lock", waiting)
+        return exclusive(self._job_lock(number), waiting)
+
+    def attempted_job(self, number: int) -> AbstractContextManager[bool]:
+        """Held for a look at a job; False while somebody runs it."""
+        return attempted(self._job_lock(number))
+
+    def _job_lock(self, number: int) -> Path:
+        return self.folder / f"job-{number}.lock"
 
     def _job_file(self, number: int) -> Path:
         return self.folder / f"job-{number}.json"
