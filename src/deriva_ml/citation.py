@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest.rids import resolve_rid
@@ -84,6 +86,26 @@ def cite(session: Session, entity: str | Mapping[str, Any], current: bool = Fals
         return rid
     found = resolve_rid(connection, session.model, rid)
     return f"{start}{found.rid}" if current else f"{start}{found.rid}@{connection.snaptime()}"
+
+
+def command_options(session: Session) -> str:
+    """Options with which commands find this catalog, as they are typed here."""
+    connection, here = session.connection, Path.cwd()
+    host = Path(connection.host) if connection.is_embedded else None
+    if host is not None and host.is_relative_to(here):
+        shown = f"./{host.relative_to(here)}"
+    else:
+        shown = connection.host
+    return (
+        f"--host {shlex.quote(shown)} --catalog {shlex.quote(str(connection.alias or connection.catalog_id))}"
+    )
+
+
+def sight(session: Session, rid: str) -> str:
+    """What to open or to type to see a row: its address on a server, a command for a folder, whose address nobody serves."""
+    if session.connection.is_embedded:
+        return f"deriva-ml lineage {rid} {command_options(session)}"
+    return cite(session, rid, current=True)
 
 
 def snapshot_named(session: Session, text: Any) -> str:

@@ -56,7 +56,8 @@ def test_a_notebook_runs_under_an_execution(project, ml, executions, tmp_path):
     assert done.returncode == 0, done.stderr
     (made,) = executions()
     assert "epochs=50 learning_rate=0.001 per_class=True" in done.stdout
-    assert done.stdout.splitlines()[-1] == ml.cite(made.execution_rid, current=True)
+    command = f"deriva-ml lineage {made.execution_rid} --host {project.folder.parent / 'lab'} --catalog 1"
+    assert done.stdout.splitlines()[-1] == command
     assert "nbstripout --install" in done.stderr
     assert (made.status, made.description) == ("Uploaded", "How good is it? [overrides: per_class=true]")
 

@@ -41,6 +41,11 @@ def executions(ml):
     return sorted(found, key=lambda item: ml.lookup_execution(item.execution_rid).execution_rid)
 
 
+def lineage(ml, execution):
+    """What is to be typed to see an execution."""
+    return f"deriva-ml lineage {execution.execution_rid} --host {ml.host_name} --catalog main"
+
+
 WRONG = {
     "digits_quick": "'digits_quick' is no override: overrides are written KEY=VALUE. Did you mean model_config=digits_quick?",
     "cifar10": "For example assets=cifar10 chooses an option of a group, +experiment=cifar10 an experiment.",
@@ -53,7 +58,6 @@ WRONG = {
     "+experiment=lng": "There is no option 'lng' in the group 'experiment'. Did you mean 'long'?",
     "+multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'? There are: bare, rates.",
     "--config-name deriva_modle": "There is no configuration 'deriva_modle'. Did you mean 'deriva_model'?",
-    "-c src/config": "There is no folder of configurations 'src/config' in ",
     "--list-config": "There is no option --list-config. Did you mean --list-configs?",
     "--list-configs quik": "'quik' is no override",
     "--token secret": "--token is not used: a run takes the credentials that are stored for its host.",
@@ -65,13 +69,23 @@ WRONG = {
     "-m model_config.epochs=1,2 --host ''": "Error: The sweep cannot begin: The hostname is empty",
     "=5": "'=5' is no override",
     "workflow=null": "workflow=null chooses no option. There are: default_workflow.",
-    "~model_config": "No option of the group 'model_config' is chosen; choose one: model_config=NAME. There are: def",
-    "datasets=[]": "No option of the group 'datasets' is chosen; choose one: datasets=NAME. There are: all, ",
+    "~model_config": "No option of the group 'model_config' is chosen. Choose one: model_config=NAME. There are: def",
+    "datasets=[]": "No option of the group 'datasets' is chosen. Choose one: datasets=NAME. There are: all, ",
     "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights.",
     "+model_config.epoch=3": "cannot be called: got an unexpected keyword argument 'epoch'. It is given ml_instance",
     "description='${nope}'": "Error: Interpolation key 'nope' not found",
     "--resolve": "Error: The --resolve flag can only be used in conjunction with --cfg",
-    "+multirun=rates --cfg job": "learning_rate=0.1,0.2 has several values, which only a sweep tries",
+    "model_config.learning_rate=0.1,0.2": "learning_rate=0.1,0.2 has several values, which only a sweep tries",
+    "-m model_config.epochs=1,many": "Error: The sweep cannot begin: model_config.epochs: Value 'many' of type 'str'",
+    "-m model_config=digits_quick,quik": "There is no option 'quik' in the group 'model_config'. Did you mean 'digits_quick'?",
+    "-m +experiment=long,lnog model_config.epoch=1,2": "There is no option 'lnog' in the group 'experiment'. Did you",
+    "description=null": "description: null leaves it without a value. Write it like description=Digits, which is",
+    "script_config=mine": "script_config is 'mine', which cannot be called. No option of the group 'script_config' is",
+    "ml_class=Lab": "ml_class is 'Lab', which is no class. It is given where the configuration is declared",
+    "-cd src/config": "There is no folder of configurations 'src/config' in ",
+    "-cp conf": "There is no folder 'conf' in ",
+    "-c json": "json cannot be imported: the module 'json' is in ",
+    "--info nothing": "--info takes one of all, config, defaults, defaults-tree, plugins, searchpath, not 'nothing'.",
     "++multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'?",
     "-m hydra/launcher=submitit_slurm": "is not installed: pip install hydra-submitit-launcher.",
     "-m hydra/launcher=jobllib": "There is no hydra/launcher=jobllib. Did you mean 'joblib'?",
@@ -81,6 +95,7 @@ WRONG = {
 
 
 def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
+    (project.folder / "json").mkdir()
     before = len(executions(ml))
     for (line, expected), (status, out, err) in zip(
         WRONG.items(), run_each(project, list(WRONG)), strict=True
@@ -100,7 +115,8 @@ def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
 def test_looking_runs_nothing(project, ml):
     lines = [
         "--list-configs",
-        "+experiment=long --cfg job",
+        "+experiment=long --cfg",
+        "+multirun=rates --cfg job -p model_config",
         "--info defaults",
         "--cfg job -p model_config",
         "--help",
@@ -108,7 +124,7 @@ def test_looking_runs_nothing(project, ml):
     ]
     done = run_each(project, [*lines, "dry_run=true"])
     assert [status for status, _, _ in done] == [0] * len(done), done
-    menu, config, defaults, part, text, dry_sweep, dry = (out for _, out, _ in done)
+    menu, config, swept, defaults, part, text, dry_sweep, dry = (out for _, out, _ in done)
     assert menu.startswith(
         "Available configurations\n\nTop-level configs:\n  - deriva_base\n  - deriva_model\n"
     )
@@ -116,6 +132,12 @@ def test_looking_runs_nothing(project, ml):
     assert "multirun:\n  - bare: model_config.epochs=1,2\n  - rates: Which rate?\n" in menu
     assert "description: Longer is better" in config
     assert "epochs: 10" in config
+    assert swept.startswith(
+        "# A sweep of 2 jobs; of job 0 this is:\n"
+        "#   0: model_config=digits_quick model_config.learning_rate=0.1\n"
+        "#   1: model_config=digits_quick model_config.learning_rate=0.2\n"
+    )
+    assert "learning_rate: 0.1\n" in swept
     assert "model_config/default_model" in defaults
     assert part.startswith("# @package model_config\n")
     assert "+multirun=lr_sweep" in text
@@ -132,8 +154,12 @@ def test_a_run_is_an_execution(project, ml):
     assert (status, failing) == (0, 1), err
     exe, failed = executions(ml)
     assert "Committed 6 asset(s) to catalog:\n  deriva-ml/Execution_Asset: 1\n" in out
-    assert exe.execution_rid in out
-    assert "digits.py" in trace
+    assert f"Execution {exe.execution_rid}: {lineage(ml, exe)}" in out
+    assert "digits.py" in trace and "site-packages" not in trace and "launch.py" not in trace
+    assert (
+        trace.splitlines()[-1]
+        == f"Execution {failed.execution_rid} is Failed. See it with: {lineage(ml, failed)}"
+    )
     assert exe.status == "Uploaded"
     overrides = "+experiment=long, model_config.learning_rate=0.5"
     assert exe.description == f"Longer is better [overrides: {overrides}]"

@@ -295,7 +295,7 @@ def _unknown(words: Sequence[str], known: Sequence[Command]) -> str:
     """What to say of a command that does not exist."""
     names = [command.name for command in known]
     given = [" ".join(words[:2]), "-".join(words[:2]), words[0]]
-    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.7)]
+    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.6)]
     close += [name for name in names if name.startswith(words[0]) and len(words) == 1]
     hint = " or ".join(f"`deriva-ml {name}`" for name in dict.fromkeys(close))
     said = f"there is no command {given[0]!r}; "

@@ -28,6 +28,7 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config-dir",
         "-c",
+        "-cd",
         metavar="DIR",
         default=CONFIG_DIR,
         help=f"package of configurations (default: {CONFIG_DIR})",
@@ -38,6 +39,9 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=CONFIG_NAME,
         help=f"main configuration (default: {CONFIG_NAME})",
+    )
+    parser.add_argument(
+        "--config-path", "-cp", metavar="DIR", help="folder of YAML files to compose from too (as of Hydra)"
     )
     parser.add_argument(
         "--list-configs", action="store_true", help="list groups and their options, run nothing"
@@ -129,14 +133,15 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
     words = command.split(rest)
     package = _on_path(Path(arguments.config_dir))
     _load(package, arguments.config_dir)
-    if words.bare or words.unknown:
+    if words.bare or words.unknown or words.wrong:
         raise _Wrong(words.complaint())
     if arguments.list_configs:
         print(menu(program=program))
         return 0
     from deriva_ml.runner import launch
 
-    request = launch.Request(arguments.config_name, words.overrides, words.flags, arguments.multirun)
+    flags = [*words.flags, *_files(arguments.config_path)]
+    request = launch.Request(arguments.config_name, words.overrides, flags, arguments.multirun)
     for key, value in (("hostname", arguments.host), ("catalog_id", arguments.catalog)):
         if value is not None:
             request.overrides.append(f"deriva_ml.{key}={command.quoted(value)}")
@@ -144,6 +149,18 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
     request.hydra += ["hydra.job_logging.root.level=CRITICAL"] if arguments.quiet else []
     with _environment(arguments.allow_dirty, words.overrides):
         return launch.launch(request)
+
+
+def _files(folder: str | None) -> list[str]:
+    """Hydra's flag for a folder of files, which it would look for beside a module of this package."""
+    if folder is None or folder.startswith(("pkg://", "file://")):
+        return [] if folder is None else ["--config-path", folder]
+    if not Path(folder).is_dir():
+        raise _Wrong(
+            f"There is no folder {folder!r} in {Path.cwd()}: --config-path DIR names a folder of YAML files. "
+            "The package of configurations in Python is named by --config-dir DIR."
+        )
+    return ["--config-path", str(Path(folder).absolute())]
 
 
 def _on_path(folder: Path) -> str:
@@ -168,6 +185,7 @@ def _load(package: str, folder: str) -> None:
 
     load: Callable[[], Any] | None = None
     try:
+        _require_own(package, folder)
         if not load_configs(package):
             load = getattr(importlib.import_module(package), "load_all_configs", None)
             if load is None:
@@ -180,6 +198,19 @@ def _load(package: str, folder: str) -> None:
             traceback.print_exception(error)
         raise _Wrong(f"The configurations in {folder} cannot be loaded: {said_of(error)}") from error
     publish()
+
+
+def _require_own(package: str, folder: str) -> None:
+    """Refuse a package whose name is taken by something that is imported already, such as a module of Python."""
+    import importlib
+
+    found = importlib.import_module(package)
+    if Path(folder).resolve() not in [Path(place).resolve() for place in getattr(found, "__path__", ())]:
+        where = f"in {found.__file__}" if getattr(found, "__file__", None) else "a part of Python"
+        raise _Wrong(
+            f"{folder} cannot be imported: the module {package!r} is {where}. Rename the folder, "
+            "for example to configs."
+        )
 
 
 @contextmanager

@@ -30,16 +30,19 @@ class Words:
         Neither.
     unknown : list of str
         Flags that nobody knows.
+    wrong : list of str
+        What to say of values that flags do not take.
     """
 
     overrides: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
     def complaint(self) -> str:
         """What to type instead of what cannot be understood."""
-        lines = [hints.bare_word(word) for word in self.bare]
+        lines = [*self.wrong, *(hints.bare_word(word) for word in self.bare)]
         for flag in self.unknown:
             near = get_close_matches(flag.partition("=")[0], [*_arities(), *_OWN], 1, 0.6)
             lines.append(f"There is no option {flag}." + (f" Did you mean {near[0]}?" if near else ""))
@@ -57,14 +60,13 @@ _OWN = (
 )
 
 
-def _arities() -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Hydra's flags, each with how many values follow it, and which values may but need not."""
-    found = {}
-    for action in get_args_parser()._actions:
-        for name in action.option_strings:
-            takes = 1 if action.nargs is None else 0
-            found[name] = (takes, tuple(map(str, action.choices or ())) if action.nargs == "?" else ())
-    return found
+def _arities() -> dict[str, tuple[bool, tuple[str, ...]]]:
+    """Hydra's flags, each with whether a value follows it, and which ones it may be."""
+    return {
+        name: (action.nargs is None, tuple(map(str, action.choices or ())))
+        for action in get_args_parser()._actions
+        for name in action.option_strings
+    }
 
 
 def split(rest: Sequence[str]) -> Words:
@@ -86,13 +88,31 @@ def split(rest: Sequence[str]) -> Words:
                 continue
             words.flags.append(word)
             takes, choices = arities[name]
-            if "=" not in word and todo and (takes or todo[0] in choices):
+            if choices:
+                _take_mode(words, todo, choices)
+            elif "=" not in word and todo and takes:
                 words.flags.append(todo.pop(0))
-        elif "=" in word[1:] or word.startswith("~"):
+        elif _is_override(word):
             words.overrides.append(word)
         else:
             words.bare.append(word)
     return words
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word[1:] or word.startswith("~")
+
+
+def _take_mode(words: Words, todo: list[str], modes: tuple[str, ...]) -> None:
+    """Give a flag that shows something the word that says what, which may be left out."""
+    name, is_told, mode = words.flags.pop().partition("=")
+    usual = "job" if "job" in modes else "all"
+    if not is_told:
+        said = bool(todo) and not todo[0].startswith("-") and not _is_override(todo[0])
+        mode = todo.pop(0) if said else usual
+    if mode not in modes:
+        words.wrong.append(f"{name} takes one of {', '.join(modes)}, not {mode!r}.")
+    words.flags += [name, mode]
 
 
 def quoted(value: str) -> str:

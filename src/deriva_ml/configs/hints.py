@@ -44,6 +44,11 @@ _PLUGINS = {
 _GIVEN = ("hydra", "ml_instance", "execution")
 """Fields that are no choice of the user."""
 
+_REFUSED = ("Value ", "Cannot convert ")
+"""What lines begin with that say why a value is refused."""
+_SHOWN = re.compile(r"[\w.-]{1,40}")
+"""Defaults that can be typed as they are."""
+
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 
 
@@ -94,7 +99,7 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link is not None)
     if found := _MISSING.search(text):
-        return _no_option(found[1] or found[2])
+        return no_option(found[1] or found[2])
     if found := _AMBIGUOUS.search(text):
         return (
             f"{found[1]} has several values, which only a sweep tries: add --multirun to run it, or give one value. "
@@ -114,8 +119,7 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
         found = (_FULL_KEY.search(text) if _KEY_ERROR.search(text) else None) or unknown
         return _no_key(next(filter(None, found.groups())), overrides, config)
     if found := _FULL_KEY.search(text):
-        wrong = next((line for line in text.splitlines() if line.startswith("Value ")), text.splitlines()[0])
-        return f"{found[1]}: {wrong}."
+        return _no_value(found[1], text, config)
     return str(error).strip().partition("\nSet the environment variable")[0]
 
 
@@ -127,10 +131,20 @@ def cause_of(error: Exception) -> Exception:
 
 
 def _not_chosen(group: str) -> str:
+    if group not in groups():
+        return f"{group} has no value; give it one: {group}=VALUE."
+    return f"No option of the group {group!r} is chosen. {choose(group)}"
+
+
+def choose(group: str) -> str:
+    """How to choose an option of a group, and which there are."""
     names = groups().get(group, [])
     if not names:
-        return f"{group} has no value; give it one: {group}=VALUE."
-    return f"No option of the group {group!r} is chosen; choose one: {group}=NAME. There are: {', '.join(names)}."
+        declared = "store(builds(FUNCTION, populate_full_signature=True, zen_partial=True), "
+        return (
+            f"No option of the group {group!r} is stored; store one: {declared}group={group!r}, name='NAME')."
+        )
+    return f"Choose one: {group}=NAME. There are: {', '.join(names)}."
 
 
 def _no_name(overrides: Sequence[str]) -> str:
@@ -144,7 +158,8 @@ def _no_name(overrides: Sequence[str]) -> str:
     return " ".join(said) or "A group is chosen by the name of an option: GROUP=NAME."
 
 
-def _no_option(path: str) -> str:
+def no_option(path: str) -> str:
+    """Say that there is no option of a group, given as ``group/name``, and what there is."""
     group, _, name = path.rpartition("/")
     known = groups()
     if package := _PLUGINS.get(group, {}).get(name):
@@ -172,6 +187,21 @@ def _no_key(key: str, overrides: Sequence[str], config: DictConfig | None) -> st
             return f"There is no group or field {name!r}. Write +{key}={_value(key, overrides)} to add it."
         return f"There is no group or field {name!r}. {near(name, fields)}"
     return f"{parent!r} has no field {name!r}. {near(name, fields)}"
+
+
+def _no_value(key: str, text: str, config: DictConfig | None) -> str:
+    """A value that a field cannot have."""
+    said = [line for line in text.splitlines() if line.startswith(_REFUSED)]
+    wrong = (
+        "null leaves it without a value" if "is not Optional" in text else [*said, text.splitlines()[0]][0]
+    )
+    default = OmegaConf.select(config, key) if config is not None else None
+    if isinstance(default, bool):
+        return f"{key}: {wrong}. Write {key}=true or {key}=false."
+    shown = str(default)
+    if default is None or isinstance(default, DictConfig) or not _SHOWN.fullmatch(shown):
+        return f"{key}: {wrong}. Write {key}=VALUE."
+    return f"{key}: {wrong}. Write it like {key}={shown}, which is the default."
 
 
 def _as_typed(key: str, overrides: Sequence[str]) -> str:

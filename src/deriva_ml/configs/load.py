@@ -79,9 +79,15 @@ def said_of(error: Exception) -> str:
     why = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    place = place_of(error)
+    return f"{place}: {why}" if place else why
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the project from which an error came, empty where there is none."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
-    return f"{own[-1].filename}, line {own[-1].lineno}: {why}" if own else why
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
 
 
 def publish() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deriva_ml.citation import sight
 from deriva_ml.execution.execution import Execution
 from deriva_ml.execution.salvage import salvage
 from deriva_ml.ml import DerivaML
@@ -61,7 +62,7 @@ class NotebookResult:
     execution_rid : str, optional
         None when it ended before it had an execution; ``0000`` for a dry run.
     address : str, optional
-        Of the execution.
+        Of the execution, or the command that shows it where nobody serves an address.
     failure : str, optional
         Why it did not get to its end.
     """
@@ -196,7 +197,7 @@ def _finish(made: Mapping[str, Any], executed: Path, failure: str | None) -> Not
     ml = DerivaML(
         made["hostname"], made["catalog_id"], working_dir=made["working_dir"], ml_schema=made["ml_schema"]
     )
-    address = ml.cite(rid, current=True)
+    address = sight(session_of(ml), rid)
     execution = ml.resume_execution(rid)
     if execution.status is ExecutionStatus.Aborted:
         return NotebookResult(rid, address, failure or "The notebook has aborted its execution.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -13,16 +12,19 @@ from typing import Any
 
 import hydra
 
-from deriva_ml.configs import command, hints, registry
+from deriva_ml.configs import command, hints, registry, swept
+from deriva_ml.configs.load import place_of
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.execution import signals
-from deriva_ml.runner import completion, model, multirun
+from deriva_ml.runner import completion, model, multirun, trace
 from deriva_ml.runner.sweep import SweepNotes, find_unfinished
 
 _CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
 _VERSION_BASE = "1.3"
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
-_INSTEAD = ("--cfg", "-c", "--info", "-i", "--run", "-r", "--help", "-h", "--hydra-help", "--version")
+_SHOW = ("--cfg", "--info", "-i")
+"""Flags of Hydra with which it shows a configuration."""
+_INSTEAD = (*_SHOW, "--run", "-r", "--help", "-h", "--hydra-help", "--version")
 """Flags of Hydra with which it does not sweep."""
 
 
@@ -62,13 +64,29 @@ def launch(request: Request) -> int:
     if resume:
         _take_up(request)
     instead = {flag.partition("=")[0] for flag in request.flags} & {*_INSTEAD, "--shell-completion", "-sc"}
-    if request.is_sweep and not instead:
+    if request.is_sweep and instead & {*_SHOW}:
+        _show_first(request)
+    elif request.is_sweep and not instead:
         request.hydra.append(
             f"++hydra.callbacks.deriva_ml={{_target_:{_CALLBACK},resume:{str(resume).lower()}}}"
         )
         request.flags.append("--multirun")
     with _watched() if request.is_sweep else nullcontext():
         return _run(request)
+
+
+def _show_first(request: Request) -> None:
+    """Of a sweep show its first job, below a list of all."""
+    try:
+        jobs = swept.jobs_of(request.overrides)
+    except hints.COMPOSING:
+        # Hydra says what is wrong.
+        return
+    if len(jobs) > 1:
+        print(f"# A sweep of {len(jobs)} jobs; of job 0 this is:")
+        for number, job in enumerate(jobs):
+            print(f"#   {number}: {' '.join(item for item in job if not item.startswith('description='))}")
+    request.overrides, request.is_sweep = jobs[0], False
 
 
 def _take_resume(request: Request) -> bool:
@@ -197,33 +215,34 @@ def _tell(summaries: Sequence[completion.Summary]) -> None:
 @contextmanager
 def _typed(words: list[str]) -> Iterator[None]:
     """Let Hydra read these words, and leave errors to us."""
-    former, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [former[0], *words], "1"
+    former = sys.argv
+    sys.argv = [former[0], *words]
     try:
-        yield
+        with trace.left_to_us():
+            yield
     finally:
         sys.argv = former
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if full is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full
 
 
 def _show(error: Exception, request: Request) -> None:
-    """One line for what the user can mend on the command line, a traceback for what the model raised."""
+    """One line for what the user can mend on the command line, a traceback for what the model raised; then the notes."""
     codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
     in_job, in_model = (part.__code__ in codes for part in (model.run_job, model.run_model))
     error = error if in_model else hints.cause_of(error)
     known = () if in_model else hints.MAKING if in_job else hints.COMPOSING
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
     if isinstance(error, DerivaMLException):
-        print(f"Error: {error}", file=sys.stderr)
+        place = place_of(error) if in_model else ""
+        said = f"{error}\n  from {place}" if place else str(error)
     elif isinstance(error, known):
-        print(f"Error: {hints.explain(error, request.overrides, _plain(request))}", file=sys.stderr)
+        said = hints.explain(error, request.overrides, _plain(request))
     elif isinstance(error, OSError) and not in_job:
-        print(f"Error: {error}", file=sys.stderr)
+        said = str(error)
     else:
+        print(trace.trace_of(error), file=sys.stderr)
+        return
+    if trace.is_full():
         traceback.print_exception(error)
+    print("\n".join([f"Error: {said}", *getattr(error, "__notes__", ())]), file=sys.stderr)
 
 
 def _plain(request: Request) -> Any:

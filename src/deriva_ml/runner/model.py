@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from deriva_ml.citation import command_options, sight
 from deriva_ml.configs import directories, tasks
 from deriva_ml.configs.groups import base_defaults
 from deriva_ml.connection import DerivaMLConfig
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.execution.execution import Execution
 from deriva_ml.ml import DerivaML
-from deriva_ml.names import DRY_RUN_RID
+from deriva_ml.names import DRY_RUN_RID, ExecutionStatus
 from deriva_ml.runner import check, completion, job, multirun
+from deriva_ml.session import session_of
 from deriva_ml.specs import WorkflowSpec
 from deriva_ml.workflow import capture, git, source
 
 logger = logging.getLogger(__name__)
+
+_WAITING = (ExecutionStatus.Stopped, ExecutionStatus.Pending_Upload)
+"""When the model has ended well, but its outputs are not committed."""
 
 # Here and not where a program begins: the processes that launchers start import this module to find their job.
 directories.register(DerivaMLConfig.compute_workdir)
@@ -77,7 +83,7 @@ def run_model(
     """
     called = script_config if script_config is not None else model_config
     _require_callable(called)
-    ml = _opened(deriva_ml, ml_class)
+    ml = multirun.opened(deriva_ml, ml_class)
     text = job.description(description)
     config = check.configuration(datasets, assets, text, job.config_choices())
     check.require_sound(ml, config)
@@ -92,11 +98,12 @@ def run_model(
         execution = ml.create_execution(config, workflow=workflow)
         if sweep is not None:
             sweep.begun(execution)
-        with execution:
-            called(ml_instance=ml, execution=execution)
-        if sweep is not None:
-            sweep.ran(execution)
-        execution.commit_output_assets()
+        with _followed(execution):
+            with execution:
+                called(ml_instance=ml, execution=execution)
+            if sweep is not None:
+                sweep.ran(execution)
+            execution.commit_output_assets()
         print_summary(execution)
 
 
@@ -119,11 +126,6 @@ def _require_callable(called: Any) -> None:
             f"{getattr(bound.func, '__name__', bound.func)}{signature} cannot be called: {error}. It is given ml_instance "
             "and execution by keyword, and the fields of its configuration."
         ) from error
-
-
-def _opened(deriva_ml: Any, ml_class: Any) -> DerivaML:
-    opened: DerivaML = (ml_class or DerivaML).instantiate(deriva_ml)
-    return opened
 
 
 def _dry_run(ml: DerivaML, config: Any, workflow: Any, script: Any) -> None:
@@ -160,9 +162,24 @@ def print_summary(execution: Execution) -> None:
     print(f"Committed {sum(map(len, uploaded.values()))} asset(s) to catalog:")
     for table, files in sorted(uploaded.items()):
         print(f"  {table}: {len(files)}")
-    print(
-        f"Execution {execution.execution_rid}: {execution.catalog.cite(execution.execution_rid, current=True)}"
-    )
+    rid = execution.execution_rid
+    print(f"Execution {rid}: {sight(session_of(execution.catalog), rid)}")
+
+
+@contextmanager
+def _followed(execution: Execution) -> Iterator[None]:
+    """Add to an error what became of the execution, and what to type."""
+    try:
+        yield
+    except Exception as error:
+        rid, session = execution.execution_rid, session_of(execution.catalog)
+        text = f"Execution {rid} is {execution.status}. See it with: {sight(session, rid)}"
+        if execution.status in _WAITING:
+            text += (
+                f"\nCommit its outputs with: deriva-ml upload {command_options(session)} --execution {rid}"
+            )
+        error.add_note(text)
+        raise
 
 
 def run_job(config: Any) -> None:
@@ -172,7 +189,7 @@ def run_job(config: Any) -> None:
     ----------
     config : DictConfig
     """
-    with source.running(multirun.source_of(config)), multirun.carried():
+    with multirun.carried(), source.running(multirun.source_of(config)):
         tasks.call(run_model, config)
 
 

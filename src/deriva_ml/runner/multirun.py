@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
+from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from deriva_ml.configs import hints, tasks
-from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError
+from deriva_ml.configs import hints, swept, tasks
+from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError, DerivaMLValidationError
 from deriva_ml.execution import nested
 from deriva_ml.execution.lifecycle import reason_of
 from deriva_ml.ml import DerivaML
-from deriva_ml.runner import completion, job
+from deriva_ml.runner import completion, job, trace
 from deriva_ml.runner.sweep import JobNote, ParentNote, SweepNotes
 from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration
@@ -149,7 +150,7 @@ def carried() -> Iterator[None]:
         try:
             yield
         except Exception as error:  # whatever it was is logged, and goes on as text
-            logger.exception("Job %s failed.", number)
+            logger.error("Job %s failed.\n%s", number, trace.trace_of(error))
             known = notes.job(number)
             if known is None or known.state not in ("ran", "failed"):
                 # It failed before it had an execution.
@@ -191,37 +192,52 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: Any, config_name: str | None = None, **kwargs: Any) -> None:
         """Record the execution of the sweep, before its jobs begin."""
+        overrides = [str(item) for item in config.hydra.overrides.task]
+        with _refused():
+            swept.require_possible(config, overrides)
+            file = source_of(config)
         notes = SweepNotes(Path(str(config.hydra.sweep.dir)).absolute())
         if not self._running.enter_context(notes.running()):
-            # Hydra turns exceptions of callbacks into warnings, and would begin.
             raise SystemExit(
                 f"{notes.sweep_folder} belongs to a sweep that is still running; wait for its end."
             )
         if not self.resume:
             notes.clear()
-            overrides = [str(item) for item in config.hydra.overrides.task]
             notes.write_parent(ParentNote("", config_name or "", overrides))
         if config.get("dry_run"):
             return
-        try:
-            ml = tasks.call(_opened, config)
+        with _refused():
+            ml = tasks.call(opened, config)
             completion.expect(ml, notes)
             # A group that is swept may have no default; then the first job records the execution of the sweep.
-            with suppress(MissingMandatoryValue), source.running(source_of(config)):
+            with suppress(MissingMandatoryValue), source.running(file):
                 tasks.call(partial(_begin, ml, notes), config)
-        except Exception as error:  # whatever Hydra wraps is looked into, and all else goes on
-            if isinstance(cause := hints.cause_of(error), DerivaMLException):
-                raise SystemExit(f"Error: The sweep cannot begin: {cause}") from error
-            raise
 
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         """Complete the sweep; not called by Hydra when a job failed, which the end of the process makes up for."""
         self._running.close()
 
 
-def _opened(deriva_ml: Any, ml_class: Any = None) -> DerivaML:
-    opened: DerivaML = (ml_class or DerivaML).instantiate(deriva_ml)
-    return opened
+@contextmanager
+def _refused() -> Iterator[None]:
+    """End the program where the sweep cannot begin: Hydra turns exceptions of callbacks into warnings, and would begin."""
+    try:
+        yield
+    except Exception as error:  # whatever Hydra wraps is looked into, and all else goes on
+        if isinstance(cause := hints.cause_of(error), DerivaMLException):
+            raise SystemExit(f"Error: The sweep cannot begin: {cause}") from error
+        raise
+
+
+def opened(deriva_ml: Any, ml_class: Any = None) -> DerivaML:
+    """The catalog that a configuration names."""
+    if ml_class is not None and not isinstance(ml_class, type):
+        raise DerivaMLValidationError(
+            f"ml_class is {ml_class!r}, which is no class. It is given where the configuration is declared: "
+            "create_model_config(MyLab)."
+        )
+    made: DerivaML = (ml_class or DerivaML).instantiate(deriva_ml)
+    return made
 
 
 def _begin(ml: DerivaML, notes: SweepNotes, workflow: Any, description: str) -> None:
@@ -232,9 +248,14 @@ def _begin(ml: DerivaML, notes: SweepNotes, workflow: Any, description: str) -> 
 
 
 def source_of(config: Any) -> Path | None:
-    """File of what a configuration will call, by which its workflow is identified."""
+    """File of what a configuration will call, by which its workflow is identified; None where that is not known yet."""
     for name in ("script_config", "model_config"):
-        declared = config.get(name)
+        # A group that is swept may have no default.
+        declared = None if OmegaConf.is_missing(config, name) else config.get(name)
+        if isinstance(declared, str | int | float):
+            raise DerivaMLValidationError(
+                f"{name} is {declared!r}, which cannot be called. {hints.choose(name)}"
+            )
         if declared is not None:
             return source.source_file(tasks.made(declared))
     return None

@@ -19,15 +19,29 @@ def test_quoted_values_are_read_back(value):
     [
         ("a=1 +b=2 ++c=3 ~d", ["a=1", "+b=2", "++c=3", "~d"], [], [], []),
         ("--cfg job a=1", ["a=1"], ["--cfg", "job"], [], []),
-        ("--info a=1", ["a=1"], ["--info"], [], []),
+        ("--info a=1 --cfg", ["a=1"], ["--info", "all", "--cfg", "job"], [], []),
         ("--info config quick", [], ["--info", "config"], ["quick"], []),
-        ("--cfg=job --resolve -p model_config", [], ["--cfg=job", "--resolve", "-p", "model_config"], [], []),
+        (
+            "--cfg=job --resolve -p model_config",
+            [],
+            ["--cfg", "job", "--resolve", "-p", "model_config"],
+            [],
+            [],
+        ),
         ("--hots=x quick", [], [], ["quick"], ["--hots=x"]),
     ],
 )
 def test_words_are_told_apart(line, overrides, flags, bare, unknown):
     words = split(line.split())
     assert (words.overrides, words.flags, words.bare, words.unknown) == (overrides, flags, bare, unknown)
+
+
+def test_a_flag_that_shows_nothing_says_what_it_shows():
+    said = split(["--cfg=jobs", "--info", "nothing"]).complaint()
+    assert said.splitlines() == [
+        "--cfg takes one of job, hydra, all, not 'jobs'.",
+        "--info takes one of all, config, defaults, defaults-tree, plugins, searchpath, not 'nothing'.",
+    ]
 
 
 def test_a_mistyped_option_is_named():
