@@ -160,7 +160,7 @@ def _execute(job: NotebookJob, notebook: Path, executed: Path, kernel: Kernel) -
             progress_bar=sys.stderr.isatty() and not job.log_output,
             stdout_file=sys.stdout if job.log_output else None,
             stderr_file=sys.stderr if job.log_output else None,
-            config=_encrypted(),
+            config=_settings(kernel),
         )
     except papermill.PapermillExecutionError as error:
         print(error, file=sys.stderr)
@@ -174,13 +174,17 @@ def _execute(job: NotebookJob, notebook: Path, executed: Path, kernel: Kernel) -
     return None
 
 
-def _encrypted() -> Any:
+def _settings(kernel: Kernel) -> Any:
     """Settings with which nobody else on this machine can listen to what is said to the kernel, where Jupyter has them."""
     with needed():
         from jupyter_client.manager import KernelManager
         from traitlets.config import Config
     known = hasattr(KernelManager, "transport_encryption")
-    return Config({"KernelManager": {"transport_encryption": "auto"}} if known else {})
+    settings = Config({"KernelManager": {"transport_encryption": "auto"}} if known else {})
+    if any("ipykernel" in word for word in kernel.argv):
+        # What it logs when it is interrupted and ended at once tells nobody anything; errors of cells are no log.
+        settings.NotebookClient.extra_arguments = ["--IPKernelApp.log_level=CRITICAL"]
+    return settings
 
 
 def _read(told: Path) -> dict[str, Any]:

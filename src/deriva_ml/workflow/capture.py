@@ -108,11 +108,13 @@ def identify(path: Path, *, allow_dirty: bool = False, root: Path | None = None)
     commit = git.last_commit(root, path) if root else None
     origin = git.origin_url(root) if root else None
     tolerant = allow_dirty or settings.allow_dirty() or settings.flag("DERIVA_ML_DRY_RUN")
-    if root is None or commit is None or origin is None:
-        lack = "is in no git repository" if root is None else "has no commit" if commit is None else None
-        _warn_unknown(path, lack or "is in a git repository without remote 'origin'", tolerant)
+    if root is None or commit is None:
+        _warn_unknown(path, "is in no git repository" if root is None else "has no commit", tolerant)
         return path.as_uri(), checksum
     _warn_dirty(path, root, commit, tolerant)
+    if origin is None:
+        _tell_local(path, commit, tolerant)
+        return path.as_uri(), checksum
     return f"{origin}/blob/{commit}/{path.relative_to(root.resolve()).as_posix()}", checksum
 
 
@@ -125,6 +127,16 @@ def _warn_unknown(path: Path, lack: str, tolerant: bool) -> None:
             f"{text} Commit it to a repository with an origin, or unset DERIVA_ML_STRICT."
         )
     logger.warning("%s Commit it to a repository with an origin to make this run reproducible.", text)
+
+
+def _tell_local(path: Path, commit: str, tolerant: bool) -> None:
+    """Of a repository that is on this disk only: its commit is kept with every run, but nobody else can look it up."""
+    text = f"{path.name} is known by commit {commit[:12]}; its repository has no remote 'origin'."
+    if settings.strict_workflow() and not tolerant:
+        raise DerivaMLWorkflowError(
+            f"{text} Give it one with `git remote add origin ADDRESS`, or unset DERIVA_ML_STRICT."
+        )
+    logger.info(text)
 
 
 def _warn_dirty(path: Path, root: Path, commit: str, tolerant: bool) -> None:
