@@ -100,6 +100,7 @@ def test_known_entries(path, capsys):
         (["split-datset"], "did you mean `deriva-ml split-dataset`?"),
         (["split", "dataset", "--host", "x"], "did you mean `deriva-ml split-dataset`"),
         (["catalog", "lst"], "did you mean `deriva-ml catalog list`"),
+        (["rnu"], "did you mean `deriva-ml run`?"),
         (["bump"], "did you mean `deriva-ml bump-version`?"),
     ],
 )

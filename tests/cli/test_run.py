@@ -221,6 +221,14 @@ def test_a_sweep_in_several_processes_is_resumed(project, ml):
     assert len(children) == 5
 
 
+@pytest.mark.soak
+def test_a_sweep_whose_jobs_are_programs_of_their_own(project, ml):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs hydra-submitit-launcher")
+    (project.home / "healed").unlink(missing_ok=True)
+    done = project.run(*sweep_words("hydra/launcher=submitit_local"))
+    assert_one_failed(ml, done.returncode, done.stderr)
+
+
 # Workers are killed by their launcher, and cannot say that they ended.
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 

@@ -147,7 +147,7 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
             request.overrides.append(f"deriva_ml.{key}={command.quoted(value)}")
     request.hydra += ["hydra.verbose=true"] if arguments.debug else []
     request.hydra += ["hydra.job_logging.root.level=CRITICAL"] if arguments.quiet else []
-    with _environment(arguments.allow_dirty, words.overrides):
+    with _environment(arguments.allow_dirty, words.overrides, sys.path[:2]):
         return launch.launch(request)
 
 
@@ -214,12 +214,15 @@ def _require_own(package: str, folder: str) -> None:
 
 
 @contextmanager
-def _environment(allow_dirty: bool, overrides: Sequence[str]) -> Iterator[None]:
+def _environment(allow_dirty: bool, overrides: Sequence[str], places: Sequence[str]) -> Iterator[None]:
     """What the run, and processes that it starts, are told by environment variables."""
     is_dry = any(item.lstrip("+") in ("dry_run=true", "dry_run=True") for item in overrides)
     wanted = {"DERIVA_ML_ALLOW_DIRTY": allow_dirty, "DERIVA_ML_DRY_RUN": is_dry}
-    former = {name: os.environ.get(name) for name, is_on in wanted.items() if is_on}
-    os.environ.update(dict.fromkeys(former, "true"))
+    told = {name: "true" for name, is_on in wanted.items() if is_on}
+    # Jobs that a launcher gives to a cluster begin as new programs, and import the project too.
+    told["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
+    former = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
     try:
         yield
     finally:
