@@ -81,7 +81,7 @@ WRONG = {
     "-m +experiment=long,lnog model_config.epoch=1,2": "There is no option 'lnog' in the group 'experiment'. Did you",
     "description=null": "description: null leaves it without a value. Write it like description=Digits, which is",
     "script_config=mine": "script_config is 'mine', which cannot be called. No option of the group 'script_config' is",
-    "ml_class=Lab": "ml_class is 'Lab', which is no class. It is given where the configuration is declared",
+    "ml_class=Lab": "ml_class is 'Lab', which is no class of catalogs. It is given where the configuration is declared",
     "-cd src/config": "There is no folder of configurations 'src/config' in ",
     "-cp conf": "There is no folder 'conf' in ",
     "-c json": "json cannot be imported: the module 'json' is in ",

@@ -295,8 +295,10 @@ def _unknown(words: Sequence[str], known: Sequence[Command]) -> str:
     """What to say of a command that does not exist."""
     names = [command.name for command in known]
     given = [" ".join(words[:2]), "-".join(words[:2]), words[0]]
-    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.6)]
+    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.7)]
     close += [name for name in names if name.startswith(words[0]) and len(words) == 1]
+    # Two letters in the wrong order are much of a short word.
+    close = close or difflib.get_close_matches(words[0], names, 1, 0.6)
     hint = " or ".join(f"`deriva-ml {name}`" for name in dict.fromkeys(close))
     said = f"there is no command {given[0]!r}; "
     return said + (f"did you mean {hint}?" if hint else f"there are: {', '.join(names)}")

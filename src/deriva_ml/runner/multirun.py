@@ -231,9 +231,9 @@ def _refused() -> Iterator[None]:
 
 def opened(deriva_ml: Any, ml_class: Any = None) -> DerivaML:
     """The catalog that a configuration names."""
-    if ml_class is not None and not isinstance(ml_class, type):
+    if ml_class is not None and not hasattr(ml_class, "instantiate"):
         raise DerivaMLValidationError(
-            f"ml_class is {ml_class!r}, which is no class. It is given where the configuration is declared: "
+            f"ml_class is {ml_class!r}, which is no class of catalogs. It is given where the configuration is declared: "
             "create_model_config(MyLab)."
         )
     made: DerivaML = (ml_class or DerivaML).instantiate(deriva_ml)
