@@ -1,7 +1,9 @@
 """``deriva-ml-run-notebook``, as a user types it, on a project of its own."""
 
 import json
+import signal
 import subprocess
+import sys
 
 import pytest
 from tests.notebooks import add_notebooks, python, run, typed
@@ -124,6 +126,30 @@ def test_a_notebook_without_execution(project):
     done = run(project, "notebooks/plain.ipynb", "--log-output")
     assert (done.returncode, done.stdout) == (1, "42\n")
     assert "Execution RID not found." in done.stderr
+
+
+@pytest.mark.soak
+def test_an_interrupted_notebook_ends_quietly(project, executions):
+    notebook = json.loads((project.folder / REPORT).read_text())
+    notebook["cells"][-1]["source"] = "print('begun', flush=True)\nimport time\ntime.sleep(100)"
+    place = project.folder / "notebooks" / "slow.ipynb"
+    place.write_text(json.dumps(notebook))
+    words = [sys.executable, "-m", "deriva_ml.run_notebook", str(place), "--log-output", "--allow-dirty"]
+    process = subprocess.Popen(
+        words,
+        cwd=project.folder,
+        env=project.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while process.stdout.readline() != "begun\n":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    place.unlink()
+    (made,) = executions()
+    assert (process.returncode, made.status, "Traceback" in err) == (130, "Failed", False), err
 
 
 WRONG = [
