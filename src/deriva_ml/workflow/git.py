@@ -130,6 +130,24 @@ def current_commit(root: Path) -> str | None:
     return (_git(root, "rev-parse", "--verify", "HEAD") or "").strip() or None
 
 
+def described(root: Path) -> str | None:
+    """Last tag with a digit, commits since then, commit, and whether it is dirty; a repository without has tag ``0.0``.
+
+    Examples
+    --------
+    >>> described(Path("project"))  # doctest: +SKIP
+    'v1.2.0-3-g0123456789012345678901234567890123456789-dirty'
+    """
+    how = ("--dirty", "--tags", "--abbrev=40")
+    if tagged := _git(root, "describe", "--long", "--match=*[0-9]*", *how):
+        return tagged.strip()
+    count, commit = (
+        _git(root, "rev-list", "--count", "HEAD"),
+        _git(root, "describe", "--always", "--exclude=*", *how),
+    )
+    return f"0.0-{count.strip()}-g{commit.strip()}" if count and commit else None
+
+
 def dirty_paths(root: Path, ignored: Iterable[str] = ()) -> list[str]:
     """Files with uncommitted changes, untracked ones included, relative to the repository.
 

@@ -68,7 +68,7 @@ def test_a_run_is_composed_once(compositions: list[str], composed: Composed) -> 
 def test_sweeps_stay_sweeps(compositions: list[str], composed: Composed) -> None:
     jobs = composed("once", "--multirun", "rate=2,3", inside=composed_once(is_sweep=True))
     assert [(job["rate"], job["hydra"]["mode"].name) for job in jobs] == [(2, "MULTIRUN"), (3, "MULTIRUN")]
-    assert len(compositions) == 3
+    assert compositions.count("RunMode.MULTIRUN") == 1
     usual = composed("swept", "rate=4,5", inside=nullcontext())
     assert [job["rate"] for job in usual] == [4, 5]
     assert composed("swept", "rate=4,5", inside=composed_once(is_sweep=False)) == usual
