@@ -56,6 +56,7 @@ def prepared(folder: Path) -> Path:
     import nbformat
 
     project = folder / "project"
+    folder.mkdir(exist_ok=True)
     subprocess.run(
         [sys.executable, "-m", "deriva_ml.cli.main", "new", str(project), "--no-data"],
         check=True,

@@ -62,7 +62,9 @@ def test_what_needs_no_catalog_loads_no_client(statement: str) -> None:
     assert _run(statement)[1] == []
 
 
-NOT_OF_A_RUN = "asyncio cryptography globus_sdk http.server jwt pika pkg_resources rich setuptools setuptools_scm waitress".split()
+NOT_OF_A_RUN = (
+    "cryptography globus_sdk jwt pika pkg_resources rich setuptools setuptools_scm waitress".split()
+)
 LOGINS = """
 from deriva.core import ErmrestCatalog, GlobusNativeLogin, PollingErmrestCatalog
 print(json.dumps([name for name in {names} if name in sys.modules]))

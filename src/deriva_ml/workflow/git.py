@@ -35,6 +35,7 @@ FOUND_IN = "found-in"
 """Remote of a copy whose ``origin`` is not the repository that it was made of."""
 
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+|localhost):(?P<path>(?!//).+)$")
+_COMMIT = re.compile(r"[0-9a-f]{40,}(-dirty)?$")
 _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)$")
 
 
@@ -138,14 +139,11 @@ def described(root: Path) -> str | None:
     >>> described(Path("project"))  # doctest: +SKIP
     'v1.2.0-3-g0123456789012345678901234567890123456789-dirty'
     """
-    how = ("--dirty", "--tags", "--abbrev=40")
-    if tagged := _git(root, "describe", "--long", "--match=*[0-9]*", *how):
-        return tagged.strip()
-    count, commit = (
-        _git(root, "rev-list", "--count", "HEAD"),
-        _git(root, "describe", "--always", "--exclude=*", *how),
-    )
-    return f"0.0-{count.strip()}-g{commit.strip()}" if count and commit else None
+    said = _git(root, "describe", "--long", "--always", "--dirty", "--tags", "--abbrev=40", "--match=*[0-9]*")
+    if not said or not _COMMIT.match(said):
+        return said.strip() if said else None
+    count = _git(root, "rev-list", "--count", "HEAD")
+    return f"0.0-{count.strip()}-g{said.strip()}" if count else None
 
 
 def dirty_paths(root: Path, ignored: Iterable[str] = ()) -> list[str]:
