@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -21,6 +18,7 @@ import metrics
 import objects
 import runs
 import service
+import startup
 from runs import counted, requests_text
 
 PEERS = {
@@ -39,23 +37,6 @@ PEERS = {
     "top 100 of 10,000": "LaminDB 0.026, MLflow 5.3",
 }
 """Seconds that others take for the same, on the reference machine."""
-
-
-def cpu_of(*command: str) -> float:
-    """CPU seconds of a Python process."""
-    before = os.times()
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system
-
-
-def median(measure: Callable[[], float], times: int) -> float:
-    return statistics.median(measure() for _ in range(times))
-
-
-def start_up(times: int) -> Iterator[tuple[str, float, str]]:
-    yield "import deriva_ml (CPU)", median(lambda: cpu_of("-c", "import deriva_ml"), times), ""
-    yield "deriva-ml --help (CPU)", median(lambda: cpu_of("-m", "deriva_ml.cli.main", "--help"), times), ""
 
 
 def catalog(folder: Path) -> Iterator[tuple[str, float, str]]:
@@ -97,7 +78,7 @@ def client(times: int, *, quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         lines = (
-            start_up(times),
+            startup.measure(work / "startup", times),
             catalog(work / "catalog"),
             runs.measure(work / "runs", quick=quick),
             bags.measure(work / "bags", quick=quick),

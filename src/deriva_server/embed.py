@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from deriva_server.app import Application
 from deriva_server.authn.local import local_client
@@ -28,7 +28,9 @@ from deriva_server.hatrac.target import is_name
 from deriva_server.http.message import Request, Response
 from deriva_server.http.received import Receiving
 from deriva_server.sql.databases import kept_address, open_databases, shown_address
-from deriva_server.wsgi import RunningServer, start
+
+if TYPE_CHECKING:
+    from deriva_server.wsgi import RunningServer
 
 
 class LocalServer:
@@ -183,6 +185,9 @@ class LocalServer:
         DeploymentError
             If `host` is not a loopback address, or the port is taken.
         """
+        # Here, for most servers of this kind never listen.
+        from deriva_server.wsgi import start
+
         return start(
             self.handle,
             loopback(host),

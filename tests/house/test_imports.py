@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,5 +62,36 @@ def test_what_needs_no_catalog_loads_no_client(statement: str) -> None:
     assert _run(statement)[1] == []
 
 
+NOT_OF_A_RUN = (
+    "cryptography globus_sdk jwt pika pkg_resources rich setuptools setuptools_scm waitress".split()
+)
+LOGINS = """
+from deriva.core import ErmrestCatalog, GlobusNativeLogin, PollingErmrestCatalog
+print(json.dumps([name for name in {names} if name in sys.modules]))
+class Mine(PollingErmrestCatalog):
+    pass
+from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog as Real
+from deriva.core.utils.globus_auth_utils import GlobusNativeLogin as Login
+assert Mine.__mro__[1] is Real and issubclass(Real, PollingErmrestCatalog)
+assert not isinstance(3, GlobusNativeLogin) and GlobusNativeLogin.hosts_to_scope_map is Login.hosts_to_scope_map
+"""
+
+
 def test_opening_the_front_door_loads_no_data_science() -> None:
     assert _run("from deriva_ml import DerivaML")[1] == ["deriva"]
+
+
+def test_a_catalog_on_this_disk_needs_neither_network_server_nor_logins(tmp_path: Path) -> None:
+    statement = f"""
+from deriva_ml.schema import create_ml_catalog
+from deriva_ml import DerivaML, ExecutionConfiguration
+created = create_ml_catalog({str(tmp_path)!r}, "swift")
+ml = DerivaML({str(tmp_path)!r}, created.catalog_id, working_dir={str(tmp_path / "work")!r})
+workflow = ml.create_workflow("Swift", "Training")
+with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as execution:
+    pass
+execution.commit_output_assets()
+"""
+    program = f"import json, sys\n{statement}\n{LOGINS.format(names=NOT_OF_A_RUN)}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []

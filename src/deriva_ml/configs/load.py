@@ -8,8 +8,11 @@ import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra_zen import store
+from omegaconf import OmegaConf
 
 _LIBRARIES = (
     "<frozen ",
@@ -90,6 +93,43 @@ def place_of(error: BaseException) -> str:
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
 
 
+class _Later(ConfigNode):
+    """What is stored with Hydra, made a configuration when it is first chosen: of many stored, a run chooses few."""
+
+    def __init__(self, declared: Any, **about: Any) -> None:
+        self._declared = declared
+        self._made: list[Any] = []
+        super().__init__(node=None, **about)  # type: ignore[arg-type]
+
+    @property
+    def node(self) -> Any:
+        # Copies share what was made.
+        if not self._made:
+            self._made.append(OmegaConf.structured(self._declared))
+        return self._made[0]
+
+    @node.setter
+    def node(self, made: Any) -> None:
+        self._made = [] if made is None else [made]
+
+
+def _keep(
+    name: str, node: Any, group: str | None = None, package: str | None = None, provider: str | None = None
+) -> None:
+    known = ConfigStore.instance()
+    ConfigStore.store(known, name, {}, group, package, provider)
+    place = known.repo
+    for part in group.split("/") if group else ():
+        place = place[part]
+    file = name if name.endswith(".yaml") else f"{name}.yaml"
+    place[file] = _Later(node, name=file, group=group, package=package, provider=provider)
+
+
 def publish() -> None:
     """Hand everything that is stored to Hydra, which then can compose it."""
-    store.add_to_hydra_store(overwrite_ok=True)
+    known = vars(ConfigStore.instance())
+    known["store"] = _keep
+    try:
+        store.add_to_hydra_store(overwrite_ok=True)
+    finally:
+        del known["store"]

@@ -14,7 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from deriva.core import (
+from requests.adapters import BaseAdapter
+from requests.utils import rewind_body
+from urllib3.util.retry import Retry
+
+from deriva_ml import settings
+from deriva_ml.ermrest.library import (
+    DEFAULT_CREDENTIAL_FILE,
+    DEFAULT_GLOBUS_CREDENTIAL_FILE,
     DEFAULT_SESSION_CONFIG,
     DerivaBinding,
     DerivaServer,
@@ -22,18 +29,9 @@ from deriva.core import (
     ErmrestCatalog,
     ErmrestSnapshot,
     HatracStore,
+    TimeoutHTTPAdapter,
     get_credential,
 )
-from deriva.core.utils.core_utils import (
-    DEFAULT_CREDENTIAL_FILE,
-    DEFAULT_GLOBUS_CREDENTIAL_FILE,
-    TimeoutHTTPAdapter,
-)
-from requests.adapters import BaseAdapter
-from requests.utils import rewind_body
-from urllib3.util.retry import Retry
-
-from deriva_ml import settings
 
 _LONGEST_PAUSE = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

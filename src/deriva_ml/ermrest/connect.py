@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
-from deriva.core import ErmrestCatalog, ErmrestSnapshot, urlquote
-from deriva.core.ermrest_model import Model
 
 from deriva_ml import settings
 from deriva_ml.ermrest.address import Address, read_address
@@ -26,6 +24,7 @@ from deriva_ml.ermrest.bindings import (
     session_config,
 )
 from deriva_ml.ermrest.failures import FOREIGN, translate
+from deriva_ml.ermrest.library import ErmrestCatalog, ErmrestSnapshot, Model, urlquote
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,

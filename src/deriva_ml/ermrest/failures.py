@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from deriva.core import ConcurrentUpdate, ErmrestCatalogMutationError
-from deriva.core.datapath import DataPathException
 
+from deriva_ml.ermrest.library import ConcurrentUpdate, DataPathException, ErmrestCatalogMutationError
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,

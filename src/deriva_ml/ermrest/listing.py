@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deriva.core.ermrest_model import datetime_to_snaptime, snaptime_to_datetime
-
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.ermrest.connect import Connection, Host, Site
 from deriva_ml.ermrest.failures import translated
+from deriva_ml.ermrest.library import datetime_to_snaptime, snaptime_to_datetime
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLDataError,

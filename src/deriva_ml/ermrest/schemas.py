@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from deriva.core.ermrest_model import Model, Schema
-from deriva.core.ermrest_model import Table as DerivaTable
-
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
+from deriva_ml.ermrest.library import Model, Schema
+from deriva_ml.ermrest.library import Table as DerivaTable
 from deriva_ml.ermrest.rows import escaped
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLSchemaError
 from deriva_ml.model.define import Document, document_of

@@ -17,6 +17,7 @@ from deriva_ml.configs.load import place_of
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.execution import signals
 from deriva_ml.runner import completion, model, multirun, trace
+from deriva_ml.runner.once import composed_once
 from deriva_ml.runner.sweep import SweepNotes, find_unfinished
 
 _CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
@@ -190,7 +191,7 @@ def _run(request: Request) -> int:
     )
     interrupted = True
     try:
-        with _typed(words):
+        with _typed(words), composed_once(request.is_sweep):
             task()
         status, interrupted = 0, False
     except multirun.JobFailed:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deriva_ml import settings
 from deriva_ml.errors import DerivaMLDirtyWorkflowError, DerivaMLWorkflowError
 from deriva_ml.workflow import git
 from deriva_ml.workflow.source import find_source
+from deriva_ml.workflow.tagged import version_of
 
 logger = logging.getLogger(__name__)
 
 REPL_CHECKSUM = "1"
 """Stands for code that is in no file."""
+
+_SCM_SETTINGS = ("SETUPTOOLS_SCM_", "VCS_VERSIONING_", "SOURCE_DATE_EPOCH")
+"""Beginnings of variables that tell setuptools-scm what versions to make."""
 
 _SERVICE_REPOSITORY = "https://github.com/informatics-isi-edu/deriva-mcp"
 
@@ -162,6 +168,10 @@ def dynamic_version(root: Path | None) -> str | None:
     root = root or git.repository_root(Path.cwd())
     if root is None:
         return None
+    if not any(name.startswith(_SCM_SETTINGS) for name in os.environ) and (root / ".git").exists():
+        version = version_of(git.described(root) or "", datetime.now(UTC).date())
+        if version is not None:
+            return version
     from setuptools_scm import get_version
 
     with warnings.catch_warnings():

@@ -27,6 +27,7 @@ _SECRET_NAME = re.compile(
     r"|CONNECTION_?STRING|(API|ACCESS|ACCOUNT|ENCRYPTION|LICENSE|SSH|GPG|SAS|MASTER|STORAGE)_?KEY"
     r"|(^|_)KEY$|_KEY_|KEY_ID)"
 )
+_NAMED = re.compile(r"^(Name|Version): *(\S+)[ \t\r]*$", re.MULTILINE)
 _HARMLESS = frozenset({"PWD", "OLDPWD", "SSH_TTY", "XAUTHORITY"})
 _USER_IN_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 _SECRET_VALUE = re.compile(
@@ -77,11 +78,20 @@ def packages() -> dict[str, str]:
     """Version by name of every distribution that Python can import."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
-        fields = distribution.metadata
-        name = fields["Name"] if fields is not None else None
+        name, version = _named(distribution)
         if name:
-            found.setdefault(name, fields["Version"])
+            found.setdefault(name, version)
     return dict(sorted(found.items()))
+
+
+def _named(distribution: metadata.Distribution) -> tuple[str, str]:
+    """Name and version; most metadata is a long page, of which a parser of mail would read every line."""
+    text = distribution.read_text("METADATA") or ""
+    found = dict(_NAMED.findall(text.partition("\n\n")[0]))
+    if found.keys() >= {"Name", "Version"}:
+        return found["Name"], found["Version"]
+    fields = distribution.metadata
+    return (fields["Name"], fields["Version"]) if fields is not None else ("", "")
 
 
 def snapshot(root: Path | None = None) -> dict[str, Any]:

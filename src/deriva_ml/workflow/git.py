@@ -35,6 +35,7 @@ FOUND_IN = "found-in"
 """Remote of a copy whose ``origin`` is not the repository that it was made of."""
 
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+|localhost):(?P<path>(?!//).+)$")
+_COMMIT = re.compile(r"[0-9a-f]{40,}(-dirty)?$")
 _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)$")
 
 
@@ -128,6 +129,21 @@ def last_commit(root: Path, path: Path | None = None) -> str | None:
 def current_commit(root: Path) -> str | None:
     """Commit that is checked out, None before any."""
     return (_git(root, "rev-parse", "--verify", "HEAD") or "").strip() or None
+
+
+def described(root: Path) -> str | None:
+    """Last tag with a digit, commits since then, commit, and whether it is dirty; a repository without has tag ``0.0``.
+
+    Examples
+    --------
+    >>> described(Path("project"))  # doctest: +SKIP
+    'v1.2.0-3-g0123456789012345678901234567890123456789-dirty'
+    """
+    said = _git(root, "describe", "--long", "--always", "--dirty", "--tags", "--abbrev=40", "--match=*[0-9]*")
+    if not said or not _COMMIT.match(said):
+        return said.strip() if said else None
+    count = _git(root, "rev-list", "--count", "HEAD")
+    return f"0.0-{count.strip()}-g{said.strip()}" if count else None
 
 
 def dirty_paths(root: Path, ignored: Iterable[str] = ()) -> list[str]:

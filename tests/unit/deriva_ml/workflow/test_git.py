@@ -166,7 +166,18 @@ def test_whether_outputs_stay_out_of_commits(repository):
     assert not git.strips_outputs(repository.parent / "elsewhere.ipynb")
 
 
-def test_the_version_comes_from_tags(repository):
+def test_the_version_is_that_of_setuptools_scm(repository, monkeypatch):
+    from setuptools_scm import get_version
+
+    assert Workflow.get_dynamic_version(repository) == get_version(root=repository)
     run(repository, "tag", "-a", "v1.2.0", "-m", "release")
     assert Workflow.get_dynamic_version(repository) == "1.2.0"
+    (repository / "other.py").write_text("changed")
+    assert Workflow.get_dynamic_version(repository) == get_version(root=repository)
+    run(repository, "commit", "-aqm", "More")
+    assert Workflow.get_dynamic_version(repository) == get_version(root=repository)
+    run(repository, "tag", "v2.0rc1")
+    assert Workflow.get_dynamic_version(repository) == "2.0rc1"
     assert Workflow.get_dynamic_version(repository / "nowhere") is None
+    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "7")
+    assert Workflow.get_dynamic_version(repository) == "7"
