@@ -45,10 +45,11 @@ format: $(VENV)/.dev  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-reference: $(VENV)/.dev  ## make the pages of reference that tell commands and schema
+reference: $(VENV)/.dev  ## make the pages of reference that tell commands, schema and dependencies
 	@$(BIN)/python -m deriva_ml.cli.reference > docs/reference/.commands.md
 	@mv docs/reference/.commands.md docs/reference/commands.md
 	@$(BIN)/deriva-ml validate-schema --write
+	@$(BIN)/python docs/dependencies.py
 
 soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
