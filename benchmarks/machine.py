@@ -23,10 +23,9 @@ _MEBIBYTE = 1 << 20
 def described() -> str:
     """Processor, memory and versions, as a sentence."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    load = os.getloadavg()[0]
     return (
         f"{_processor()}, {os.cpu_count()} processors, {memory:.0f} GB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; load of the machine at the beginning {load:.1f}"
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     )
 
 

@@ -76,37 +76,47 @@ def assembled(rows: Iterable[tuple[str, Row]], say: Callable[[str], object] = pr
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure as the command line says."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parsed(given)
+    if (status := counting.in_a_process_that_counts("benchmarks.run", given)) is not None:
+        return status
+    os.environ.setdefault("DERIVA_ML_ALLOW_DIRTY", "true")
+    logging.disable(logging.WARNING)
+    about, start = f"{machine.described()}.", time.monotonic()
+    print(about)
+    for name in options.groups or GROUPS:
+        note = f"{date.today().isoformat()}, load {os.getloadavg()[0]:.1f}"
+        groups = assembled(measured([name], options.share), lambda line: print(line, flush=True))
+        if options.share == 1:
+            lines = {title: table.group(title, note, rows) for title, rows in groups.items()}
+            table.put_into(PAGE, about, lines, [title for title, _ in GROUPS.values()])
+    print(f"{time.monotonic() - start:.0f} seconds in all.")
+    if options.share == 1:
+        print(f"The table is in {PAGE}.")
+        for work in table.without_reason(PAGE.read_text(encoding="utf-8")):
+            print(f"Missed, and no reason is given there: {work}")
+    return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
     parser.add_argument(
         "groups",
         nargs="*",
         metavar="GROUP",
-        help=f"only some of: {', '.join(GROUPS)}; the page stays as it is",
+        help=f"only some of: {', '.join(GROUPS)}; the others stay on the page as they are",
     )
     parser.add_argument(
-        "--share", type=int, default=1, metavar="N", help="do one Nth of the work, without targets"
+        "--share",
+        type=int,
+        default=1,
+        metavar="N",
+        help="do one Nth of the work, without targets; the page stays as it is",
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    given = sys.argv[1:] if arguments is None else arguments
-    if (status := counting.in_a_process_that_counts("benchmarks.run", given)) is not None:
-        return status
-    os.environ.setdefault("DERIVA_ML_ALLOW_DIRTY", "true")
-    logging.disable(logging.WARNING)
-    about, start = f"{date.today().isoformat()}: {machine.described()}.", time.monotonic()
-    print(about)
-    groups = assembled(
-        measured(options.groups or GROUPS, options.share), lambda line: print(line, flush=True)
-    )
-    print(f"{time.monotonic() - start:.0f} seconds in all.")
-    if options.groups or options.share != 1:
-        return 0
-    table.put_into(PAGE, f"Measured on {about}\n\n{table.markdown(groups)}")
-    print(f"The table is in {PAGE}.")
-    for work in table.without_reason(PAGE.read_text(encoding="utf-8")):
-        print(f"Missed, and no reason is given there: {work}")
-    return 0
+    return options
 
 
 if __name__ == "__main__":

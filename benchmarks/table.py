@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,37 +126,65 @@ def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:,.0f}×"
 
 
-def markdown(groups: Mapping[str, Sequence[Row]]) -> str:
-    """One table of all groups, and the list of what is missed."""
-    lines = [_line(_HEAD), _line(["---", "---:", "---", "---:", "---", "---:", "---:", "---:"])]
-    for title, rows in groups.items():
-        lines.append(_line([f"**{title}**", *[""] * (len(_HEAD) - 1)]))
-        lines += [_line(row.cells()) for row in rows]
-    missed = [f"- {title}: {row.work}" for title, rows in groups.items() for row in rows if row.missed]
-    told = ["Every target is met."] if not missed else ["Missed, with the reasons below:", "", *missed]
-    return "\n".join([*lines, "", *told])
+def group(title: str, note: str, rows: Iterable[Row]) -> list[str]:
+    """A group of the table as lines of Markdown: its heading, which says when it was measured, and its rows."""
+    heading = [f"**{title}**", note, *[""] * (len(_HEAD) - 2)]
+    return [_line(heading), *(_line(row.cells()) for row in rows)]
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page."""
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("| ").split("|")]
+
+
+def groups_in(text: str) -> dict[str, list[str]]:
+    """The groups of a table that was written before, by their titles."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("| **"):
+            title = _cells(line)[0].strip("*")
+            found[title] = [line]
+        elif line.startswith("| ") and found:
+            found[title].append(line)
+    return found
+
+
+def put_into(page: Path, about: str, measured: Mapping[str, list[str]], order: Iterable[str]) -> None:
+    """Write groups into the table between the two marks of a page; groups that were not measured now stay.
+
+    Parameters
+    ----------
+    page : Path
+    about : str
+        Stands before the table.
+    measured : dict
+        Lines of `group`, by title.
+    order : iterable of str
+        Titles of all groups that there are.
+    """
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    between, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{page} has no lines {BEGIN!r} and {END!r}, between which the table is put.")
+    groups = {**groups_in(between), **measured}
+    lines = [_line(_HEAD), _line(["---", "---:", "---", "---:", "---", "---:", "---:", "---:"])]
+    missed = []
+    for title in order:
+        lines += groups.get(title, [])
+        missed += [f"- {title}: {work}" for work in _missed(groups.get(title, []))]
+    told = ["Missed, with the reasons below:", "", *missed] if missed else ["Every target is met."]
+    text = "\n".join([about, "", *lines, "", *told])
     page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def _missed(lines: Iterable[str]) -> list[str]:
+    return [_cells(line)[0] for line in lines if "**missed**" in line]
 
 
 def without_reason(page: str) -> list[str]:
     """What is missed and not named among the reasons, which stand after the table."""
     table, _, reasons = page.partition(END)
-    return [
-        cells[0]
-        for line in table.splitlines()
-        if line.startswith("| ") and "**missed**" in line
-        for cells in [line.strip("| ").split(" | ")]
-        if cells[0] not in reasons
-    ]
+    return [work for lines in groups_in(table).values() for work in _missed(lines) if work not in reasons]

@@ -69,7 +69,14 @@ def test_what_is_imported_is_asked_for(dependencies: ModuleType) -> None:
     """Not only brought by something else, which may need it no longer."""
     direct = {name for group in dependencies.project().values() for name, _ in dependencies._direct(group)}
     owners = packages_distributions()
-    known = {"deriva_ml", "deriva_server", "torch", "tensorflow", *NEED_AN_EXTRA.values(), *sys.stdlib_module_names}
+    known = {
+        "deriva_ml",
+        "deriva_server",
+        "torch",
+        "tensorflow",
+        *NEED_AN_EXTRA.values(),
+        *sys.stdlib_module_names,
+    }
     stray = {
         f"{top} in {source.relative_to(ROOT)}"
         for source in (ROOT / "src").rglob("*.py")
