@@ -45,18 +45,17 @@ format: $(VENV)/.dev  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-reference: $(VENV)/.dev  ## make the pages of reference that tell commands and schema
+reference: $(VENV)/.dev  ## make the pages of reference that tell commands, schema and dependencies
 	@$(BIN)/python -m deriva_ml.cli.reference > docs/reference/.commands.md
 	@mv docs/reference/.commands.md docs/reference/commands.md
 	@$(BIN)/deriva-ml validate-schema --write
+	@$(BIN)/python docs/dependencies.py
 
 soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
 
-bench: $(VENV)/.dev  ## measure the main costs
-	@$(BIN)/python benchmarks/run.py
-	@echo "With catalogs on PostgreSQL:"
-	@$(BIN)/python benchmarks/service.py --only requests --database embedded
+bench: $(VENV)/.dev  ## measure the main costs, and write them to docs/explanation/performance.md
+	@$(BIN)/python -m benchmarks.run $(GROUPS)
 
 docs: $(VENV)/.dev  ## make the documentation as a site in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

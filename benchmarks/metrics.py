@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runs import Line, counted, requests_text, timed
+from benchmarks.table import Row
+from benchmarks.timing import median, some, timed
 
 if TYPE_CHECKING:
     from deriva_ml import DerivaML
 
 _EPOCHS = 10
 _HITS = 100
-_TIMES = 9
 
 
 def recorded(folder: Path, count: int) -> DerivaML:
@@ -87,36 +85,23 @@ def _upload(folder: Path, number: int) -> Any:
     return Upload(path, f"/hatrac/metadata/{md5}.metrics.jsonl", md5, filename="metrics.jsonl")
 
 
-def median(name: str, work: Callable[[], Any]) -> Line:
-    """The median of a few runs."""
-    with counted() as found:
-        work()
-    taken = []
-    for _ in range(_TIMES):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return name, statistics.median(taken), requests_text(found)
-
-
-def measure(folder: Path, *, quick: bool = False) -> Iterator[Line]:
-    """All lines."""
+def measure(folder: Path, share: int) -> Iterator[Row]:
+    """All rows."""
     from deriva_ml import DerivaML
 
     folder.mkdir(parents=True)
-    count = 1000 if quick else 10_000
+    count = max(some(10_000, share), 2 * _HITS)
     ml = recorded(folder, count)
     workflow = ml.find_executions(status="Failed")[0].workflow_rid
-    yield median(f"{_HITS} of {count:,} executions by status", lambda: ml.find_executions(status="Failed"))
-    yield median(
-        f"{_HITS} of {count:,} executions by workflow", lambda: ml.find_executions(workflow=workflow)
-    )
+    of = f"of {count:,}"
+    yield median(f"{_HITS} {of} executions by status", lambda: ml.find_executions(status="Failed"), 0.025)
+    yield median(f"{_HITS} {of} executions by workflow", lambda: ml.find_executions(workflow=workflow), 0.025)
     # Loading pandas is no part of it.
     ml.find_metrics([])
-    yield timed(f"metrics of {count:,} files, none read yet", ml.find_metrics)
+    yield timed(f"metrics {of} executions, no file read yet", ml.find_metrics)
     other = DerivaML(ml.host_name, ml.catalog_id, working_dir=folder / "other")
-    yield timed(f"metrics of {count:,} files, from the index", other.find_metrics)
-    yield median(f"metrics of {count:,} executions", ml.find_metrics)
-    yield median(f"top {_HITS} of {count:,}", lambda: ml.find_metrics(sort="val_loss", limit=_HITS))
-    yield timed(f"curves of {count:,} executions, first", lambda: ml.find_metrics(values="all"))
-    yield timed(f"curves of {count:,} executions, again", lambda: ml.find_metrics(values="all"))
+    yield timed(f"metrics {of} executions, in a new process", other.find_metrics)
+    yield median(f"metrics {of} executions, again", ml.find_metrics, 0.5)
+    yield median(f"top {_HITS} {of} by a metric", lambda: ml.find_metrics(sort="val_loss", limit=_HITS), 0.05)
+    yield timed(f"curves {of} executions, first", lambda: ml.find_metrics(values="all"))
+    yield timed(f"curves {of} executions, again", lambda: ml.find_metrics(values="all"))

@@ -1,92 +1,123 @@
-"""Measure the main costs of the project and print one table.
+"""Measure what the project costs, and write the table of docs/explanation/performance.md.
 
-Every figure is the median of a few runs in fresh folders; requests and object uploads are counted at the server.
+Every figure is a median, or one run of long works, in fresh folders.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
-import bags
-import metrics
-import objects
-import runs
-import service
-import startup
-from runs import counted, requests_text
+from benchmarks import (
+    bags,
+    commands,
+    counting,
+    lineage,
+    machine,
+    metrics,
+    objects,
+    runs,
+    service,
+    streams,
+    table,
+)
+from benchmarks.peers import PEERS
+from benchmarks.table import Row
 
-PEERS = {
-    "import deriva_ml (CPU)": "LaminDB 0.8-1.1, MLflow 1.5; existing client 1.3",
-    "deriva-ml --help (CPU)": "DVC 0.14, LaminDB 0.29, MLflow 3.4",
-    "create a DerivaML catalog": "existing client and service 10.4",
-    "open it": "LaminDB 0.95, MLflow 2.7 (with the start of Python)",
-    "empty run, whole": "MLflow 0.011 (server 0.24), LaminDB 0.56; existing client 1.02 with one file",
-    "empty run without environment capture": "LaminDB 0.0056",
-    "commit 1,000 files of 4 KB": "MLflow 0.79 one by one (server 4.3), DVC 2.3, LaminDB 7.8; none of them durable",
-    "commit 10,000 files of 4 KB": "MLflow 7.4 one by one, LaminDB 79",
-    "commit 100,000 feature rows": "LaminDB 165",
-    "commit 1 file of 1 GiB": "MLflow 0.84 without a checksum, DVC 4.8",
-    "100 of 10,000 executions by status": "LaminDB 0.012, MLflow 0.035",
-    "metrics of 10,000 executions": "LaminDB 0.27, MLflow 4.8",
-    "top 100 of 10,000": "LaminDB 0.026, MLflow 5.3",
+PAGE = Path(__file__).parents[1] / "docs/explanation/performance.md"
+
+Measure = Callable[[Path, int], Iterable[Row]]
+
+GROUPS: Mapping[str, tuple[str, Measure]] = {
+    "machine": ("This machine", machine.measure),
+    "commands": ("Programs and catalogs", commands.measure),
+    "runs": ("Runs, in process", runs.measure),
+    "bags": ("Datasets, in process", bags.measure),
+    "metrics": ("Comparing runs, in process", metrics.measure),
+    "lineage": ("Lineage, in process", lineage.measure),
+    "sqlite": ("Catalog service over HTTP, SQLite", service.measure),
+    "postgresql": ("Catalog service over HTTP, PostgreSQL", service.on_postgresql),
+    "objects": ("Object service over HTTP", objects.measure),
+    "streams": ("Many rows over HTTP, SQLite", streams.measure),
 }
-"""Seconds that others take for the same, on the reference machine."""
+"""By the word of the command line: the heading in the table, and what measures its rows."""
 
 
-def catalog(folder: Path) -> Iterator[tuple[str, float, str]]:
-    from deriva_ml import DerivaML
-    from deriva_ml.schema import create_ml_catalog
-
-    with counted() as requests:
-        start = time.perf_counter()
-        create_ml_catalog(str(folder), "bench")
-        yield "create a DerivaML catalog", time.perf_counter() - start, requests_text(requests)
-    with counted() as requests:
-        start = time.perf_counter()
-        assert DerivaML(str(folder), 1).model.schemas
-        yield "open it", time.perf_counter() - start, requests_text(requests)
+def measured(names: Iterable[str], share: int) -> Iterator[tuple[str, Row]]:
+    """Rows as they come, with the heading of their group."""
+    for name in names:
+        title, measure = GROUPS[name]
+        folder = Path(tempfile.mkdtemp(prefix=f"deriva-bench-{name}-"))
+        try:
+            for row in measure(folder / "work", share):
+                yield title, row.beside(PEERS) if share == 1 else row.without_targets()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def main() -> None:
-    """Run all measurements."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="runs of the start-up measurements")
-    parser.add_argument(
-        "--only",
-        help="only the object service (objects), or of the catalog service what `service.py --only` names",
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer rows, files and runs")
-    options = parser.parse_args()
-    if options.only is None:
-        client(options.runs, quick=options.quick)
-    if options.only in (None, "objects"):
-        objects.measure(quick=options.quick)
-    if options.only != "objects":
-        service.measure(options.only or "", quick=options.quick)
+def assembled(rows: Iterable[tuple[str, Row]], say: Callable[[str], object] = print) -> dict[str, list[Row]]:
+    """The groups of the table; each row is told when it is there."""
+    groups: dict[str, list[Row]] = {}
+    for title, row in rows:
+        if title not in groups:
+            say(title)
+        groups.setdefault(title, []).append(row)
+        say(row.line())
+    return groups
 
 
-def client(times: int, *, quick: bool) -> None:
-    """Print what the client library costs."""
+def main(arguments: list[str] | None = None) -> int:
+    """Measure as the command line says."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parsed(given)
+    if (status := counting.in_a_process_that_counts("benchmarks.run", given)) is not None:
+        return status
     os.environ.setdefault("DERIVA_ML_ALLOW_DIRTY", "true")
-    print(f"{'work':<40}{'seconds':>9}  {'requests':<32}  others, in seconds")
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        lines = (
-            startup.measure(work / "startup", times),
-            catalog(work / "catalog"),
-            runs.measure(work / "runs", quick=quick),
-            bags.measure(work / "bags", quick=quick),
-            metrics.measure(work / "metrics", quick=quick),
-        )
-        for name, seconds, note in chain.from_iterable(lines):
-            print(f"{name:<40}{seconds:>9.3f}  {note:<32}  {PEERS.get(name, '')}".rstrip(), flush=True)
+    logging.disable(logging.WARNING)
+    about, start = f"{machine.described()}.", time.monotonic()
+    print(about)
+    for name in options.groups or GROUPS:
+        note = f"{date.today().isoformat()}, load {os.getloadavg()[0]:.1f}"
+        groups = assembled(measured([name], options.share), lambda line: print(line, flush=True))
+        if options.share == 1:
+            lines = {title: table.group(title, note, rows) for title, rows in groups.items()}
+            table.put_into(PAGE, about, lines, [title for title, _ in GROUPS.values()])
+    print(f"{time.monotonic() - start:.0f} seconds in all.")
+    if options.share == 1:
+        print(f"The table is in {PAGE}.")
+        for work in table.without_reason(PAGE.read_text(encoding="utf-8")):
+            print(f"Missed, and no reason is given there: {work}")
+    return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "groups",
+        nargs="*",
+        metavar="GROUP",
+        help=f"only some of: {', '.join(GROUPS)}; the others stay on the page as they are",
+    )
+    parser.add_argument(
+        "--share",
+        type=int,
+        default=1,
+        metavar="N",
+        help="do one Nth of the work, without targets; the page stays as it is",
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.groups) - set(GROUPS):
+        parser.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    return options
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

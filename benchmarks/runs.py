@@ -4,72 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
-from deriva_server.embed import LocalServer
+from benchmarks.table import Row
+from benchmarks.timing import median, some, timed
 
 if TYPE_CHECKING:
     from deriva_ml import DerivaML
 
 SMALL = 4096
 GIB = 1 << 30
-Line = tuple[str, float, str]
+_INGEST = 1_797
 
 
-@contextmanager
-def counted() -> Iterator[Counter[str]]:
-    """Count requests of this process to the embedded server, by service."""
-    found: Counter[str] = Counter()
-    handle, handle_objects = LocalServer.handle, LocalServer.handle_objects
-
-    def counting(self: LocalServer, request):  # type: ignore[no-untyped-def]
-        found["objects" if request.path.startswith("/hatrac") else "catalog"] += 1
-        return handle(self, request)
-
-    def counting_objects(self: LocalServer, requests):  # type: ignore[no-untyped-def]
-        found["objects"] += len(requests)
-        return handle_objects(self, requests)
-
-    LocalServer.handle, LocalServer.handle_objects = counting, counting_objects  # type: ignore[method-assign]
-    try:
-        yield found
-    finally:
-        LocalServer.handle, LocalServer.handle_objects = handle, handle_objects  # type: ignore[method-assign]
-
-
-def requests_text(found: Counter[str]) -> str:
-    return f"{found['catalog']} catalog, {found['objects']} object requests"
-
-
-def timed(name: str, work: Callable[[], Any]) -> Line:
-    """Run once; the line of the table."""
-    with counted() as found:
-        start = time.perf_counter()
-        work()
-        return name, time.perf_counter() - start, requests_text(found)
+def measure(folder: Path, share: int) -> Iterator[Row]:
+    """All rows."""
+    folder.mkdir()
+    ml = prepared(folder)
+    yield from empty(ml, share)
+    yield from images(ml, folder, some(_INGEST, share))
+    for count, limit in ((200, None), (1_000, 3), (10_000, 30)):
+        yield from small_files(ml, folder, some(count, share), limit)
+    for count, limit in ((10_000, None), (100_000, 15)):
+        yield from features(ml, some(count, share), limit)
+    if share == 1:
+        yield from large_file(ml, folder)
 
 
 def prepared(folder: Path) -> DerivaML:
-    """A catalog with images, and subjects with a feature."""
+    """A catalog with images and their labels, and subjects with a feature."""
     from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, TableDefinition
     from deriva_ml.schema import create_ml_catalog
 
     created = create_ml_catalog(str(folder / "catalog"), "bench")
     ml = DerivaML(str(folder / "catalog"), created.catalog_id, working_dir=folder / "work")
     ml.create_schema("bench")
+    ml.create_vocabulary("Grade", "How good")
+    ml.add_term("Grade", "Good", "good")
     ml.create_asset("Image", column_defs=[ColumnDefinition(name="Position", type=BuiltinTypes.int4)])
+    ml.create_feature("Image", "Quality", terms=["Grade"])
     ml.create_table(TableDefinition("Subject", [ColumnDefinition(name="Name", type=BuiltinTypes.text)]))
     ml.create_feature("Subject", "Score", metadata=[ColumnDefinition(name="Score", type=BuiltinTypes.float8)])
     return ml
 
 
-def empty(ml: DerivaML) -> Iterator[Line]:
+def empty(ml: DerivaML, share: int) -> Iterator[Row]:
     """An empty run, with and without the capture of the environment."""
     from deriva_ml import ExecutionConfiguration
     from deriva_ml.execution import metadata
@@ -82,38 +66,61 @@ def empty(ml: DerivaML) -> Iterator[Line]:
         exe.commit_output_assets()
 
     run()
-    yield timed("empty run, whole", run)
+    runs = 5 if share == 1 else 1
+    yield median("empty run, whole", run, most=15, runs=runs)
     capture = metadata.capture
     metadata.capture = lambda *_: None
     try:
-        yield timed("empty run without environment capture", run)
+        yield median("empty run, no environment captured", run, 0.12, runs=runs)
     finally:
         metadata.capture = capture
 
 
-def small_files(ml: DerivaML, folder: Path, count: int) -> Iterator[Line]:
+def images(ml: DerivaML, folder: Path, count: int) -> Iterator[Row]:
+    """An ingest of images with a label for each, as in the demo: files that are registered one by one."""
+    from deriva_ml import ExecutionConfiguration
+
+    raw = _small_files(folder / "images", count)
+    record = ml.feature_record_class("Image", "Quality")
+    workflow = ml.create_workflow("Bench", "Ingest")
+
+    def ingest() -> None:
+        with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Images")) as exe:
+            for number, path in enumerate(raw):
+                image = exe.asset_file_path("Image", path, metadata={"Position": number})
+                exe.add_features([record(Image=image, Grade="Good")])
+        exe.commit_output_assets()
+
+    yield timed(f"ingest of {count:,} images, a label each", ingest, 15, 30)
+
+
+def small_files(ml: DerivaML, folder: Path, count: int, limit: float | None) -> Iterator[Row]:
     """Register and commit many files of 4 KB."""
     from deriva_ml import ExecutionConfiguration
 
-    raw = folder / f"raw{count}"
-    raw.mkdir()
-    for number in range(count):
-        (raw / f"{number}.png").write_bytes(os.urandom(SMALL))
+    raw = _small_files(Path(mkdtemp(dir=folder)) / "raw", count)
     workflow = ml.create_workflow("Bench", "Ingest")
     with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Files")) as exe:
-        files = [
-            {"file_name": raw / f"{number}.png", "metadata": {"Position": number}} for number in range(count)
-        ]
+        files = [{"file_name": path, "metadata": {"Position": at}} for at, path in enumerate(raw)]
         yield timed(f"register {count:,} files at once", lambda: exe.asset_file_paths("Image", files))
         more = [
-            timed("", lambda number=number: exe.asset_file_path("Image", f"more-{number}").write_text("x"))[1]
-            for number in range(20)
+            timed("", lambda number=number: exe.asset_file_path("Image", f"more-{number}").write_text("x"))
+            for number in range(21)
         ]
-        yield f"register one more file beside {count:,}", sorted(more)[10], ""
-    yield timed(f"commit {count:,} files of 4 KB", exe.commit_output_assets)
+        middle = statistics.median(row.value for row in more) * 1000
+        yield Row(f"register one more beside {count:,}", middle, "ms", more[10].counts)
+    yield timed(f"commit {count:,} files of 4 KB", exe.commit_output_assets, limit)
 
 
-def features(ml: DerivaML, count: int) -> Iterator[Line]:
+def _small_files(folder: Path, count: int) -> list[Path]:
+    folder.mkdir()
+    made = [folder / f"{number}.png" for number in range(count)]
+    for path in made:
+        path.write_bytes(os.urandom(SMALL))
+    return made
+
+
+def features(ml: DerivaML, count: int, limit: float | None) -> Iterator[Row]:
     """Stage and commit feature rows."""
     from deriva_ml import ExecutionConfiguration
 
@@ -123,11 +130,13 @@ def features(ml: DerivaML, count: int) -> Iterator[Line]:
     rows = [record(Subject=rid, Score=number / 7) for number, rid in enumerate(rids)]
     workflow = ml.create_workflow("Bench", "Ingest")
     with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Rows")) as exe:
-        yield timed(f"stage {count:,} feature rows", lambda: exe.add_features(rows))
-    yield timed(f"commit {count:,} feature rows", exe.commit_output_assets)
+        staged = timed(f"stage {count:,} feature rows", lambda: exe.add_features(rows))
+    yield staged
+    left = None if limit is None else limit - staged.value
+    yield timed(f"commit {count:,} feature rows", exe.commit_output_assets, left)
 
 
-def large_file(ml: DerivaML, folder: Path) -> Iterator[Line]:
+def large_file(ml: DerivaML, folder: Path) -> Iterator[Row]:
     """One file of 1 GiB, beside the time of one pass of both digests over it."""
     from deriva_ml import ExecutionConfiguration
 
@@ -145,21 +154,10 @@ def large_file(ml: DerivaML, folder: Path) -> Iterator[Line]:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(digest, ("md5", "sha256")))
 
-    yield timed("MD5 and SHA-256 of 1 GiB at once", both)
+    once = timed("MD5 and SHA-256 of 1 GiB at once", both)
+    yield once
     workflow = ml.create_workflow("Bench", "Ingest")
     with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="Large")) as exe:
         exe.asset_file_path("Image", path)
-    yield timed("commit 1 file of 1 GiB", exe.commit_output_assets)
-
-
-def measure(folder: Path, *, quick: bool = False) -> Iterator[Line]:
-    """All lines."""
-    folder.mkdir()
-    ml = prepared(folder)
-    yield from empty(ml)
-    yield from small_files(ml, folder, 1000)
-    if not quick:
-        yield from small_files(ml, folder, 10_000)
-    yield from features(ml, 10_000 if quick else 100_000)
-    if not quick:
-        yield from large_file(ml, folder)
+    yield timed("commit 1 file of 1 GiB", exe.commit_output_assets, once.value * 1.8)
+    path.unlink()

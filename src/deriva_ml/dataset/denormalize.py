@@ -220,7 +220,7 @@ class Denormalizer:
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pandas is not installed.
         """
         found = self.query(include_tables, **options)
@@ -236,7 +236,7 @@ class Denormalizer:
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pyarrow is not installed.
         """
         return arrow.batches(self.query(include_tables, **options))
@@ -246,7 +246,7 @@ class Denormalizer:
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pyarrow is not installed.
         """
         return arrow.write_parquet(self.query(include_tables, **options), arguments.path("path", path))
@@ -279,7 +279,7 @@ class Denormalizer:
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If pandas is not installed.
         """
         return wide_cache.cached(self.query(include_tables, **options), force=force)

@@ -7,6 +7,7 @@ from typing import Any
 
 from deriva_ml.dataset.samples import Samples
 from deriva_ml.errors import DerivaMLException
+from deriva_ml.extras import needed
 
 
 def as_tf_dataset(samples: Samples, output_signature: Any = None) -> Any:
@@ -21,17 +22,13 @@ def as_tf_dataset(samples: Samples, output_signature: Any = None) -> Any:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If TensorFlow is not installed.
     DerivaMLException
         If there is no sample to take the signature from, or TensorFlow does not take what it consists of.
     """
-    try:
+    with needed("as_tf_dataset needs", "tf"):
         import tensorflow as tf
-    except ImportError as error:
-        raise ImportError(
-            "TensorFlow is needed for as_tf_dataset; install it with: pip install 'deriva-ml[tf]'"
-        ) from error
     if output_signature is None:
         output_signature = _signature(tf, samples)
 

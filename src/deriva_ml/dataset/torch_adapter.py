@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deriva_ml.dataset.samples import Samples
+from deriva_ml.extras import needed
 
 
 def as_torch_dataset(samples: Samples) -> Any:
@@ -12,15 +13,11 @@ def as_torch_dataset(samples: Samples) -> Any:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If PyTorch is not installed.
     """
-    try:
+    with needed("as_torch_dataset needs", "torch"):
         from torch.utils.data import Dataset
-    except ImportError as error:
-        raise ImportError(
-            "PyTorch is needed for as_torch_dataset; install it with: pip install 'deriva-ml[torch]'"
-        ) from error
     made: Any = type("TorchSamples", (_Items, Dataset), {})
     return made(samples)
 

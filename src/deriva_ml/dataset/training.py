@@ -72,7 +72,7 @@ class TrainingView(WideView):
 
         Raises
         ------
-        ImportError
+        DerivaMLDependencyError
             If PyTorch is not installed.
         DerivaMLException
             If there is no such table or feature, files need a `sample_loader`, or values are missing and that is an

@@ -31,7 +31,7 @@ def cached(query: WideQuery, *, force: bool = False) -> Any:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If pandas is not installed.
     """
     path = _place(query)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.extras import needed
 from deriva_ml.names import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -34,15 +34,11 @@ def events(found: Provenance) -> list[Any]:
 
     Raises
     ------
-    DerivaMLConfigurationError
+    DerivaMLDependencyError
         If the library is not installed.
     """
-    try:
+    with needed("OpenLineage needs", "provenance"):
         from openlineage.client.event_v2 import RunEvent, RunState
-    except ImportError as error:
-        raise DerivaMLConfigurationError(
-            "OpenLineage needs its client library: pip install 'deriva-ml[provenance]'."
-        ) from error
     made = []
     for run in found.runs.values():
         state = _STATES.get(run.summary.status, "COMPLETE")

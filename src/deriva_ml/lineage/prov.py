@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.extras import needed
 
 if TYPE_CHECKING:
     from deriva_ml.lineage.facts import Provenance
@@ -24,15 +24,11 @@ def document(found: Provenance) -> Any:
 
     Raises
     ------
-    DerivaMLConfigurationError
+    DerivaMLDependencyError
         If the library is not installed.
     """
-    try:
+    with needed("PROV needs", "provenance"):
         from prov.model import PROV, ProvDocument
-    except ImportError as error:
-        raise DerivaMLConfigurationError(
-            "PROV needs the library prov: pip install 'deriva-ml[provenance]'."
-        ) from error
     made = ProvDocument()
     row = made.add_namespace("row", found.url(""))
     ml = made.add_namespace("deriva", "https://github.com/informatics-isi-edu/deriva-ml/terms#")

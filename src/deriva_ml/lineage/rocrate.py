@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.download import download
 from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.extras import needed
 from deriva_ml.names import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -39,15 +40,13 @@ def write_crate(found: Provenance, target: Path, *, files: bool = False) -> Path
 
     Raises
     ------
+    DerivaMLDependencyError
+        If the library is not installed.
     DerivaMLConfigurationError
-        If the library is not installed, or there is something else at `target`.
+        If there is something else at `target`.
     """
-    try:
+    with needed("RO-Crate needs", "provenance"):
         from rocrate.rocrate import ROCrate
-    except ImportError as error:
-        raise DerivaMLConfigurationError(
-            "RO-Crate needs the library rocrate: pip install 'deriva-ml[provenance]'."
-        ) from error
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise DerivaMLConfigurationError(f"{target} exists already; name a new folder or .zip file.")
     crate = ROCrate()

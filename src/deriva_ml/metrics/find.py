@@ -102,7 +102,7 @@ def find_metrics(
         If an execution does not exist, or no file has a metric of that name.
     DerivaMLValidationError
         If `values` is another word, or `limit` is negative.
-    ImportError
+    DerivaMLDependencyError
         If pandas is not installed.
 
     Examples

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.copies import holding
+from deriva_ml.extras import needed
 from deriva_ml.rows.local import is_boolean, is_json
 
 if TYPE_CHECKING:
@@ -37,12 +38,8 @@ _FLOATS = frozenset({"float4", "float8", "numeric"})
 
 
 def _pyarrow() -> Any:
-    try:
+    with needed("Arrow and Parquet need", "arrow"):
         import pyarrow
-    except ImportError as error:
-        raise ImportError(
-            "pyarrow is needed for Arrow and Parquet; install it with: pip install 'deriva-ml[arrow]'"
-        ) from error
     return pyarrow
 
 
@@ -59,7 +56,7 @@ def batches(query: WideQuery) -> pa.RecordBatchReader:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If pyarrow is not installed.
     """
     arrow = _pyarrow()
@@ -91,7 +88,7 @@ def write_parquet(query: WideQuery, path: Path) -> Path:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If pyarrow is not installed.
     DerivaMLConfigurationError
         If there is no room for the file, or it must not be written.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.extras import needed
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -12,12 +14,8 @@ if TYPE_CHECKING:
 
 
 def _pandas() -> Any:
-    try:
+    with needed("Data frames need", "pandas"):
         import pandas
-    except ImportError as error:
-        raise ImportError(
-            "pandas is needed for a data frame; install it with: pip install 'deriva-ml[pandas]'"
-        ) from error
     return pandas
 
 
@@ -32,7 +30,7 @@ def frame(rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataF
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If pandas is not installed.
     """
     found = list(rows)
@@ -47,7 +45,7 @@ def frame_of_columns(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 
     Raises
     ------
-    ImportError
+    DerivaMLDependencyError
         If pandas is not installed.
     """
     pandas = _pandas()

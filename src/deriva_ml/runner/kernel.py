@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLDependencyError
+from deriva_ml import extras
+from deriva_ml.errors import DerivaMLConfigurationError
 
 _THIS_PYTHON = {
     "python",
@@ -32,12 +33,8 @@ def needed() -> Iterator[None]:
     DerivaMLDependencyError
         If something is not installed.
     """
-    try:
+    with extras.needed("Notebooks need", "notebook"):
         yield
-    except ImportError as error:
-        raise DerivaMLDependencyError(
-            f"Notebooks need {error.name}, which is not installed: pip install 'deriva-ml[notebook]'"
-        ) from error
 
 
 @dataclass(frozen=True)
