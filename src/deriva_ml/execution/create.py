@@ -139,6 +139,8 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
     declared = inputs.find_declared(session, configuration)
     configuration = configuration.model_copy(update={"datasets": [found.spec for found in declared.datasets]})
     if dry_run:
+        if workflow.workflow_rid is None:
+            workflows.valid_types(session, workflow.workflow_type)
         return _rehearse(session, configuration, declared)
     session.require_writable("create an execution")
     workflow_rid = workflows.add(session, workflow)

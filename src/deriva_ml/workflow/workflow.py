@@ -107,20 +107,20 @@ class Workflow(WorkflowSpec):
     def add_workflow_types(self, workflow_types: Iterable[str]) -> None:
         """Add types in the catalog; those it has already are left alone."""
         session = self._bound()
-        names = _valid_types(session, workflow_types)
+        names = valid_types(session, workflow_types)
         _insert_types(session, self._registered_rid, names)
         self.__dict__["workflow_type"] = list(dict.fromkeys([*self.workflow_type, *names]))
 
     def remove_workflow_type(self, workflow_type: str) -> None:
         """Remove a type in the catalog; one that it does not have is ignored."""
         session = self._bound()
-        [name] = _valid_types(session, [workflow_type])
+        [name] = valid_types(session, [workflow_type])
         where = {"Workflow": [self._registered_rid], "Workflow_Type": [name]}
         rows.delete(session.connection, (session.ml_schema, _TYPES), where)
         self.__dict__["workflow_type"] = [item for item in self.workflow_type if item != name]
 
     def _replace_types(self, workflow_types: Sequence[str]) -> None:
-        names = _valid_types(self._bound(), workflow_types)
+        names = valid_types(self._bound(), workflow_types)
         for name in set(self.workflow_types) - set(names):
             self.remove_workflow_type(name)
         self.add_workflow_types(names)
@@ -165,7 +165,7 @@ def create(
         raise DerivaMLValidationError(
             f"workflow_type of {name!r} cannot be {workflow_type!r}; give a term of Workflow_Type, or a list of them."
         )
-    types = _valid_types(session, names)
+    types = valid_types(session, names)
     return Workflow(name=name, workflow_type=types, description=description)
 
 
@@ -189,7 +189,7 @@ def add(session: Session, workflow: WorkflowSpec) -> str:
         If a type is unknown.
     """
     if workflow.workflow_rid is None:
-        types = _valid_types(session, workflow.workflow_type)
+        types = valid_types(session, workflow.workflow_type)
         found = _find_rows(session, [workflow.checksum or workflow.url])
         rid = found[0]["RID"] if found else _insert(session, workflow, types)
         workflow.__dict__["workflow_rid"] = rid
@@ -316,7 +316,14 @@ def _types_of(session: Session, workflow_rids: Sequence[str]) -> dict[str, list[
     return types
 
 
-def _valid_types(session: Session, names: Iterable[str]) -> list[str]:
+def valid_types(session: Session, names: Iterable[str]) -> list[str]:
+    """Names of terms of the vocabulary Workflow_Type.
+
+    Raises
+    ------
+    DerivaMLInvalidTerm
+        If one is unknown.
+    """
     return [
         vocabulary.lookup_term(session, MLVocab.workflow_type, name).name for name in dict.fromkeys(names)
     ]

@@ -15,7 +15,7 @@ from deriva_ml.errors import (
 from deriva_ml.execution.execution import Execution, create_execution, resume_execution
 from deriva_ml.execution.execution_snapshot import find_incomplete_executions, gc_executions, list_executions
 from deriva_ml.names import ExecutionStatus
-from deriva_ml.specs import DatasetSpec, ExecutionConfiguration, LocalFile
+from deriva_ml.specs import DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 from deriva_ml.workflow.workflow import Workflow
 
 
@@ -221,6 +221,12 @@ def test_a_dry_run_writes_nothing(session, config, rows_of, image_rid, record_cl
     with pytest.raises(DerivaMLException):
         exe.is_nested()
     assert session.workspace.executions.get("0000") is None
+
+
+def test_a_dry_run_refuses_what_the_run_would(session):
+    config = ExecutionConfiguration(workflow=WorkflowSpec(name="Mistyped", workflow_type=["Nonsense"]))
+    with pytest.raises(DerivaMLInvalidTerm, match="Nonsense"):
+        create_execution(session, config, dry_run=True)
 
 
 # Resume
