@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-compile
+# Installing takes minutes; a dot every other second, until this shell has ended.
+ALIVE := (while sleep 2 && kill -0 $$$$ 2>/dev/null; do printf .; done) &
 TESTS ?= tests
 WORKERS ?= 4
 # The tests start hundreds of interpreters, which would otherwise compile every module anew.
@@ -21,12 +23,12 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "Installing deriva-ml and what the example needs …"
-	@$(PIP) --editable '.[demo]'
+	@$(ALIVE) $(PIP) --editable '.[demo]'; status=$$?; echo; exit $$status
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing deriva-ml and the development tools …"
-	@$(PIP) --editable '.[dev]'
+	@$(ALIVE) $(PIP) --editable '.[dev]'; status=$$?; echo; exit $$status
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## run a real experiment, from raw images to a traced prediction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import json
 import logging
 import sys
@@ -13,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from deriva_ml import settings
 from deriva_ml.ermrest.address import read_address
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.logs import is_hydra_initialized
 from deriva_ml.names import ML_SCHEMA, ConnectionMode
 from deriva_ml.specs import Checked
@@ -89,14 +90,30 @@ class DerivaMLConfig(Checked):
         Returns
         -------
         Path
-            ``<working_dir>/<user>/deriva-ml/<host>/<catalog>``, or ``~/.deriva-ml/<host>/<catalog>``; absolute.
+            ``<working_dir>/<user>/deriva-ml/<host>/<catalog>``, or ``~/.deriva-ml/<host>/<catalog>``; absolute. The
+            host of a folder is the name of the deployment in it: every project may call its own ``./lab``.
         """
         base = (
             Path(working_dir).expanduser().absolute() / getpass.getuser() / "deriva-ml"
             if working_dir
             else settings.home()
         )
-        return base.joinpath(*(safe_name(str(part)) for part in (hostname, catalog_id) if part is not None))
+        host = None if hostname is None else _name_of(hostname)
+        return base.joinpath(*(safe_name(str(part)) for part in (host, catalog_id) if part is not None))
+
+
+def _name_of(hostname: str) -> str:
+    """The name of a host in local paths, which no other host has; that of a folder is kept in it."""
+    try:
+        address = read_address(hostname)
+        if address.folder is None:
+            return hostname
+        # What opens folders is loaded only where there is one.
+        site: str = importlib.import_module("deriva_ml.ermrest.connect").Site(address).authority
+    except DerivaMLException:
+        # Whoever opens it is told; until then nothing is kept.
+        return hostname
+    return site
 
 
 CONTEXT_NAME = ".deriva-context.json"

@@ -141,7 +141,10 @@ class DatasetSpec(Checked):
     @classmethod
     def _from_rid(cls, value: Any) -> Any:
         if not isinstance(value, str):
-            return _plain(value)
+            plain = _plain(value)
+            if not isinstance(plain, dict | cls):
+                raise ValueError("give its RID, RID@VERSION, or a DatasetSpec")
+            return plain
         # What follows the sign may be a snapshot, which is part of the RID and has no dots.
         rid, _, version = value.partition("@")
         return {"rid": rid, "version": version} if "." in version else {"rid": value}
@@ -309,6 +312,13 @@ class ExecutionConfiguration(Checked):
     @classmethod
     def _list_datasets(cls, value: Any) -> Any:
         return list(value) if value is not None else []
+
+    @field_validator("workflow", mode="before")
+    @classmethod
+    def _no_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("give a workflow, not its name: ml.create_workflow(name, workflow_type)")
+        return value
 
     @field_validator("assets", mode="before")
     @classmethod

@@ -193,6 +193,9 @@ def lookup_term(session: Session, table: TableName, term_name: str) -> Vocabular
 def _unknown(session: Session, table: Table, name: str) -> str:
     terms = _known(session, table)
     hint = did_you_mean(name, [*terms, *(synonym for term in terms.values() for synonym in term.synonyms)])
+    if not hint and terms:
+        more = f" and {len(terms) - _SHOWN} more" if len(terms) > _SHOWN else ""
+        hint = f" There are: {', '.join(sorted(terms)[:_SHOWN])}{more}."
     return f"{name!r} is not a term of vocabulary {table.name!r}; add it with ml.add_term({table.name!r}, …).{hint}"
 
 

@@ -686,7 +686,8 @@ def test_stratified_split(ml: DerivaML, make: Callable[..., Any], images: list[s
         "include_tables": ["Image", "Digit"],
         "training_types": ["Labeled"],
     }
-    counted = split_dataset(ml, source.dataset_rid, dry_run=True, **options)
+    by_feature = {**options, "stratify_by_column": "Digit.Digit_Class"}
+    counted = split_dataset(ml, source.dataset_rid, dry_run=True, **by_feature)
     assert (counted.training.count, counted.testing.count, counted.training.rid) == (18, 6, "(dry run)")
     rid, result = run(ml, "Split", lambda exe: split_dataset(ml, source.dataset_rid, exe, **options))
     parts = [ml.lookup_dataset(part.rid) for part in (result.training, result.testing)]

@@ -168,7 +168,8 @@ def _on_path(folder: Path) -> str:
     if not folder.is_dir():
         raise _Wrong(
             f"There is no folder of configurations {str(folder)!r} in {Path.cwd()}. Run this at the top of a project, "
-            "or name the folder: --config-dir DIR."
+            "or name the folder: --config-dir DIR. `deriva-ml new FOLDER` makes a project; to run a script that you "
+            "have, write src/configs beside it as docs/tutorial/3-your-own-script.md shows."
         )
     folder = folder.resolve()
     for place in (folder.parent.parent, folder.parent):

@@ -21,6 +21,7 @@ from deriva_ml.rows import frames
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Row
+    from deriva_ml.rows.wide_plan import Plan
     from deriva_ml.session import Session
 
 
@@ -242,14 +243,11 @@ class Source:
         members = set(self.members[self.element.name])
         rows = [row for row in found if row[rid_label] in members]
         labels = [column.label for column in plan.columns]
-        if drawing.stratify_by_column is not None and drawing.stratify_by_column not in labels:
-            raise DerivaMLValidationError(
-                f"There is no column {drawing.stratify_by_column!r}; there are: {', '.join(labels)}."
-            )
+        stratum = _stratum(wide, plan, drawing.stratify_by_column)
         by_row = self._by_row(plan.row_per.name)
         if not by_row:
-            rows = self._one_per_element(rows, rid_label)
-        parts = self._select(rows, labels, sizes)
+            rows = self._one_per_element(rows, rid_label, stratum)
+        parts = self._select(rows, labels, sizes, stratum)
         drawn = {
             name: list(dict.fromkeys(rows[index][rid_label] for index in indices))
             for name, indices in parts.items()
@@ -280,9 +278,8 @@ class Source:
             )
         return self.drawing.partition_by == "row"
 
-    def _one_per_element(self, rows: Iterable[Row], rid_label: str) -> list[Row]:
+    def _one_per_element(self, rows: Iterable[Row], rid_label: str, column: str | None) -> list[Row]:
         """First row of each element; of a stratum column the value that all its rows agree on."""
-        column = self.drawing.stratify_by_column
         first: dict[str, Row] = {}
         for row in rows:
             known = first.setdefault(row[rid_label], dict(row))
@@ -298,22 +295,34 @@ class Source:
         return [first[rid] for rid in sorted(first)]
 
     def _select(
-        self, rows: Sequence[Row], labels: Sequence[str], sizes: Sizes
+        self, rows: Sequence[Row], labels: Sequence[str], sizes: Sizes, column: str | None
     ) -> Mapping[str, Sequence[int]]:
         drawing = self.drawing
         if drawing.selection_fn is not None:
             wanted = sizes(len(rows))
             chosen = drawing.selection_fn(frames.frame(rows, labels), wanted, drawing.seed)
             return _checked(chosen, list(wanted), len(rows))
-        if drawing.stratify_by_column is None:
+        if column is None:
             return partition.random_parts(
                 len(rows), sizes(len(rows)), seed=drawing.seed, shuffle=drawing.shuffle
             )
-        column = drawing.stratify_by_column
         values: list[Hashable] = [_hashable(row[column]) for row in rows]
         positions, classes = partition.class_labels(values, drawing.stratify_missing, column)
         parts = partition.stratified_parts(classes, sizes(len(classes)), seed=drawing.seed)
         return {name: [positions[index] for index in indices] for name, indices in parts.items()}
+
+
+def _stratum(wide: Denormalizer, plan: Plan, given: str | None) -> str | None:
+    """Label of the column that gives the strata; of a feature's table, its name will do as it does in include_tables."""
+    labels = [column.label for column in plan.columns]
+    if given is None or given in labels:
+        return given
+    name, dot, column = given.rpartition(".")
+    feature = next((each.table for each in wide.model.find_features() if dot and each.name == name), None)
+    found = label_of(plan, feature, column) if feature is not None else None
+    if found is None:
+        raise DerivaMLValidationError(f"There is no column {given!r}; there are: {', '.join(labels)}.")
+    return found
 
 
 def _hashable(value: Any) -> Hashable:

@@ -328,10 +328,14 @@ class Connection:
 
 def _with_folder(error: DerivaMLException, address: Address) -> DerivaMLException:
     """Of a host that cannot be reached, say that a folder of that name would need a path separator."""
-    if address.folder is None and Path(address.host).is_dir():
+    if address.folder is not None or not isinstance(error, DerivaMLConnectionError):
+        return error
+    if Path(address.host).is_dir():
         return DerivaMLConnectionError(
             f"{error} {address.host!r} is a folder here; to open that, say './{address.host}'."
         )
+    if re.fullmatch(r"[\w-]+", address.host):
+        return DerivaMLConnectionError(f"{error} If a folder is meant, say './{address.host}'.")
     return error
 
 

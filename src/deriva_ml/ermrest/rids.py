@@ -86,7 +86,7 @@ def plain_rid(rid: str) -> str:
         If it is none.
     """
     if not is_rid(rid):
-        raise DerivaMLException(f"Invalid RID {rid!r}.")
+        raise DerivaMLException(f"Invalid RID {rid!r}; a RID looks like 1-0ABC, and is no name.")
     return rid.partition("@")[0]
 
 
@@ -137,7 +137,7 @@ def resolve_rids(
     wanted = list(dict.fromkeys(require_list("rids", rids)))
     for rid in wanted:
         if not is_rid(rid):
-            raise DerivaMLException(f"Invalid RID {rid!r}.")
+            raise DerivaMLException(f"Invalid RID {rid!r}; a RID looks like 1-0ABC, and is no name.")
     left = {rid.partition("@")[0]: rid for rid in wanted}
     found: dict[str, ResolvedRid] = {}
 

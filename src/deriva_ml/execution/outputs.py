@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -32,6 +33,8 @@ from deriva_ml.workspace.manifest import PENDING, UPLOADED, AssetEntry, AssetMan
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_NAME = 255
 """What common file systems allow, in bytes."""
@@ -275,6 +278,14 @@ class Outputs:
         name = new_name if exists else _file_name(file.file_name)
         name = _RESERVED_NAMES.get(name, name)
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
+        if not exists and Path(file.file_name).name != str(file.file_name) and given.parent != staged.parent:
+            logger.warning(
+                "There is no file %s; %s is a new output of %s, to be written to %s.",
+                given,
+                name,
+                table.name,
+                staged,
+            )
         return (given if exists and not is_staged(given, staged) else None), name, exists
 
     def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:

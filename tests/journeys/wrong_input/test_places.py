@@ -72,6 +72,11 @@ def test_a_bare_name_that_is_a_folder_here(says: Any, lab: Any, monkeypatch: pyt
         with pytest.raises(DerivaMLConnectionError) as caught:
             use()
         says(caught.value, "'lab' is a folder here", "./lab")
+        monkeypatch.chdir("/")
+        with pytest.raises(DerivaMLConnectionError) as caught:
+            use()
+        says(caught.value, "If a folder is meant, say './lab'")
+        monkeypatch.chdir(lab.folder.parent)
 
 
 @pytest.mark.parametrize("host", ["./missing", "./missing/", "file:missing", "a/b/missing"])

@@ -12,6 +12,7 @@ import pytest
 from deriva_ml.connection import CONTEXT_NAME, DerivaMLConfig, read_context
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.names import ConnectionMode
+from deriva_server.embed import LocalServer
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +36,23 @@ def test_working_directories(tmp_path: Path) -> None:
     assert config.cache_dir == Path.home() / "cache"
     assert DerivaMLConfig.compute_workdir(tmp_path) == tmp_path / getpass.getuser() / "deriva-ml"
     assert DerivaMLConfig(hostname="./demo").working_dir is None
+
+
+def test_projects_that_call_their_folder_alike_have_working_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for project in ("eyes", "ears"):
+        LocalServer.open(tmp_path / project / "lab", create=True)
+        monkeypatch.chdir(tmp_path / project)
+        found.append(DerivaMLConfig.compute_workdir(None, 1, "./lab"))
+        assert found[-1] == DerivaMLConfig.compute_workdir(None, 1, str(tmp_path / project / "lab"))
+        assert (
+            DerivaMLConfig(hostname="./lab", working_dir=tmp_path).working_dir.parts[-2:]
+            == found[-1].parts[-2:]
+        )
+    assert found[0] != found[1]
+    assert DerivaMLConfig.compute_workdir(None, 1, "./none").parts[-2:] == ("._none", "1")
 
 
 @pytest.mark.parametrize(
