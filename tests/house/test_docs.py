@@ -17,6 +17,8 @@ from deriva_server.config import PREFIX, ServerConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LONG = {"docs/tutorial/2-your-own-images.md", "docs/tutorial/3-your-own-script.md"}
+"""Pages that run in the long form only: a notebook and a sweep, which the pages of these commands show in short."""
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.M | re.S)
 SHELL = "__import__('subprocess').run(['bash', '-euc', {code!r}], check=True)\n"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -31,7 +33,14 @@ def _blocks(page: Path) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.soak] * (_name(page) in LONG), id=_name(page)) for page in PAGES],
+)
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
     """The blocks of a page run one after another as one program, in an empty folder."""
     runnable = []
@@ -60,12 +69,12 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300 if _name(page) in LONG else 120,
     )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.findall(page.read_text()):
         if "://" not in link:
