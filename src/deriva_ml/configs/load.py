@@ -112,6 +112,10 @@ class _Later(ConfigNode):
     def node(self, made: Any) -> None:
         self._made = [] if made is None else [made]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Classes of hydra-zen lose their defaults on the way to another process; what is made of them keeps them.
+        return {**vars(self), "_made": [self.node], "_declared": None}
+
 
 def _keep(
     name: str, node: Any, group: str | None = None, package: str | None = None, provider: str | None = None
