@@ -286,7 +286,16 @@ class Outputs:
                 table.name,
                 staged,
             )
-        return (given if exists and not is_staged(given, staged) else None), name, exists
+        source = given if exists and not is_staged(given, staged) else None
+        if source is not None and not file.copy_file and str(file.file_name) == source.name:
+            # Runs side by side that mean a new file each would write to the same one.
+            logger.warning(
+                "%s is there already and becomes the output of %s; what is written goes to that file. For a new one "
+                "remove or rename it, or pass copy_file=True.",
+                source,
+                table.name,
+            )
+        return source, name, exists
 
     def _entry(self, table: Table, file: OutputFile, source: Path | None) -> AssetEntry:
         if file.description is not None and not isinstance(file.description, str):

@@ -81,12 +81,17 @@ def test_existing_files_are_linked_copied_and_renamed(execute, tmp_path):
     }
 
 
-def test_relative_names_are_resolved_against_the_working_directory(execute, tmp_path, monkeypatch):
+def test_relative_names_are_resolved_against_the_working_directory(execute, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     Path("here.png").write_bytes(b"here")
     with execute() as exe:
         assert exe.asset_file_path("Image", "here.png").resolve() == tmp_path / "here.png"
+        assert "here.png is there already and becomes the output of Image" in caplog.text
+        caplog.clear()
         assert not exe.asset_file_path("Image", "not_here.png").exists()
+        assert not caplog.text
+        assert not exe.asset_file_path("Image", "gone/scan.png").exists()
+        assert "There is no file" in caplog.text
 
 
 def test_a_reserved_name_is_changed(execute):
