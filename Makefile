@@ -55,6 +55,7 @@ reference: $(VENV)/.dev  ## make the pages of reference that tell commands, sche
 
 soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
+	@FRESH_INTERPRETERS=1 $(BIN)/python -m pytest -q -m "not soak" tests/cli tests/house/test_docs.py
 
 bench: $(VENV)/.dev  ## measure the main costs, and write them to docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.run $(GROUPS)

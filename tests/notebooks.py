@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests import interpreter
 from tests.projects import Project
 
 CONFIG = """
@@ -105,38 +105,18 @@ def add_notebooks(project: Project) -> Project:
     return project
 
 
-TYPED = """
-import contextlib, io, json, sys
-from deriva_ml.run_notebook import main
-
-answers = []
-for words in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-    answers.append([status, out.getvalue(), err.getvalue()])
-json.dump(answers, sys.stdout)
-"""
-
-
 def run(project: Project, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``deriva-ml-run-notebook`` in a project."""
     return python(project, "-m", "deriva_ml.run_notebook", *words, **variables)
 
 
 def typed(project: Project, *lines: list[str], **variables: str) -> list[tuple[int, str, str]]:
-    """Status, output and errors of command lines that run nothing, in one process."""
-    done = python(project, "-c", TYPED, given=json.dumps(lines), **variables)
-    assert done.returncode == 0, done.stderr
-    return [tuple(answer) for answer in json.loads(done.stdout)]
+    """Status, output and errors of command lines."""
+    ended = [run(project, *words, **variables) for words in lines]
+    return [(done.returncode, done.stdout, done.stderr) for done in ended]
 
 
-def python(
-    project: Project, *words: str, given: str | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def python(project: Project, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a project; Jupyter keeps what is its own in the home of the project."""
     own = {
         "JUPYTER_DATA_DIR": str(project.home / "jupyter"),
@@ -147,10 +127,9 @@ def python(
         "PYTHONWARNINGS": "ignore",
     }
     return subprocess.run(
-        [sys.executable, *words],
+        [interpreter.python(), *words],
         cwd=project.folder,
         env={**project.environment, **own, **variables},
-        input=given,
         capture_output=True,
         text=True,
         timeout=300,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.interpreter import python
 
 FILES = {
     "src/configs/__init__.py": """
@@ -144,9 +145,9 @@ class Project:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def start(self, *words: str, **options: object) -> subprocess.Popen[str]:
-        """Start ``deriva-ml-run`` in it."""
-        command = [sys.executable, "-m", "deriva_ml.run_model", *words]
+    def start(self, *words: str, by: str = sys.executable, **options: object) -> subprocess.Popen[str]:
+        """Start ``deriva-ml-run`` in it, by default in an interpreter of its own, which can be killed with its group."""
+        command = [by, "-m", "deriva_ml.run_model", *words]
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -159,7 +160,7 @@ class Project:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``deriva-ml-run`` in it to the end."""
-        process = self.start(*words)
+        process = self.start(*words, by=python())
         out, err = process.communicate(timeout=600)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
@@ -200,52 +201,13 @@ def write_project(folder: Path, host: Path, catalog: str, dataset: str) -> Proje
     return Project(folder, home)
 
 
-_DRIVER = """
-import json, os, sys, tempfile
-from deriva_ml.cli.run import main
-import contextlib, io, deriva_ml.runner.launch, deriva_ml.ermrest.embedded
-with contextlib.redirect_stdout(io.StringIO()):
-    main(["--list-configs"])
-for words in json.load(sys.stdin):
-    files = [tempfile.TemporaryFile("w+") for _ in range(2)]
-    pid = os.fork()
-    if pid == 0:
-        for number, file in enumerate(files, 1):
-            os.dup2(file.fileno(), number)
-        status = 70
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            if isinstance(status, str):
-                print(status, file=sys.stderr, flush=True)
-            os._exit(status if isinstance(status, int) else 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    texts = []
-    for file in files:
-        file.seek(0)
-        texts.append(file.read())
-    print(json.dumps([status, *texts]), flush=True)
-"""
-
-
 def run_each(project: Project, lines: list[str]) -> list[tuple[int, str, str]]:
-    """Run several command lines of ``deriva-ml-run``, each in a process that has imported what all of them need.
+    """Run several command lines of ``deriva-ml-run``.
 
     Returns
     -------
     list of (int, str, str)
         Exit status, standard output, standard error.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _DRIVER],
-        input=json.dumps([shlex.split(line) for line in lines]),
-        cwd=project.folder,
-        env=project.environment,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    ended = [project.run(*shlex.split(line)) for line in lines]
+    return [(done.returncode, done.stdout, done.stderr) for done in ended]

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml.ermrest.address import read_address
 from deriva_ml.ermrest.connect import Site, connect
@@ -16,7 +17,7 @@ from deriva_ml.ml import DerivaML
 from deriva_ml.schema import create_ml_catalog
 from deriva_server.embed import LocalServer
 
-PROGRAM = [sys.executable, "-m", "deriva_ml.cli.main"]
+PROGRAM = ["-m", "deriva_ml.cli.main"]
 
 WRITER = """
 import itertools, sys
@@ -44,7 +45,7 @@ for count in itertools.count():
 
 
 def run(*words, **options):
-    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, **options)
+    return subprocess.run([python(), *PROGRAM, *map(str, words)], capture_output=True, text=True, **options)
 
 
 def server(folder):
@@ -79,7 +80,7 @@ def busy(tmp_path):
         catalog.post("/schema/lab/table", json=document("File", {"URL": "text"}))
         catalog.post("/schema/lab/table", json=document("Sum", {"Name": "text", "Value": "int4"}))
         catalog.post("/entity/lab:Sum", json=[{"Name": str(number), "Value": 0} for number in range(2)])
-    words = [[sys.executable, "-c", WRITER, str(folder), str(number), str(tmp_path)] for number in range(2)]
+    words = [[python(), "-c", WRITER, str(folder), str(number), str(tmp_path)] for number in range(2)]
     writers = [subprocess.Popen(each, stdout=subprocess.PIPE, text=True) for each in words]
     try:
         for writer in writers:
@@ -126,7 +127,7 @@ def test_backup_of_a_deployment_in_use(busy, tmp_path):
 def test_an_interrupted_backup_leaves_nothing(busy, tmp_path, end):
     folder, _ = busy
     with subprocess.Popen(
-        [*PROGRAM, "backup", str(folder), str(tmp_path / "copies" / "copy")],
+        [python(), *PROGRAM, "backup", str(folder), str(tmp_path / "copies" / "copy")],
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -151,7 +152,9 @@ def test_killed_at_random_instants(busy, tmp_path):
     folder, _ = busy
     chance = random.Random(5)
     for _ in range(4):
-        with subprocess.Popen([*PROGRAM, "backup", str(folder), str(tmp_path / "copy")]) as process:
+        with subprocess.Popen(
+            [sys.executable, *PROGRAM, "backup", str(folder), str(tmp_path / "copy")]
+        ) as process:
             wait_for(lambda: (tmp_path / ".copy.partial").exists() or (tmp_path / "copy").exists())
             time.sleep(chance.uniform(0, 0.3))
             process.kill()

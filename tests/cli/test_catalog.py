@@ -7,16 +7,17 @@ import subprocess
 import sys
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml.ermrest.connect import connect
 from deriva_server.embed import LocalServer
 
-PROGRAM = [sys.executable, "-m", "deriva_ml.cli.main"]
+PROGRAM = ["-m", "deriva_ml.cli.main"]
 
 
 def run(*words, **options):
     options = {"stdin": subprocess.DEVNULL, "capture_output": True} | options
-    return subprocess.run([*PROGRAM, *map(str, words)], text=True, **options)
+    return subprocess.run([python(), *PROGRAM, *map(str, words)], text=True, **options)
 
 
 @pytest.fixture
@@ -109,7 +110,10 @@ def test_on_a_terminal_one_is_asked(lab, answer, status):
     ours, theirs = pty.openpty()
     try:
         with subprocess.Popen(
-            [*PROGRAM, "catalog", "delete", str(lab), "1"], stdin=theirs, stdout=subprocess.PIPE, text=True
+            [python(), *PROGRAM, "catalog", "delete", str(lab), "1"],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             os.write(ours, answer.encode())
             said = process.communicate(timeout=60)[0]

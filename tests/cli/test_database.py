@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 
 import pytest
 import sqlalchemy as sa
 from tests.conftest import drop_databases
+from tests.interpreter import python
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def address(new_address, postgres):
 
 def run(*words, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)],
+        [python(), "-m", "deriva_ml.cli.main", *map(str, words)],
         capture_output=True,
         text=True,
         env=os.environ | environment,
@@ -72,7 +72,7 @@ def test_serving_makes_a_new_folder_use_the_server(tmp_path, address, postgres):
     lab = tmp_path / "lab"
     made("init", lab)
     words = [
-        sys.executable,
+        python(),
         "-m",
         "deriva_ml.cli.main",
         "serve",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import DerivaML
 from deriva_ml.cli.main import main
@@ -29,7 +29,7 @@ def crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
     create_ml_catalog(str(tmp_path / "lab"), "lab")
     places = [str(tmp_path / "lab"), str(tmp_path / "work")]
-    assert subprocess.run([sys.executable, "-c", CRASHING, *places], cwd=tmp_path).returncode == 9
+    assert subprocess.run([python(), "-c", CRASHING, *places], cwd=tmp_path).returncode == 9
     return ["--host", places[0], "--catalog", "1", "--working-dir", places[1]]
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from tests.cli.typed import SCRIPTS
+from tests.interpreter import python
 
 from deriva_ml.cli.main import COMMANDS, Command, main
 from deriva_ml.cli.programs import PROGRAMS
@@ -15,7 +16,7 @@ from deriva_ml.ermrest.connect import connect
 
 def run(*words):
     return subprocess.run(
-        [sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)], capture_output=True, text=True
+        [python(), "-m", "deriva_ml.cli.main", *map(str, words)], capture_output=True, text=True
     )
 
 

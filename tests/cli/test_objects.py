@@ -2,14 +2,14 @@
 
 import hashlib
 import subprocess
-import sys
 
 import pytest
 from tests.deployments import Direct
+from tests.interpreter import python
 
 from deriva_server.embed import LocalServer
 
-PROGRAM = [sys.executable, "-m", "deriva_ml.cli.main", "objects"]
+PROGRAM = ["-m", "deriva_ml.cli.main", "objects"]
 
 DIES = """
 import os, sys
@@ -26,7 +26,7 @@ os._exit(9)
 
 
 def run(*words):
-    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([python(), *PROGRAM, *map(str, words)], capture_output=True, text=True)
 
 
 def said(*words, status=0):
@@ -46,7 +46,7 @@ def lab(tmp_path):
 
 
 def test_what_a_crash_left_is_shown_and_removed(lab):
-    assert subprocess.run([sys.executable, "-c", DIES, lab]).returncode == 9
+    assert subprocess.run([python(), "-c", DIES, lab]).returncode == 9
     shown = said(lab)
     assert "3 objects in 2 namespaces, 3 versions" in shown
     for line in (
@@ -83,7 +83,7 @@ def test_wrong_inputs(lab, tmp_path):
     assert (
         "objects verify"
         in subprocess.run(
-            [sys.executable, "-m", "deriva_ml.cli.main", "--help"], capture_output=True, text=True
+            [python(), "-m", "deriva_ml.cli.main", "--help"], capture_output=True, text=True
         ).stdout
     )
 

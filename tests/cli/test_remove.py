@@ -1,16 +1,17 @@
 """`deriva-ml remove`, as a user runs it."""
 
 import subprocess
-import sys
+
+from tests.interpreter import python
 
 from deriva_server.embed import LocalServer
 
-PROGRAM = [sys.executable, "-m", "deriva_ml.cli.main"]
+PROGRAM = ["-m", "deriva_ml.cli.main"]
 
 
 def run(*words):
     return subprocess.run(
-        [*PROGRAM, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [python(), *PROGRAM, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import requests
 from tests.buckets import BUCKET
 from tests.cli.test_database import made, refused
+from tests.interpreter import python
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_the_life_of_a_deployment(tmp_path, s3, prefix, address):
     lab = tmp_path / "lab"
     words = ["serve", lab, "--port", "0", "--objects", address]
     made("init", lab)
-    program = [sys.executable, "-m", "deriva_ml.cli.main", *map(str, words)]
+    program = [python(), "-m", "deriva_ml.cli.main", *map(str, words)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().partition(" at ")[2].split()[0]
         answer = requests.put(f"{url}/hatrac/o", data=b"hello" * 1000, timeout=30)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.typed import OWN, typed
+from tests.interpreter import python
 
 from deriva_ml import DerivaML
 from deriva_ml.cli.kept import list_items
@@ -106,7 +107,7 @@ def test_it_asks_and_loses_outputs_only_when_that_is_said(shelf: Shelf) -> None:
     theirs, ours = pty.openpty()
     code = "from deriva_ml.cli.storage import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "--delete", "1-HALF"],
+        [python(), "-c", code, "--delete", "1-HALF"],
         stdin=ours,
         stdout=subprocess.PIPE,
         env=os.environ | OWN,

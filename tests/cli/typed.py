@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+from tests.interpreter import ROOT, SCRIPTS, program
 
-# What an installed program holds, so that tests also find programs that are not installed anew yet.
-_PROGRAM = "import sys; from {module} import {name}; sys.argv[0] = {program!r}; sys.exit({name}())"
+__all__ = ["OWN", "ROOT", "SCRIPTS", "typed"]
 
 OWN = {
     "COLUMNS": "100",
@@ -23,13 +19,11 @@ OWN = {
 
 
 def typed(
-    program: str, *words: object, cwd: Path | None = None, **variables: str
+    name: str, *words: object, cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of this project and wait for its end."""
-    module, _, name = SCRIPTS[program].partition(":")
-    code = _PROGRAM.format(module=module, name=name, program=program)
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)],
+        [*program(name), *map(str, words)],
         cwd=cwd,
         env=os.environ | OWN | variables,
         stdin=subprocess.DEVNULL,

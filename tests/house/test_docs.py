@@ -6,10 +6,10 @@ import dataclasses
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests import interpreter
 
 from deriva_ml.cli.reference import commands_page
 from deriva_ml.cli.schema import schema_reference
@@ -53,18 +53,17 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
         return
     program = tmp_path / "page.py"
     program.write_text("\n".join(runnable))
-    commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     own = {
         "HOME": str(tmp_path),
         "DERIVA_ML_HOME": "",  # a page removes what is there
         "DERIVA_ML_ALLOW_DIRTY": "true",
         "DERIVA_ML_PATCH_BYTES": "",
-        "PATH": commands,
+        "PATH": interpreter.path(),
     }
     environment = os.environ | own
     environment.pop("DERIVA_ML_HOME", None)
     done = subprocess.run(
-        [sys.executable, program.name],
+        [interpreter.python(), program.name],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

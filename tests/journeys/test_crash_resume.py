@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import DerivaML
 from deriva_ml.cli.upload import main as upload
@@ -62,7 +62,7 @@ def place(tmp_path, monkeypatch):
 
 def crash(place, how):
     folder, _, arguments = place
-    command = [sys.executable, str(folder / "train.py"), *arguments, how]
+    command = [python(), str(folder / "train.py"), *arguments, how]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     rid = process.stdout.readline().strip()
     if how == "wait":

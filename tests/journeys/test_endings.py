@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interpreter import python
 from tests.journeys.test_processes import served
 
 from deriva_ml import DerivaML
@@ -232,7 +232,7 @@ if sys.argv[3] == "signal":
 
 def test_a_block_that_is_never_left(ml: DerivaML, lab: Path) -> None:
     def run_of(how: str) -> tuple[int, Any]:
-        command = [sys.executable, "-c", HELD, lab / "lab", lab / "work", how]
+        command = [python(), "-c", HELD, lab / "lab", lab / "work", how]
         done = subprocess.run(command, capture_output=True, text=True)
         assert "Traceback" not in done.stderr
         (found,) = [each for each in ml.list_executions() if each.rid == done.stdout.strip()]

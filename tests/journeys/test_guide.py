@@ -13,13 +13,13 @@ import json
 import pickle
 import signal
 import subprocess
-import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, ExecutionConfiguration, TableDefinition
 from deriva_ml.dataset import VersionPart
@@ -385,7 +385,7 @@ with ml.create_execution(ExecutionConfiguration(workflow=workflow, description="
 def test_hard_crash(ml: DerivaML, names: dict[str, Any], tmp_path: Path) -> None:
     tell = tmp_path / "rid"
     child = subprocess.run(
-        [sys.executable, "-c", KILLED, str(ml.host_name), str(ml.catalog_id), str(ml.working_dir), str(tell)],
+        [python(), "-c", KILLED, str(ml.host_name), str(ml.catalog_id), str(ml.working_dir), str(tell)],
         timeout=60,
         check=False,
     )

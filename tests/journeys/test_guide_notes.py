@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from tests.interpreter import python
 
 from deriva_ml import BuiltinTypes, ColumnDefinition, DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.asset.aux_classes import AssetFilePath
@@ -598,9 +599,7 @@ def test_code_is_known_by_its_commit_and_changes_are_warned_about(
     assert "uncommitted changes (train.py)" in caplog.text
     assert changed.url == committed.url
     assert changed.checksum != committed.checksum
-    done = subprocess.run(
-        [sys.executable, *words], cwd=program.parent, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([python(), *words], cwd=program.parent, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip()) == (0, changed.workflow_rid)
     assert "uncommitted changes (train.py)" in done.stderr
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import VersionPart
@@ -117,7 +118,7 @@ while before < 48:
 
 
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
+    command = [python(), "-c", textwrap.dedent(program), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -319,7 +320,7 @@ def test_a_moved_folder_keeps_its_name(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_two_begin_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deriva_ml.cli.main", "catalog", "create", str(tmp_path / "lab"), "lab"]
+    command = [python(), "-m", "deriva_ml.cli.main", "catalog", "create", str(tmp_path / "lab"), "lab"]
     made = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     told = [process.communicate(timeout=120)[0] for process in made]
     assert [process.returncode for process in made] == [0] * 3

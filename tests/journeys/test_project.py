@@ -6,12 +6,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.interpreter import path, python
 
 from deriva_ml import DerivaML
 
@@ -39,12 +39,11 @@ class Shell:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command, with this Python if it is one of DerivaML."""
         program, *rest = words
-        command = [sys.executable, "-m", MODULES[program], *rest] if program in MODULES else list(words)
+        command = [python(), "-m", MODULES[program], *rest] if program in MODULES else list(words)
         own = {
             name: value for name, value in os.environ.items() if not name.startswith(("DERIVA_ML", "GIT_"))
         }
-        binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        more = {"HOME": str(self.home), "PYTHONPATH": str(ROOT / "src"), "PATH": binaries, "COLUMNS": "200"}
+        more = {"HOME": str(self.home), "PYTHONPATH": str(ROOT / "src"), "PATH": path(), "COLUMNS": "200"}
         for role in ("AUTHOR", "COMMITTER"):
             more |= {f"GIT_{role}_NAME": "Ada", f"GIT_{role}_EMAIL": "ada@example.org"}
         more["PYTHONDONTWRITEBYTECODE"] = ""

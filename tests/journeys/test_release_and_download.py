@@ -7,13 +7,13 @@ import multiprocessing
 import pickle
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bdbag import bdbag_api
+from tests.interpreter import python
 
 from deriva_ml import BuiltinTypes, ColumnDefinition, DatasetSpec, DerivaML, TableDefinition
 from deriva_ml.bag import seal
@@ -590,7 +590,7 @@ print(DerivaML(host, catalog_id, working_dir=working_dir).download_dataset_bag(r
 def test_two_processes_share_one_download(ml: DerivaML, make: Callable[..., Any], images: list[str]) -> None:
     dataset = make(images[:8])
     command = [
-        sys.executable,
+        python(),
         "-c",
         DOWNLOAD,
         ml.host_name,

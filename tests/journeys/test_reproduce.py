@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, TableDefinition
 from deriva_ml.cli.main import main
@@ -119,14 +119,14 @@ class Project:
 
     def run(self, *words: str, script: str = "train.py") -> str:
         """Run the script; the RID that it prints."""
-        command = [sys.executable, script, *words]
+        command = [python(), script, *words]
         done = subprocess.run(
             command, cwd=self.folder, env=_ENVIRONMENT, capture_output=True, text=True, check=True
         )
         return done.stdout.split()[-1]
 
     def reproduce(self, rid: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "deriva_ml.cli.main", "reproduce", rid]
+        command = [python(), "-m", "deriva_ml.cli.main", "reproduce", rid]
         place = ["--host", str(self.lab), "--catalog", "1"]
         return subprocess.run(
             [*command, *place, *words], env=_ENVIRONMENT, capture_output=True, text=True, check=False

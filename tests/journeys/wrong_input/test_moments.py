@@ -9,7 +9,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interpreter import python
 
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.cli.main import main
@@ -86,7 +86,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     """What a user hears who may not write; one process tries it all."""
     top = tmp_path_factory.mktemp("rights")
     create = f"from deriva_ml.schema import create_ml_catalog as c; c({str(top / 'theirs')!r}, 'texts')"
-    subprocess.run([sys.executable, "-c", create], check=True)
+    subprocess.run([python(), "-c", create], check=True)
     for name in ("lab", "other", "hidden"):
         shutil.copytree(top / "theirs", top / "mine" / name)
     if os.getuid() == 0:
@@ -111,7 +111,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
         top.chmod(0o555)
     run = subprocess.run(
         [
-            sys.executable,
+            python(),
             "-c",
             _AS_NOBODY,
             str(top),
@@ -155,7 +155,7 @@ def test_what_cannot_be_written_is_named(refusals: tuple[Path, dict[str, Any]]) 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     create = f"from deriva_ml.schema import create_ml_catalog as c; c({str(tmp_path / 'whole')!r}, 'texts')"
-    subprocess.run([sys.executable, "-c", create], check=True)
+    subprocess.run([python(), "-c", create], check=True)
     for name, file in (("catalog", "catalogs/1.db"), ("registry", "registry.db")):
         shutil.copytree(tmp_path / "whole", tmp_path / name)
         path = tmp_path / name / file

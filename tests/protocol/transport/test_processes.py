@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import requests
+from tests.interpreter import python
 
 from deriva_server import LocalServer
 from deriva_server.http.message import Request
@@ -33,7 +33,7 @@ print(server.id)
 
 def test_many_processes_begin_at_once(tmp_path: Path) -> None:
     folder = str(tmp_path / "lab")
-    commands = [[sys.executable, "-c", WORK, folder, str(number)] for number in range(4)]
+    commands = [[python(), "-c", WORK, folder, str(number)] for number in range(4)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     ids = {process.communicate(timeout=60)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
@@ -56,7 +56,7 @@ with LocalServer.open(sys.argv[1]).serve() as running:
 
 def test_http_and_direct_use_together(tmp_path: Path) -> None:
     with LocalServer.open(tmp_path / "lab", create=True) as server:
-        command = [sys.executable, "-c", SERVE, str(server.folder)]
+        command = [python(), "-c", SERVE, str(server.folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.interpreter import python
 
 from deriva_server import backup
 from deriva_server.backup import back_up
@@ -191,7 +192,7 @@ def test_what_a_killed_backup_left_is_removed(lab, tmp_path):
         "from deriva_server.backup import back_up\n"
         "back_up(*sys.argv[1:], told=lambda what, *_: what == 'catalog 3' and os.kill(os.getpid(), signal.SIGKILL))"
     )
-    words = [sys.executable, "-c", program, str(lab.folder), str(tmp_path / "copy")]
+    words = [python(), "-c", program, str(lab.folder), str(tmp_path / "copy")]
     assert subprocess.run(words).returncode == -9
     assert sorted(os.listdir(tmp_path)) == [".copy.partial", "lab"]
     assert back_up(lab.folder, tmp_path / "copy").catalogs == 3

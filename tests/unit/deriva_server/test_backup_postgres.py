@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from tests.conftest import drop_databases
 from tests.deployments import Direct, column, table
+from tests.interpreter import python
 
 from deriva_server.backup import back_up
 from deriva_server.embed import LocalServer
@@ -263,7 +263,7 @@ def test_what_a_killed_backup_left_is_removed(lab, tmp_path, addresses, postgres
         "    if what == 'catalog 1' and done: os.kill(os.getpid(), signal.SIGKILL)\n"
         "back_up(*sys.argv[1:3], database=sys.argv[3], told=told)"
     )
-    words = [sys.executable, "-c", program, str(lab.folder), str(tmp_path / "copy"), target]
+    words = [python(), "-c", program, str(lab.folder), str(tmp_path / "copy"), target]
     assert subprocess.run(words).returncode == -9
     assert len(databases(postgres, addresses[1])) == 2
     # The first catalog is gone, so nothing but the removal of what was left takes the copy of it away.
