@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from tests.interpreter import path, python
 
 from deriva_ml import DerivaML
 
+# Looked for only: they take seconds to import, in all processes that collect tests.
 for needed in ("sklearn", "papermill"):
-    pytest.importorskip(needed)
+    if find_spec(needed) is None:
+        pytest.skip(f"needs {needed}", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
 MODULES = {

@@ -83,6 +83,7 @@ in which texts before a number stand so many times, ``!table`` a table document 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -257,6 +258,7 @@ def load(path: Path) -> CaseFile:
     return CaseFile(name, setup, content.get("clean", []), content.get("fresh", False), cases)
 
 
+@functools.cache
 def load_all() -> list[CaseFile]:
     """Every file of cases."""
     return [load(path) for path in sorted(CASES.rglob("*.yaml")) if path.parent.name != "setup"]
