@@ -1,8 +1,10 @@
 """What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
+import gc
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -29,6 +31,24 @@ def pytest_configure():
     os.environ["DERIVA_ML_HOME"] = tempfile.mkdtemp(prefix="deriva-ml-home-")
 
 
+def pytest_collection_finish():
+    """What was collected stays to the end, and is much: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    """Commands that a test calls in this process change what signals do, which later tests must not meet."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return (yield)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
 def pytest_unconfigure():
     """After the last test."""
     shutil.rmtree(os.environ.pop("DERIVA_ML_HOME"), ignore_errors=True)
@@ -46,8 +66,11 @@ def postgres():
     address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     engine = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        # What survives a power failure is not what these tests ask, and every test makes databases.
-        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        # What survives a power failure is not what these tests ask, and every test makes databases, which are
+        # too small and too many to be looked after.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "jit"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("ALTER SYSTEM SET bgwriter_lru_maxpages = 0")
         connection.exec_driver_sql("SELECT pg_reload_conf()")
     yield engine
     server.cleanup()
@@ -86,17 +109,10 @@ def database(request):
 @pytest.fixture(scope="session")
 def shared_address(database, request):
     """Where a deployment that many tests share keeps its catalogs; every call is for another one."""
-    made = []
-    # Asked for before the tests, so that the server outlives what is kept on it.
-    engine = None if database == "sqlite" else request.getfixturevalue("postgres")
-
-    def address():
-        made.append(None if engine is None else request.getfixturevalue("new_address")())
-        return made[-1]
-
-    yield address
-    for used in filter(None, made):
-        drop_databases(engine, used)
+    # The databases go with the server.
+    if database == "sqlite":
+        return lambda: None
+    return request.getfixturevalue("new_address")
 
 
 @pytest.fixture
