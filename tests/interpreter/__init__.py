@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,12 @@ def _words(name: str) -> list[str]:
 
 
 def _quick() -> bool:
-    return not os.environ.get(_FRESH)
+    return hasattr(os, "fork") and not os.environ.get(_FRESH)
+
+
+def _preloaded() -> list[str]:
+    """Without libraries that this environment lacks."""
+    return [name for name in _PRELOADED if find_spec(name.partition(".")[0]) is not None]
 
 
 @functools.cache
@@ -74,7 +80,7 @@ def _started() -> Path:
         "OPENBLAS_NUM_THREADS": "1",
     }
     server = subprocess.Popen(
-        [sys.executable, "-c", (_HERE / "forks.py").read_text(), str(folder / "socket"), *_PRELOADED],
+        [sys.executable, "-c", (_HERE / "forks.py").read_text(), str(folder / "socket"), *_preloaded()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | own,
