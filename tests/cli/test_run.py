@@ -246,7 +246,7 @@ JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 def test_a_sweep_that_is_stopped_says_so_and_is_recorded(project, ml, number, status, ended, words):
     process = project.start("-m", "model_config.seconds=60", *words)
     while not process.stdout.readline().startswith("training with"):
-        assert process.poll() is None
+        assert process.poll() is None, process.stderr.read()
     process.send_signal(number)
     _, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (status, False), err
