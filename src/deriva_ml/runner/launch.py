@@ -18,7 +18,7 @@ from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.execution import signals
 from deriva_ml.runner import completion, model, multirun, trace
 from deriva_ml.runner.once import composed_once
-from deriva_ml.runner.sweep import SweepNotes, find_unfinished
+from deriva_ml.runner.sweep import ParentNote, SweepNotes, find_unfinished
 
 _CALLBACK = "deriva_ml.runner.multirun.SweepCallback"
 _VERSION_BASE = "1.3"
@@ -137,11 +137,13 @@ def _take_up(request: Request) -> None:
         return
     own = [item for item in request.overrides if not item.lstrip("+~").startswith(("hydra.", "hydra/"))]
     folder = _sweeps_folder(request)
-    found: SweepNotes | None = find_unfinished(folder, request.config_name, own)
+    wanted = ParentNote(started_in=str(Path.cwd()), config_name=request.config_name, overrides=own)
+    found: SweepNotes | None = find_unfinished(folder, wanted)
     if found is None:
         raise DerivaMLConfigurationError(
             f"There is nothing to resume: no unfinished sweep of {' '.join(own) or 'these overrides'} in {folder}. "
-            "Sweeps are known by their overrides; give the same ones, or hydra.sweep.dir=FOLDER."
+            "Sweeps are known by their overrides and by where they were started; give the same ones there, or "
+            "hydra.sweep.dir=FOLDER."
         )
     print(f"Resuming the sweep in {found.sweep_folder}")
     request.hydra.append(f"hydra.sweep.dir={_text(str(found.sweep_folder))}")

@@ -203,7 +203,8 @@ class SweepCallback(Callback):
             )
         if not self.resume:
             notes.clear()
-            notes.write_parent(ParentNote("", config_name or "", overrides))
+            started_in = str(config.hydra.runtime.cwd)
+            notes.write_parent(ParentNote("", started_in, config_name or "", overrides))
         if config.get("dry_run"):
             return
         with _refused():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ class ParentNote:
     ----------
     execution : str
         RID of its execution, empty before it has one.
+    started_in : str
+        Folder in which it was typed, which tells the sweeps of several projects apart.
     config_name : str
     overrides : list of str
         As given, with all values that are swept.
@@ -33,6 +35,7 @@ class ParentNote:
     """
 
     execution: str = ""
+    started_in: str = ""
     config_name: str = ""
     overrides: list[str] = field(default_factory=list)
     complete: bool = False
@@ -139,16 +142,15 @@ def _write(file: Path, note: dict[str, Any]) -> None:
     write_whole(file, json.dumps(note, indent=2))
 
 
-def find_unfinished(sweeps: Path, config_name: str, overrides: list[str]) -> SweepNotes | None:
-    """The last sweep of these overrides that has jobs to do.
+def find_unfinished(sweeps: Path, wanted: ParentNote) -> SweepNotes | None:
+    """The last sweep of the same overrides in the same folder that has jobs to do.
 
     Parameters
     ----------
     sweeps : Path
         Folder of all sweeps of a catalog.
-    config_name : str
-    overrides : list of str
-        As given to Hydra, with the values that are swept.
+    wanted : ParentNote
+        As it was noted at the beginning.
 
     Returns
     -------
@@ -157,10 +159,6 @@ def find_unfinished(sweeps: Path, config_name: str, overrides: list[str]) -> Swe
     for file in sorted(sweeps.glob(f"*/{FOLDER}/sweep.json"), key=lambda file: file.parts, reverse=True):
         notes = SweepNotes(file.parents[1])
         parent = notes.parent()
-        if (
-            parent is not None
-            and not parent.complete
-            and (parent.config_name, parent.overrides) == (config_name, overrides)
-        ):
+        if parent is not None and replace(parent, execution=wanted.execution) == wanted:
             return notes
     return None
