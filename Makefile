@@ -35,7 +35,7 @@ demo: $(VENV)/.demo  ## run a real experiment, from raw images to a traced predi
 	@$(BIN)/python examples/demo.py --folder demo
 
 test: $(VENV)/.dev  ## run the test suite
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not soak" $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not soak" $(TESTS)
 
 check: $(VENV)/.dev  ## lint, types and import floors
 	@$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
-from tests import buckets
+from tests import buckets, distribution
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -29,6 +29,20 @@ def pytest_configure():
     os.environ["DERIVA_ML_PATCH_BYTES"] = "0"
     # Nothing that is kept for a user is mixed with what the tests keep.
     os.environ["DERIVA_ML_HOME"] = tempfile.mkdtemp(prefix="deriva-ml-home-")
+
+
+def pytest_collection_modifyitems(items):
+    """All workers must have the same order."""
+    items.sort(key=distribution.first)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """In place of the one that knows whole files only."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return distribution.Files(config, log)
 
 
 def pytest_collection_finish():
