@@ -17,7 +17,7 @@ from deriva_ml.execution import commit, execution, validate
 from deriva_ml.logs import configure_logging
 from deriva_ml.model.graph import CatalogModel, Schema, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
-from deriva_ml.reexport import Forward, room
+from deriva_ml.reexport import Forward, room, rooms
 from deriva_ml.session import Session
 from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import workflow as workflows
@@ -41,27 +41,16 @@ if TYPE_CHECKING:
     from deriva_ml.metrics import find as metrics
     from deriva_ml.records import FeatureReference
 else:
-    experiment = room("deriva_ml.experiment")
-    legacy = room("deriva_ml.legacy")
-    markup = room("deriva_ml.markup")
-    storage = room("deriva_ml.storage")
-    tables = room("deriva_ml.tables")
-    assets = room("deriva_ml.asset.asset")
-    asset_tables = room("deriva_ml.asset.define")
-    origin = room("deriva_ml.catalog.origin")
-    datasets = room("deriva_ml.dataset.dataset")
-    bags = room("deriva_ml.dataset.download")
-    estimate = room("deriva_ml.dataset.estimate")
-    registry = room("deriva_ml.dataset.registry")
-    audit = room("deriva_ml.execution.audit")
-    execution_snapshot = room("deriva_ml.execution.execution_snapshot")
-    files = room("deriva_ml.execution.files")
-    pending_summary = room("deriva_ml.execution.pending_summary")
-    queries = room("deriva_ml.execution.queries")
-    unknown = room("deriva_ml.execution.unknown")
-    features = room("deriva_ml.feature.feature")
-    values = room("deriva_ml.feature.values")
-    lineage = room("deriva_ml.lineage.lookup")
+    experiment, legacy, markup, storage, tables = rooms(
+        "deriva_ml", "experiment", "legacy", "markup", "storage", "tables"
+    )
+    assets, asset_tables = rooms("deriva_ml.asset", "asset", "define")
+    origin, lineage = room("deriva_ml.catalog.origin"), room("deriva_ml.lineage.lookup")
+    datasets, bags = rooms("deriva_ml.dataset", "dataset", "download")
+    estimate, registry = rooms("deriva_ml.dataset", "estimate", "registry")
+    audit, execution_snapshot, files = rooms("deriva_ml.execution", "audit", "execution_snapshot", "files")
+    pending_summary, queries, unknown = rooms("deriva_ml.execution", "pending_summary", "queries", "unknown")
+    features, values = rooms("deriva_ml.feature", "feature", "values")
     metrics = room("deriva_ml.metrics.find")
 
 P = ParamSpec("P")

@@ -133,6 +133,11 @@ def room(name: str) -> Any:
     return Room(name)
 
 
+def rooms(package: str, *names: str) -> tuple[Any, ...]:
+    """Stand for several modules of a package; see `room`."""
+    return tuple(room(f"{package}.{name}") for name in names)
+
+
 class Forward:
     """A method that is a function of a room, which is looked for when the method is first asked for.
 
@@ -168,6 +173,6 @@ class Forward:
 
         signature = inspect.signature(function)
         first, *rest = signature.parameters.values()
-        made = signature.replace(parameters=[first.replace(name="self"), *rest])
+        made = signature.replace(parameters=[first.replace(name="self", annotation=first.empty), *rest])
         method.__signature__ = made  # type: ignore[attr-defined]
         return method

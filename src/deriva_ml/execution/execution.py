@@ -15,7 +15,7 @@ from deriva_ml.execution.run import Run
 from deriva_ml.execution.sync import require_open
 from deriva_ml.names import DatasetVersion, is_rid
 from deriva_ml.records import UploadCallback, UploadReport
-from deriva_ml.reexport import room
+from deriva_ml.reexport import room, rooms
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 from deriva_ml.workspace import paths
 
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from deriva_ml.session import Session
 else:
     datasets_room = room("deriva_ml.dataset.dataset")
-    features = room("deriva_ml.execution.features")
-    nested = room("deriva_ml.execution.nested")
-    pending_summary = room("deriva_ml.execution.pending_summary")
-    files_room = room("deriva_ml.execution.files")
+    features, files_room = rooms("deriva_ml.execution", "features", "files")
+    nested, pending_summary = rooms("deriva_ml.execution", "nested", "pending_summary")
 
 
 class Execution(Run):

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deriva_ml.reexport import room
+from deriva_ml.reexport import rooms
 from deriva_ml.workspace import changes, executions, features, manifest, paths
 from deriva_ml.workspace.changes import ChangeStore
 from deriva_ml.workspace.database import Database
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from deriva_ml.workspace.bags import BagIndex
     from deriva_ml.workspace.metrics import MetricsStore
 else:
-    bags = room("deriva_ml.workspace.bags")
-    metrics = room("deriva_ml.workspace.metrics")
+    bags, metrics = rooms("deriva_ml.workspace", "bags", "metrics")
 
 __all__ = ["Workspace"]
 
