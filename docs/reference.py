@@ -83,7 +83,8 @@ def _forwarded() -> Iterator[str]:
     from deriva_ml import DerivaML
 
     yield "## Methods"
-    for name, method in sorted(vars(DerivaML).items()):
+    for name in sorted(vars(DerivaML)):
+        method = getattr(DerivaML, name)
         function = inspect.unwrap(method) if callable(method) else method
         if name.startswith("_") or function is method:
             continue

@@ -3,67 +3,65 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
 import logging
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
-from deriva_ml import citation, experiment, legacy, markup, storage, tables, vocabulary
-from deriva_ml.asset import asset as assets
-from deriva_ml.asset import define as asset_tables
-from deriva_ml.catalog import origin
+from deriva_ml import citation, vocabulary
 from deriva_ml.connection import DerivaMLConfig, read_context
-from deriva_ml.dataset import dataset as datasets
-from deriva_ml.dataset import download as bags
-from deriva_ml.dataset import estimate, registry
-from deriva_ml.dataset.bag import DatasetBag
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
 from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
-from deriva_ml.execution import (
-    audit,
-    commit,
-    execution,
-    execution_snapshot,
-    files,
-    pending_summary,
-    queries,
-    unknown,
-    validate,
-)
-from deriva_ml.feature import feature as features
-from deriva_ml.feature import values
-from deriva_ml.feature.record import Feature, FeatureRecord
-from deriva_ml.feature.select import Selector
-from deriva_ml.lineage import lookup as lineage
+from deriva_ml.execution import commit, execution, validate
 from deriva_ml.logs import configure_logging
-from deriva_ml.metrics import find as metrics
 from deriva_ml.model.graph import CatalogModel, Schema, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
-from deriva_ml.records import FeatureReference
+from deriva_ml.reexport import Forward, room, rooms
 from deriva_ml.session import Session
 from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workspace import Workspace
 
+if TYPE_CHECKING:
+    from deriva_ml import experiment, legacy, markup, storage, tables
+    from deriva_ml.asset import asset as assets
+    from deriva_ml.asset import define as asset_tables
+    from deriva_ml.catalog import origin
+    from deriva_ml.dataset import dataset as datasets
+    from deriva_ml.dataset import download as bags
+    from deriva_ml.dataset import estimate, registry
+    from deriva_ml.dataset.bag import DatasetBag
+    from deriva_ml.execution import audit, execution_snapshot, files, pending_summary, queries, unknown
+    from deriva_ml.feature import feature as features
+    from deriva_ml.feature import values
+    from deriva_ml.feature.record import Feature, FeatureRecord
+    from deriva_ml.feature.select import Selector
+    from deriva_ml.lineage import lookup as lineage
+    from deriva_ml.metrics import find as metrics
+    from deriva_ml.records import FeatureReference
+else:
+    experiment, legacy, markup, storage, tables = rooms(
+        "deriva_ml", "experiment", "legacy", "markup", "storage", "tables"
+    )
+    assets, asset_tables = rooms("deriva_ml.asset", "asset", "define")
+    origin, lineage = room("deriva_ml.catalog.origin"), room("deriva_ml.lineage.lookup")
+    datasets, bags = rooms("deriva_ml.dataset", "dataset", "download")
+    estimate, registry = rooms("deriva_ml.dataset", "estimate", "registry")
+    audit, execution_snapshot, files = rooms("deriva_ml.execution", "audit", "execution_snapshot", "files")
+    pending_summary, queries, unknown = rooms("deriva_ml.execution", "pending_summary", "queries", "unknown")
+    features, values = rooms("deriva_ml.feature", "feature", "values")
+    metrics = room("deriva_ml.metrics.find")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _forward(function: Callable[Concatenate[Session, P], R]) -> Callable[Concatenate[DerivaML, P], R]:
+def _forward(
+    find: Callable[[], Callable[Concatenate[Session, P], R]],
+) -> Callable[Concatenate[DerivaML, P], R]:
     """Make a method of a room's function; signature and documentation are the function's."""
-
-    @functools.wraps(function)
-    def method(self: DerivaML, *args: P.args, **kwargs: P.kwargs) -> R:
-        return function(self._session, *args, **kwargs)
-
-    signature = inspect.signature(function)
-    first, *rest = signature.parameters.values()
-    made = signature.replace(parameters=[first.replace(name="self"), *rest])
-    method.__signature__ = made  # type: ignore[attr-defined]
-    return cast("Callable[Concatenate[DerivaML, P], R]", method)
+    return cast("Callable[Concatenate[DerivaML, P], R]", Forward(find, "_session"))
 
 
 class DerivaML:
@@ -326,8 +324,8 @@ class DerivaML:
 
     # Addresses and RIDs ------------------------------------------------------------------------------------------
 
-    cite = _forward(citation.cite)
-    chaise_url = _forward(citation.chaise_url)
+    cite = _forward(lambda: citation.cite)
+    chaise_url = _forward(lambda: citation.chaise_url)
 
     def resolve_rid(self, rid: str) -> ResolvedRid:
         """Find the table of a RID; see `deriva_ml.ermrest.rids.resolve_rid`."""
@@ -365,41 +363,41 @@ class DerivaML:
         """Make a schema for your own tables."""
         return self._session.create_schema(name, comment)
 
-    apply_catalog_annotations = _forward(tables.apply_catalog_annotations)
+    apply_catalog_annotations = _forward(lambda: tables.apply_catalog_annotations)
 
     # Tables ------------------------------------------------------------------------------------------------------
 
-    create_table = _forward(tables.create_table)
-    create_vocabulary = _forward(vocabulary.create_vocabulary)
-    create_asset_table = _forward(asset_tables.create_asset_table)
-    create_asset = _forward(asset_tables.create_asset)
-    define_association = _forward(tables.define_association)
-    get_table_as_dict = _forward(tables.get_table_as_dict)
-    get_table_as_dataframe = _forward(tables.get_table_as_dataframe)
-    user_list = _forward(tables.user_list)
+    create_table = _forward(lambda: tables.create_table)
+    create_vocabulary = _forward(lambda: vocabulary.create_vocabulary)
+    create_asset_table = _forward(lambda: asset_tables.create_asset_table)
+    create_asset = _forward(lambda: asset_tables.create_asset)
+    define_association = _forward(lambda: tables.define_association)
+    get_table_as_dict = _forward(lambda: tables.get_table_as_dict)
+    get_table_as_dataframe = _forward(lambda: tables.get_table_as_dataframe)
+    user_list = _forward(lambda: tables.user_list)
 
     # Vocabularies ------------------------------------------------------------------------------------------------
 
-    add_term = _forward(vocabulary.add_term)
-    lookup_term = _forward(vocabulary.lookup_term)
-    list_vocabulary_terms = _forward(vocabulary.list_terms)
-    delete_term = _forward(vocabulary.delete_term)
-    clear_vocabulary_cache = _forward(vocabulary.clear_cache)
+    add_term = _forward(lambda: vocabulary.add_term)
+    lookup_term = _forward(lambda: vocabulary.lookup_term)
+    list_vocabulary_terms = _forward(lambda: vocabulary.list_terms)
+    delete_term = _forward(lambda: vocabulary.delete_term)
+    clear_vocabulary_cache = _forward(lambda: vocabulary.clear_cache)
 
     # Assets ------------------------------------------------------------------------------------------------------
 
-    lookup_asset = _forward(assets.lookup_asset)
-    list_assets = _forward(assets.list_assets)
-    find_assets = _forward(assets.find_assets)
-    list_asset_tables = _forward(assets.list_asset_tables)
-    asset_record_class = _forward(assets.asset_record_class)
-    add_files = _forward(files.add_files)
-    list_files = _forward(files.list_files)
+    lookup_asset = _forward(lambda: assets.lookup_asset)
+    list_assets = _forward(lambda: assets.list_assets)
+    find_assets = _forward(lambda: assets.find_assets)
+    list_asset_tables = _forward(lambda: assets.list_asset_tables)
+    asset_record_class = _forward(lambda: assets.asset_record_class)
+    add_files = _forward(lambda: files.add_files)
+    list_files = _forward(lambda: files.list_files)
 
     # Features ----------------------------------------------------------------------------------------------------
 
-    create_feature = _forward(features.create_feature)
-    delete_feature = _forward(features.delete_feature)
+    create_feature = _forward(lambda: features.create_feature)
+    delete_feature = _forward(lambda: features.delete_feature)
 
     def lookup_feature(self, table: TableName, feature_name: str) -> Feature:
         """Find a feature; see `deriva_ml.feature.feature.lookup_feature`."""
@@ -435,24 +433,24 @@ class DerivaML:
 
     # Workflows ---------------------------------------------------------------------------------------------------
 
-    create_workflow = _forward(workflows.create)
-    add_workflow = _forward(workflows.add)
-    lookup_workflow = _forward(workflows.lookup)
-    lookup_workflow_by_url = _forward(workflows.lookup_by_url)
-    find_workflows = _forward(workflows.find)
+    create_workflow = _forward(lambda: workflows.create)
+    add_workflow = _forward(lambda: workflows.add)
+    lookup_workflow = _forward(lambda: workflows.lookup)
+    lookup_workflow_by_url = _forward(lambda: workflows.lookup_by_url)
+    find_workflows = _forward(lambda: workflows.find)
 
     # Datasets ----------------------------------------------------------------------------------------------------
 
-    find_datasets = _forward(datasets.find)
-    lookup_dataset = _forward(datasets.lookup)
-    find_datasets_referencing = _forward(registry.find_referencing)
-    delete_dataset = _forward(datasets.delete)
-    list_dataset_element_types = _forward(registry.list_element_types)
-    add_dataset_element_type = _forward(registry.add_element_type)
-    download_dataset_bag = _forward(bags.download)
-    estimate_bag_size = _forward(estimate.estimate_bag_size)
-    bag_info = _forward(estimate.bag_info)
-    estimate_denormalized_size = _forward(estimate.estimate_denormalized_size)
+    find_datasets = _forward(lambda: datasets.find)
+    lookup_dataset = _forward(lambda: datasets.lookup)
+    find_datasets_referencing = _forward(lambda: registry.find_referencing)
+    delete_dataset = _forward(lambda: datasets.delete)
+    list_dataset_element_types = _forward(lambda: registry.list_element_types)
+    add_dataset_element_type = _forward(lambda: registry.add_element_type)
+    download_dataset_bag = _forward(lambda: bags.download)
+    estimate_bag_size = _forward(lambda: estimate.estimate_bag_size)
+    bag_info = _forward(lambda: estimate.bag_info)
+    estimate_denormalized_size = _forward(lambda: estimate.estimate_denormalized_size)
 
     def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
         """Download a version of a dataset to the cache, so that later downloads find it there."""
@@ -461,40 +459,40 @@ class DerivaML:
 
     # Executions --------------------------------------------------------------------------------------------------
 
-    create_execution = _forward(execution.create_execution)
-    resume_execution = _forward(execution.resume_execution)
-    lookup_execution = _forward(queries.lookup_execution)
-    find_executions = _forward(queries.find_executions)
-    find_executions_consuming = _forward(queries.find_executions_consuming)
-    list_asset_executions = _forward(queries.list_asset_executions)
-    list_execution_assets = _forward(queries.list_execution_assets)
-    list_workflow_executions = _forward(queries.list_workflow_executions)
-    find_metrics = _forward(metrics.find_metrics)
-    multirun_status_summary = _forward(queries.multirun_status_summary)
-    validate_dataset_specs = _forward(validate.validate_dataset_specs)
-    validate_execution_configuration = _forward(validate.validate_execution_configuration)
-    list_executions = _forward(execution_snapshot.list_executions)
-    find_incomplete_executions = _forward(execution_snapshot.find_incomplete_executions)
-    gc_executions = _forward(execution_snapshot.gc_executions)
-    pending_summary = _forward(pending_summary.summarize_workspace)
-    commit_pending_executions = _forward(commit.commit_many)
-    lookup_lineage = _forward(lineage.lineage)
-    lookup_descendants = _forward(lineage.descendants)
-    audit_provenance = _forward(audit.audit_provenance)
-    unknown_provenance_execution_rid = _forward(unknown.unknown_provenance_execution_rid)
-    unknown_provenance_file_rid = _forward(unknown.unknown_provenance_file_rid)
-    lookup_experiment = _forward(experiment.lookup_experiment)
-    find_experiments = _forward(experiment.find_experiments)
+    create_execution = _forward(lambda: execution.create_execution)
+    resume_execution = _forward(lambda: execution.resume_execution)
+    lookup_execution = _forward(lambda: queries.lookup_execution)
+    find_executions = _forward(lambda: queries.find_executions)
+    find_executions_consuming = _forward(lambda: queries.find_executions_consuming)
+    list_asset_executions = _forward(lambda: queries.list_asset_executions)
+    list_execution_assets = _forward(lambda: queries.list_execution_assets)
+    list_workflow_executions = _forward(lambda: queries.list_workflow_executions)
+    find_metrics = _forward(lambda: metrics.find_metrics)
+    multirun_status_summary = _forward(lambda: queries.multirun_status_summary)
+    validate_dataset_specs = _forward(lambda: validate.validate_dataset_specs)
+    validate_execution_configuration = _forward(lambda: validate.validate_execution_configuration)
+    list_executions = _forward(lambda: execution_snapshot.list_executions)
+    find_incomplete_executions = _forward(lambda: execution_snapshot.find_incomplete_executions)
+    gc_executions = _forward(lambda: execution_snapshot.gc_executions)
+    pending_summary = _forward(lambda: pending_summary.summarize_workspace)
+    commit_pending_executions = _forward(lambda: commit.commit_many)
+    lookup_lineage = _forward(lambda: lineage.lineage)
+    lookup_descendants = _forward(lambda: lineage.descendants)
+    audit_provenance = _forward(lambda: audit.audit_provenance)
+    unknown_provenance_execution_rid = _forward(lambda: unknown.unknown_provenance_execution_rid)
+    unknown_provenance_file_rid = _forward(lambda: unknown.unknown_provenance_file_rid)
+    lookup_experiment = _forward(lambda: experiment.lookup_experiment)
+    find_experiments = _forward(lambda: experiment.find_experiments)
 
     # This disk ---------------------------------------------------------------------------------------------------
 
-    list_execution_dirs = _forward(storage.list_execution_dirs)
-    clean_execution_dirs = _forward(storage.clean_execution_dirs)
-    list_cached_bags = _forward(storage.list_cached_bags)
-    delete_cached_bag = _forward(storage.delete_cached_bag)
-    list_cached_assets = _forward(storage.list_cached_assets)
-    delete_cached_asset = _forward(storage.delete_cached_asset)
-    clear_cache = _forward(storage.clear_cache)
-    get_cache_size = _forward(storage.get_cache_size)
-    get_storage_summary = _forward(storage.get_storage_summary)
-    download_dir = _forward(storage.download_dir)
+    list_execution_dirs = _forward(lambda: storage.list_execution_dirs)
+    clean_execution_dirs = _forward(lambda: storage.clean_execution_dirs)
+    list_cached_bags = _forward(lambda: storage.list_cached_bags)
+    delete_cached_bag = _forward(lambda: storage.delete_cached_bag)
+    list_cached_assets = _forward(lambda: storage.list_cached_assets)
+    delete_cached_asset = _forward(lambda: storage.delete_cached_asset)
+    clear_cache = _forward(lambda: storage.clear_cache)
+    get_cache_size = _forward(lambda: storage.get_cache_size)
+    get_storage_summary = _forward(lambda: storage.get_storage_summary)
+    download_dir = _forward(lambda: storage.download_dir)

@@ -3,12 +3,22 @@
 A package writes its public names once, as ordinary imports in an ``__init__.pyi`` beside its ``__init__.py`` (a module
 in a ``.pyi`` beside it). Type checkers and editors read that file directly; at run time `from_stub` reads it too and
 imports each name when it is first used. So ``import deriva_ml`` stays instant, and there is only one list to keep.
+
+Inside the house, `room` stands for a module that most programs never use; type checkers, and the check of the floors, are
+told by an import under ``TYPE_CHECKING``::
+
+    if TYPE_CHECKING:
+        from deriva_ml.lineage import lookup as lineage
+    else:
+        lineage = room("deriva_ml.lineage.lookup")
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,3 +102,77 @@ def later(module: str, name: str) -> Callable[..., Any]:
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"See `{module}.{name}`."
     return call
+
+
+class Room:
+    """A module that is imported when something in it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        # Nothing is kept here: Python's own table of modules is safe to ask from several threads at once.
+        return getattr(importlib.import_module(self._name), name)
+
+    def __repr__(self) -> str:
+        return f"<module {self._name!r}, imported when it is used>"
+
+
+def room(name: str) -> Any:
+    """Stand for a module that is imported when something in it is first asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the module.
+
+    Examples
+    --------
+    >>> split = room("deriva_ml.dataset.split")
+    """
+    return Room(name)
+
+
+def rooms(package: str, *names: str) -> tuple[Any, ...]:
+    """Stand for several modules of a package; see `room`."""
+    return tuple(room(f"{package}.{name}") for name in names)
+
+
+class Forward:
+    """A method that is a function of a room, which is looked for when the method is first asked for.
+
+    From then on it is an ordinary method, whose signature and documentation are the function's.
+
+    Parameters
+    ----------
+    find : callable
+        Gives the function.
+    first : str
+        Attribute of the object that the function takes in its place.
+    """
+
+    def __init__(self, find: Callable[[], Callable[..., Any]], first: str) -> None:
+        self._find, self._first = find, first
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        method = self._method
+        if vars(self._owner).get(self._name) is self:
+            setattr(self._owner, self._name, method)
+        return method if instance is None else method.__get__(instance, owner)
+
+    @functools.cached_property
+    def _method(self) -> Any:
+        function, place = self._find(), self._first
+
+        @functools.wraps(function)
+        def method(self: Any, *arguments: Any, **options: Any) -> Any:
+            return function(getattr(self, place), *arguments, **options)
+
+        signature = inspect.signature(function)
+        first, *rest = signature.parameters.values()
+        made = signature.replace(parameters=[first.replace(name="self", annotation=first.empty), *rest])
+        method.__signature__ = made  # type: ignore[attr-defined]
+        return method

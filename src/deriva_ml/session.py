@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from deriva_ml.ermrest import schemas
 from deriva_ml.ermrest.connect import Connection, Host, connect
 from deriva_ml.errors import (
     DerivaMLConfigurationError,
@@ -19,15 +18,24 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model import tags
-from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
-from deriva_ml.rows.live import LiveReader
+from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
-from deriva_ml.rows.released import ReleasedReader
-from deriva_ml.schema.display import chaise_config, updated_bulk_upload
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel
+
+if TYPE_CHECKING:
+    from deriva_ml.ermrest import schemas
+    from deriva_ml.model import document
+    from deriva_ml.rows import live, released
+    from deriva_ml.schema import display
+else:
+    schemas = room("deriva_ml.ermrest.schemas")
+    document = room("deriva_ml.model.document")
+    live = room("deriva_ml.rows.live")
+    released = room("deriva_ml.rows.released")
+    display = room("deriva_ml.schema.display")
 
 
 class Resolver(Protocol):
@@ -155,7 +163,7 @@ class Session:
                     f"Working offline needs the model of {self.connection.name} in {self.working_dir}; "
                     "connect online once to keep it there."
                 )
-            return DocumentModel(kept.schema)
+            return document.DocumentModel(kept.schema)
         if kept is not None and usable and kept.pin is not None:
             return self.connection.model(kept.schema)
         return None
@@ -193,14 +201,14 @@ class Session:
     @property
     def reader(self) -> Reader:
         """Rows of this catalog."""
-        reader = LiveReader(self.connection, lambda: self.model)
+        reader = live.LiveReader(self.connection, lambda: self.model)
         if self.connection.snapshot is None:
             return reader
-        return ReleasedReader(reader, self._reader_now, self.connection.snapshot)
+        return released.ReleasedReader(reader, self._reader_now, self.connection.snapshot)
 
     def _reader_now(self) -> Reader:
         self._live = self._live or self.connection.live()
-        return LiveReader(self._live, lambda: self.model)
+        return live.LiveReader(self._live, lambda: self.model)
 
     def table(self, name: TableName) -> Table:
         """A table by name, (schema, name) or as an object; see `CatalogModel.name_to_table`."""
@@ -335,8 +343,8 @@ class Session:
         """Bring menus and upload settings up to date with the tables there are; sends nothing when they are."""
         former = self.model.annotations.get(tags.CHAISE_CONFIG) or {}
         shown = {key: former[key] for key in ("navbarBrandText", "headTitle") if key in former}
-        config = {**former, **chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
-        upload = updated_bulk_upload(self.model.annotations.get(tags.BULK_UPLOAD) or {}, self.model)
+        config = {**former, **display.chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
+        upload = display.updated_bulk_upload(self.model.annotations.get(tags.BULK_UPLOAD) or {}, self.model)
         for key, value in ((tags.CHAISE_CONFIG, config), (tags.BULK_UPLOAD, upload)):
             schemas.set_annotation(self.connection, self.model.wrapped, key, value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
@@ -14,12 +14,18 @@ from deriva_ml.errors import (
     DerivaMLInvalidTerm,
     DerivaMLValidationError,
 )
-from deriva_ml.model.define import VocabularyTableDef
 from deriva_ml.model.graph import Table, TableName
 from deriva_ml.names import did_you_mean, optional_list
+from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
-from deriva_ml.schema.display import vocabulary_annotations
 from deriva_ml.session import Session
+
+if TYPE_CHECKING:
+    from deriva_ml.model import define
+    from deriva_ml.schema import display
+else:
+    define = room("deriva_ml.model.define")
+    display = room("deriva_ml.schema.display")
 
 
 class VocabularyTerm(BaseModel):
@@ -322,10 +328,10 @@ def create_vocabulary(
     DerivaMLException
         If a table of that name exists in the schema, or it is not clear which schema is meant.
     """
-    definition = VocabularyTableDef(
+    definition = define.VocabularyTableDef(
         name=vocab_name,
         curie_template=f"{session.project_name}:{{RID}}",
         comment=comment or None,
-        annotations=vocabulary_annotations(),
+        annotations=display.vocabulary_annotations(),
     )
     return session.create_tables([definition], schema, update_navbar)[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from deriva_ml.schema import create_ml_catalog
+
 HEAVY = [
     "pandas",
     "sklearn",
@@ -62,9 +64,14 @@ def test_what_needs_no_catalog_loads_no_client(statement: str) -> None:
     assert _run(statement)[1] == []
 
 
-NOT_OF_A_RUN = (
-    "cryptography globus_sdk jwt pika pkg_resources rich setuptools setuptools_scm waitress".split()
-)
+NOT_OF_A_RUN = """
+    cryptography globus_sdk jwt pika pkg_resources rich setuptools setuptools_scm waitress pandas psycopg botocore
+    deriva_ml.catalog deriva_ml.dataset.dataset deriva_ml.dataset.bag deriva_ml.dataset.download deriva_ml.feature.record
+    deriva_ml.execution.audit deriva_ml.execution.queries deriva_ml.experiment deriva_ml.lineage deriva_ml.metrics
+    deriva_ml.model.define deriva_ml.rows.live deriva_ml.storage
+    deriva_server.backup deriva_server.blobs.s3.backend deriva_server.ermrest.modeling deriva_server.ermrest.walk
+    deriva_server.plan.walk deriva_server.removal deriva_server.sql.postgres.server deriva_server.wsgi
+""".split()
 LOGINS = """
 from deriva.core import ErmrestCatalog, GlobusNativeLogin, PollingErmrestCatalog
 print(json.dumps([name for name in {names} if name in sys.modules]))
@@ -81,12 +88,11 @@ def test_opening_the_front_door_loads_no_data_science() -> None:
     assert _run("from deriva_ml import DerivaML")[1] == ["deriva"]
 
 
-def test_a_catalog_on_this_disk_needs_neither_network_server_nor_logins(tmp_path: Path) -> None:
+def test_a_run_on_this_disk_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    created = create_ml_catalog(tmp_path, "swift")
     statement = f"""
-from deriva_ml.schema import create_ml_catalog
 from deriva_ml import DerivaML, ExecutionConfiguration
-created = create_ml_catalog({str(tmp_path)!r}, "swift")
-ml = DerivaML({str(tmp_path)!r}, created.catalog_id, working_dir={str(tmp_path / "work")!r})
+ml = DerivaML({str(tmp_path)!r}, {created.catalog_id!r}, working_dir={str(tmp_path / "work")!r})
 workflow = ml.create_workflow("Swift", "Training")
 with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as execution:
     pass

@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from deriva_ml import heap
+
 INTERRUPTED = 130
 
 
@@ -54,7 +56,8 @@ def ended(name: str, failed: int, call: Callable[[], int]) -> int:
     from deriva_ml.errors import DerivaMLException
 
     try:
-        return int(call() or 0)
+        with heap.unsearched():
+            return int(call() or 0)
     except BrokenPipeError:
         # The reader of our output went away; that is no failure.
         sys.stderr.close()

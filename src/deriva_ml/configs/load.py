@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
 import sysconfig
@@ -111,6 +112,15 @@ class _Later(ConfigNode):
     @node.setter
     def node(self, made: Any) -> None:
         self._made = [] if made is None else [made]
+
+    def __deepcopy__(self, known: dict[int, Any]) -> _Later:
+        # Hydra copies all that is stored, and once more what is chosen before it changes that.
+        return copy.copy(self)
+
+    def __copy__(self) -> _Later:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         # Classes of hydra-zen lose their defaults on the way to another process; what is made of them keeps them.

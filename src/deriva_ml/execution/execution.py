@@ -6,28 +6,34 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.asset.asset import Asset
 from deriva_ml.asset.files import AssetFilePath, as_metadata
-from deriva_ml.asset.filespec import FileSpec
-from deriva_ml.dataset import dataset as datasets_room
-from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
-from deriva_ml.execution import commit, create, execution_record, features, inputs, nested, repetition
+from deriva_ml.execution import commit, create, execution_record, inputs, repetition
 from deriva_ml.execution.execution_record import ExecutionRecord
-from deriva_ml.execution.files import add_files
 from deriva_ml.execution.outputs import OutputFile, output_files
-from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.run import Run
 from deriva_ml.execution.sync import require_open
-from deriva_ml.feature.record import FeatureRecord
 from deriva_ml.names import DatasetVersion, is_rid
 from deriva_ml.records import UploadCallback, UploadReport
+from deriva_ml.reexport import room, rooms
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
+    from deriva_ml.asset.asset import Asset
+    from deriva_ml.asset.filespec import FileSpec
+    from deriva_ml.dataset import dataset as datasets_room
+    from deriva_ml.dataset.bag import DatasetBag
+    from deriva_ml.dataset.dataset import Dataset
+    from deriva_ml.execution import features, nested, pending_summary
+    from deriva_ml.execution import files as files_room
+    from deriva_ml.execution.pending_summary import PendingSummary
+    from deriva_ml.feature.record import FeatureRecord
     from deriva_ml.session import Session
+else:
+    datasets_room = room("deriva_ml.dataset.dataset")
+    features, files_room = rooms("deriva_ml.execution", "features", "files")
+    nested, pending_summary = rooms("deriva_ml.execution", "nested", "pending_summary")
 
 
 class Execution(Run):
@@ -283,7 +289,7 @@ class Execution(Run):
         root_name: str | None = None,
     ) -> Dataset:
         """Register files where they are, as datasets that mirror their folders; see `deriva_ml.execution.files`."""
-        made = add_files(
+        made = files_room.add_files(
             self._session,
             files,
             self.execution_rid,
@@ -354,7 +360,7 @@ class Execution(Run):
 
     def pending_summary(self) -> PendingSummary:
         """What waits for the commit."""
-        return summarize(self._session, self.execution_rid)
+        return pending_summary.summarize(self._session, self.execution_rid)
 
     # Nesting ---------------------------------------------------------------------------------------------------------
 

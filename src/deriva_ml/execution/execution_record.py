@@ -7,21 +7,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import markup
-from deriva_ml.asset import asset as assets
-from deriva_ml.asset.asset import Asset
-from deriva_ml.dataset.dataset import Dataset
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.execution import nested
 from deriva_ml.execution.lifecycle import update_status
 from deriva_ml.names import AssetRole, ExecutionStatus, MLAsset, MLTable
+from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Row
 from deriva_ml.schema.terms import UNKNOWN_FILE_URL
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
+    from deriva_ml.asset import asset as assets
+    from deriva_ml.asset.asset import Asset
+    from deriva_ml.dataset import dataset as datasets
+    from deriva_ml.dataset.dataset import Dataset
+    from deriva_ml.execution import nested
     from deriva_ml.session import Session
+else:
+    assets = room("deriva_ml.asset.asset")
+    datasets = room("deriva_ml.dataset.dataset")
+    nested = room("deriva_ml.execution.nested")
 
 
 class Workflows:
@@ -238,7 +244,8 @@ def list_input_datasets(session: Session, execution_rid: str) -> list[Dataset]:
         return []
     table = session.ml_table(MLTable.dataset)
     return [
-        Dataset(session, row["RID"], row) for row in rows.read(session.connection, table, where={"RID": rids})
+        datasets.Dataset(session, row["RID"], row)
+        for row in rows.read(session.connection, table, where={"RID": rids})
     ]
 
 
@@ -281,5 +288,5 @@ def list_assets(session: Session, execution_rid: str, asset_role: str | None = N
         known = (row for row in members if row["URL"] != UNKNOWN_FILE_URL)
         for row in known:
             place = (about, row["RID"] not in made, row["RCT"], len(row["RID"]), row["RID"])
-            found.append((place, Asset(session, table, row, types.get(row["RID"], []))))
+            found.append((place, assets.Asset(session, table, row, types.get(row["RID"], []))))
     return [asset for _, asset in sorted(found, key=lambda item: item[0])]

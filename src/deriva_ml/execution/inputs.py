@@ -13,14 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import vocabulary
-from deriva_ml.asset import asset as assets
 from deriva_ml.asset import download as downloads
-from deriva_ml.asset.asset import Asset
 from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.checksums import md5_of
-from deriva_ml.dataset import registry
-from deriva_ml.dataset.bag import DatasetBag
-from deriva_ml.dataset.download import Resolved, download, resolve
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.execution import repetition
@@ -34,12 +29,23 @@ from deriva_ml.names import (
     MLTable,
     MLVocab,
 )
+from deriva_ml.reexport import room
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.executions import InputAsset
 
 if TYPE_CHECKING:
+    from deriva_ml.asset import asset as assets
+    from deriva_ml.asset.asset import Asset
+    from deriva_ml.dataset import download as bags
+    from deriva_ml.dataset import registry
+    from deriva_ml.dataset.bag import DatasetBag
+    from deriva_ml.dataset.download import Resolved
     from deriva_ml.session import Session
+else:
+    assets = room("deriva_ml.asset.asset")
+    bags = room("deriva_ml.dataset.download")
+    registry = room("deriva_ml.dataset.registry")
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +76,7 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
         If a dataset, version, asset or file does not exist or is of another kind.
     """
     specs = {spec.rid: spec for spec in configuration.datasets}
-    resolved = [resolve(session, spec) for spec in configuration.datasets]
+    resolved = [bags.resolve(session, spec) for spec in configuration.datasets]
     by_rid = {found.spec.rid: found for found in resolved}
     for found in resolved:
         if found.spec.version != by_rid[found.spec.rid].spec.version:
@@ -142,7 +148,7 @@ def timed(session: Session, execution_rid: str) -> Iterator[None]:
 def download_dataset(session: Session, execution_rid: str, spec: DatasetSpec) -> DatasetBag:
     """Download a version of a dataset for an execution; nothing is written to the catalog."""
     with timed(session, execution_rid):
-        return download(session, spec)
+        return bags.download(session, spec)
 
 
 def download_declared(
@@ -245,7 +251,7 @@ def register_files(session: Session, execution_rid: str, files: Sequence[Path]) 
     if rest:
         known |= {row["URL"]: row for row in rows.read(session.connection, table, where={"URL": rest})}
     assets.add_types(session, table, [(known[url]["RID"], name) for url in new for name in types])
-    found = [Asset(session, table, known[url], types) for url in new]
+    found = [assets.Asset(session, table, known[url], types) for url in new]
     link_assets(session, execution_rid, found)
     return local_files(files, [asset.asset_rid for asset in found])
 

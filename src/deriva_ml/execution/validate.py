@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deriva_ml.dataset import version as labels
-from deriva_ml.dataset.view import history
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
 from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound, DerivaMLValidationError
 from deriva_ml.execution import repetition
 from deriva_ml.names import DatasetVersion, MLTable, is_rid, require_list
+from deriva_ml.reexport import room
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 
 if TYPE_CHECKING:
+    from deriva_ml.dataset import view
     from deriva_ml.records import DatasetHistory
     from deriva_ml.session import Session
+else:
+    view = room("deriva_ml.dataset.view")
 
 RID_NOT_FOUND = "rid_not_found"
 NOT_A_DATASET = "not_a_dataset"
@@ -260,7 +263,7 @@ def _datasets(
     known = (
         {row["RID"]: row for row in rows.read(session.connection, table, where={"RID": rids})} if rids else {}
     )
-    entries = history(session.reader, rids) if rids else []
+    entries = view.history(session.reader, rids) if rids else []
     return [_dataset(spec, found.get(spec.rid), known.get(spec.rid), entries) for spec in specs]
 
 

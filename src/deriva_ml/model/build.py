@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deriva_ml.model.define import (
-    ColumnDefinition,
-    ForeignKeyDefinition,
-    KeyDefinition,
-    TableDefinition,
-    element_name,
-)
 from deriva_ml.model.types import BuiltinTypes
+from deriva_ml.reexport import room
+
+if TYPE_CHECKING:
+    from deriva_ml.model import define
+else:
+    define = room("deriva_ml.model.define")
 
 CASCADE = "CASCADE"
 
@@ -48,20 +47,22 @@ class Reference:
         """Name of the new column."""
         return self.name or self.table
 
-    def column_definition(self) -> ColumnDefinition:
+    def column_definition(self) -> define.ColumnDefinition:
         """The new column."""
-        return ColumnDefinition(self.column_name, BuiltinTypes.text, self.nullok, self.default, self.comment)
+        return define.ColumnDefinition(
+            self.column_name, BuiltinTypes.text, self.nullok, self.default, self.comment
+        )
 
-    def foreign_key(self) -> ForeignKeyDefinition:
+    def foreign_key(self) -> define.ForeignKeyDefinition:
         """The foreign key of the new column."""
-        return ForeignKeyDefinition(
+        return define.ForeignKeyDefinition(
             [self.column_name], self.schema, self.table, [self.column], CASCADE, CASCADE
         )
 
 
 def table_with_references(
-    name: str, parts: Iterable[Reference | ColumnDefinition | dict[str, Any]], **fields: Any
-) -> TableDefinition:
+    name: str, parts: Iterable[Reference | define.ColumnDefinition | dict[str, Any]], **fields: Any
+) -> define.TableDefinition:
     """A table whose columns are given in order, some of them as references.
 
     Parameters
@@ -76,16 +77,16 @@ def table_with_references(
     columns = [part.column_definition() if isinstance(part, Reference) else part for part in parts]
     explicit = fields.pop("foreign_keys", ())
     keys = [*(part.foreign_key() for part in references), *explicit]
-    return TableDefinition(name=name, columns=columns, foreign_keys=keys, **fields)
+    return define.TableDefinition(name=name, columns=columns, foreign_keys=keys, **fields)
 
 
 def association_table(
     associates: Sequence[Reference],
-    metadata: Iterable[Reference | ColumnDefinition | dict[str, Any]] = (),
+    metadata: Iterable[Reference | define.ColumnDefinition | dict[str, Any]] = (),
     name: str | None = None,
     comment: str | None = None,
     **fields: Any,
-) -> TableDefinition:
+) -> define.TableDefinition:
     """A table of distinct combinations of rows of other tables.
 
     Parameters
@@ -108,12 +109,12 @@ def association_table(
     names = [part.column_name for part in associates]
     if len(associates) < 2 or len(set(names)) < len(names):
         raise ValueError(f"An association needs two or more differently named references, not {names}.")
-    name = name or element_name(*(part.table for part in associates))
-    key = KeyDefinition(names, element_name(name, "assoc", "key"))
+    name = name or define.element_name(*(part.table for part in associates))
+    key = define.KeyDefinition(names, define.element_name(name, "assoc", "key"))
     return table_with_references(name, [*associates, *metadata], keys=[key], comment=comment, **fields)
 
 
-def asset_companions(schema: str, asset_table: str, ml_schema: str) -> list[TableDefinition]:
+def asset_companions(schema: str, asset_table: str, ml_schema: str) -> list[define.TableDefinition]:
     """The two tables beside an asset table: its types, and the executions it is input or output of."""
     asset = Reference(schema, asset_table)
     types = association_table(
@@ -131,11 +132,11 @@ def asset_companions(schema: str, asset_table: str, ml_schema: str) -> list[Tabl
 def feature_table(
     target: Reference,
     feature_name: str,
-    payload: Iterable[Reference | ColumnDefinition | dict[str, Any]],
+    payload: Iterable[Reference | define.ColumnDefinition | dict[str, Any]],
     ml_schema: str,
     comment: str | None = None,
     **fields: Any,
-) -> TableDefinition:
+) -> define.TableDefinition:
     """The table of values of a feature: one per target row and execution.
 
     Parameters
@@ -156,7 +157,7 @@ def feature_table(
             Reference(ml_schema, "Feature_Name", "Name", default=feature_name),
         ],
         payload,
-        name=element_name("Execution", target.table, feature_name),
+        name=define.element_name("Execution", target.table, feature_name),
         comment=comment,
         **fields,
     )
@@ -164,7 +165,7 @@ def feature_table(
 
 def element_association(
     dataset_schema: str, element_schema: str, element_table: str, column: str = "RID"
-) -> TableDefinition:
+) -> define.TableDefinition:
     """The table that makes rows of a table members of datasets."""
     return association_table(
         [Reference(dataset_schema, "Dataset"), Reference(element_schema, element_table, column)],

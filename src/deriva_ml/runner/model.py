@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from deriva_ml import heap
 from deriva_ml.citation import command_options, sight
 from deriva_ml.configs import directories, tasks
 from deriva_ml.configs.groups import base_defaults
@@ -99,6 +100,7 @@ def run_model(
         if sweep is not None:
             sweep.begun(execution)
         with _followed(execution):
+            heap.searched_again()
             with execution:
                 called(ml_instance=ml, execution=execution)
             if sweep is not None:
@@ -131,6 +133,7 @@ def _require_callable(called: Any) -> None:
 def _dry_run(ml: DerivaML, config: Any, workflow: Any, script: Any) -> None:
     ml.create_execution(config, workflow=workflow, dry_run=True)
     if script is not None:
+        heap.searched_again()
         script(ml_instance=ml, execution=None)
     inputs = f"{len(config.datasets)} dataset(s) and {len(config.assets)} asset(s)"
     print(

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deriva_ml.workspace import changes, executions, features, manifest, metrics, paths
-from deriva_ml.workspace.bags import BagIndex
+from deriva_ml.reexport import rooms
+from deriva_ml.workspace import changes, executions, features, manifest, paths
 from deriva_ml.workspace.changes import ChangeStore
 from deriva_ml.workspace.database import Database
 from deriva_ml.workspace.executions import ExecutionStateStore
 from deriva_ml.workspace.features import FeatureStore
 from deriva_ml.workspace.manifest import AssetManifest, ManifestStore
-from deriva_ml.workspace.metrics import MetricsStore
 from deriva_ml.workspace.pinned_model import PinnedModel
+
+if TYPE_CHECKING:
+    from deriva_ml.workspace import bags, metrics
+    from deriva_ml.workspace.bags import BagIndex
+    from deriva_ml.workspace.metrics import MetricsStore
+else:
+    bags, metrics = rooms("deriva_ml.workspace", "bags", "metrics")
 
 __all__ = ["Workspace"]
 
@@ -77,12 +84,12 @@ class Workspace:
     def metrics(self) -> MetricsStore:
         """What is known of metrics; a cache in a file of its own, which may be removed at any time."""
         place = paths.metrics_path(self.root, self.authority, self.catalog_id)
-        return MetricsStore(Database(place, (metrics.MIGRATION,)))
+        return metrics.MetricsStore(Database(place, (metrics.MIGRATION,)))
 
     @cached_property
     def bags(self) -> BagIndex:
         """Downloaded bags."""
-        return BagIndex(self.cache_dir)
+        return bags.BagIndex(self.cache_dir)
 
     @cached_property
     def pinned_model(self) -> PinnedModel:

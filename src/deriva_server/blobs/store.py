@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.content import Contents
@@ -13,14 +14,15 @@ from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.resources import Resources
 from deriva_server.blobs.s3.addresses import parse_address
-from deriva_server.blobs.s3.backend import S3Backend
-from deriva_server.blobs.s3.place import Place
 from deriva_server.blobs.transfers import Transfers
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
 from deriva_server.identity import ADMIN
 from deriva_server.sql.connect import Database
 from deriva_server.sql.directory import prepare_directory
+
+if TYPE_CHECKING:
+    from deriva_server.blobs.s3.place import Place
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
 """Rights on the root of a new store: holders of the role `admin` own everything."""
@@ -68,6 +70,9 @@ def open_backend(deployment: Deployment, address: str | None) -> Backend:
     """
     if address is None:
         return FilesBackend(deployment.objects_folder)
+    # Here, so that files on a disk do not wait for what they do not use.
+    from deriva_server.blobs.s3.backend import S3Backend
+
     return S3Backend(parse_address(address), Keeping(deployment.objects_folder / "keeping"))
 
 
@@ -114,4 +119,6 @@ def place_of(deployment: Deployment, address: str) -> Place:
     DeploymentError
         If the address is none, or what it needs is not installed.
     """
+    from deriva_server.blobs.s3.place import Place
+
     return Place(parse_address(address), deployment.id)

@@ -5,30 +5,18 @@ from __future__ import annotations
 from deriva_server.catalogs import clients
 from deriva_server.catalogs.history import snapshot_time
 from deriva_server.catalogs.registry import MIRROR, Registry
-from deriva_server.ermrest import catalogs, mirror
 from deriva_server.ermrest.call import Call
 from deriva_server.ermrest.data import handle_data
-from deriva_server.ermrest.details import detail
-from deriva_server.ermrest.history import handle_history
-from deriva_server.ermrest.modeling import change_model
-from deriva_server.ermrest.rids import handle_rid, handle_text_facet
 from deriva_server.ermrest.schema import ModelReader
-from deriva_server.ermrest.walk import handle_walk
 from deriva_server.errors import Forbidden
 from deriva_server.grammar.nodes import DataPath
 from deriva_server.grammar.options import Options
 from deriva_server.grammar.routes import (
-    AliasesRoute,
-    AliasRoute,
     CatalogDocument,
     CatalogRoute,
-    CatalogsRoute,
     DataRoute,
-    DetailRoute,
     HistoryRoute,
-    RidRoute,
-    ServiceRoute,
-    TextFacetRoute,
+    ModelRoute,
     WalkRoute,
     parse_target,
 )
@@ -52,17 +40,12 @@ class ErmrestFace:
     def handle(self, request: Request) -> Response:
         """Answer one request."""
         target = parse_target(request.target)
-        match target.route:
-            case ServiceRoute():
-                return catalogs.advertisement(request)
-            case CatalogsRoute():
-                return catalogs.create_catalog(self._registry, request)
-            case AliasesRoute():
-                return catalogs.create_alias(self._registry, request)
-            case AliasRoute(id):
-                return catalogs.alias(self._registry, request, id)
-            case CatalogRoute() as route:
-                return self._in_catalog(request, route, target.options)
+        if isinstance(target.route, CatalogRoute):
+            return self._in_catalog(request, target.route, target.options)
+        # Here and below, so that programs that read and write rows do not wait for the rest.
+        from deriva_server.ermrest import seldom
+
+        return seldom.of_service(self._registry, request, target.route)
 
     def _in_catalog(self, request: Request, route: CatalogRoute, options: Options) -> Response:
         is_catalog = isinstance(route.resource, CatalogDocument) and route.snapshot is None
@@ -71,6 +54,8 @@ class ErmrestFace:
             return Response(204)
         as_of = None if route.snapshot is None else snapshot_time(route.snapshot)
         if route.catalog == MIRROR:
+            from deriva_server.ermrest import mirror
+
             mirror.refresh(self._registry)
         call = Call(request, self._registry.resolve(route.catalog), as_of)
         clients.register(call.resolved.catalog, request.client)
@@ -78,23 +63,19 @@ class ErmrestFace:
         reads = request.method in READS or isinstance(route.resource, WalkRoute)
         if as_of is not None and not reads and not isinstance(route.resource, HistoryRoute):
             raise Forbidden("modification to catalog at previous revision")
-        match route.resource:
-            case CatalogDocument():
-                return catalogs.catalog(call, self._registry, options)
-            case DataPath() as path:
-                response = handle_data(DataRoute(path, options), call)
-                if route.catalog == MIRROR and not reads:
-                    mirror.take_over(self._registry)
-                return response
-            case RidRoute() as rid:
-                return handle_rid(rid, call)
-            case TextFacetRoute() as facet:
-                return handle_text_facet(facet, call)
-            case WalkRoute():
-                return handle_walk(call)
-            case DetailRoute() as found:
-                return detail(call, found)
-            case HistoryRoute() as found:
-                return handle_history(call, found)
-            case model:
-                return self._models.read(call, model) if reads else change_model(call, model)
+        return self._answer(call, route, options, reads=reads)
+
+    def _answer(self, call: Call, route: CatalogRoute, options: Options, *, reads: bool) -> Response:
+        resource = route.resource
+        if isinstance(resource, DataPath):
+            response = handle_data(DataRoute(resource, options), call)
+            if route.catalog == MIRROR and not reads:
+                from deriva_server.ermrest import mirror
+
+                mirror.take_over(self._registry)
+            return response
+        if reads and isinstance(resource, ModelRoute):
+            return self._models.read(call, resource)
+        from deriva_server.ermrest import seldom
+
+        return seldom.in_catalog(self._registry, call, options, resource)

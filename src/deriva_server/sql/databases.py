@@ -8,7 +8,6 @@ from typing import Protocol
 from deriva_server.errors import DeploymentError
 from deriva_server.sql.connect import Database
 from deriva_server.sql.postgres import addresses
-from deriva_server.sql.postgres.server import PostgresServer
 from deriva_server.sql.sqlite.files import REGISTRY, SqliteFiles
 
 
@@ -74,6 +73,9 @@ def open_databases(folder: Path, deployment: str, address: str | None, *, make: 
         raise DeploymentError(
             f"{folder} keeps its catalogs in SQLite files. Use another folder for catalogs on a server."
         )
+    # Here, so that files on a disk do not wait for what they do not use.
+    from deriva_server.sql.postgres.server import PostgresServer
+
     return PostgresServer(address, deployment, make=make)
 
 
