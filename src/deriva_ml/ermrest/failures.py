@@ -74,7 +74,16 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
     reason = re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", _shortest(error)).rstrip(".")
-    return DerivaMLConnectionError(f"{doing} failed: {reason}. Check the host name and the network.")
+    return DerivaMLConnectionError(f"{doing} failed: {reason}. {_advice(error, reason)}")
+
+
+def _advice(error: BaseException, reason: str) -> str:
+    """What to do about a connection that failed: the host was not found, nothing listens there, or it broke off."""
+    if "refused" in reason:
+        return "Check that the server runs, and the port of its address; `deriva-ml serve` starts one for a folder."
+    if isinstance(error, requests.ConnectionError) and "closed connection" in reason:
+        return "The server was stopped, or the network broke off; try again when it is back."
+    return "Check the host name and the network."
 
 
 def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
