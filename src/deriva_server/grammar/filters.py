@@ -5,8 +5,8 @@ from __future__ import annotations
 from deriva_server.errors import BadRequest
 from deriva_server.grammar.nodes import And, Comparison, Filter, Group, Not, Null, Or, QName, Quantifier
 from deriva_server.grammar.tokens import Cursor
+from deriva_server.operators import OPERATORS
 
-OPERATORS = frozenset({"=", "geq", "gt", "leq", "lt", "regexp", "ciregexp", "ts"})
 _QUANTIFIERS: dict[str, Quantifier] = {"any": "any", "all": "all"}
 
 
