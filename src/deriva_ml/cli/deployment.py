@@ -34,12 +34,16 @@ def init(arguments: argparse.Namespace) -> int:
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
+    _tell_places(config)
+    print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
+    return 0
+
+
+def _tell_places(config: ServerConfig) -> None:
     if config.database is not None:
         print(f"Its catalogs are kept at {shown_address(config.database)}.")
     if config.objects is not None:
         print(f"Its objects are kept at {config.objects}.")
-    print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
-    return 0
 
 
 def _made(arguments: argparse.Namespace) -> Deployment:
@@ -96,7 +100,9 @@ def serve(arguments: argparse.Namespace) -> int:
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     with running:
-        print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)", flush=True)
+        print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)")
+        _tell_places(server.config)
+        print(f"Open a catalog with: DerivaML({running.url!r}, ID)", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             running.wait()
