@@ -232,6 +232,10 @@ class ExecutionStatus(_Word):
     Aborted = "Aborted"
 
 
+ENDED_BADLY = frozenset({ExecutionStatus.Failed, ExecutionStatus.Aborted})
+"""Statuses that come with a reason."""
+
+
 class VersionPart(_Word):
     """Which number of a dataset version a release raises."""
 

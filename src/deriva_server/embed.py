@@ -6,6 +6,7 @@ import ipaddress
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,6 +28,7 @@ from deriva_server.hatrac.face import HatracFace
 from deriva_server.hatrac.target import is_name
 from deriva_server.http.message import Request, Response
 from deriva_server.http.received import Receiving
+from deriva_server.locks import share
 from deriva_server.sql.databases import kept_address, open_databases, shown_address
 
 if TYPE_CHECKING:
@@ -54,22 +56,26 @@ class LocalServer:
         self.config = ServerConfig.load(deployment.folder)
         self.database = database or self.config.database
         self.bucket = _shown(objects or self.config.objects)
-        with claimed(deployment, self.bucket, make=objects is not None):
-            databases = open_databases(
-                deployment.folder, deployment.id, self.database, make=database is not None
+        with ExitStack() as undo:
+            # Nobody can remove the deployment while this is open.
+            undo.callback(os.close, _shared(deployment.folder))
+            with claimed(deployment, self.bucket, make=objects is not None):
+                databases = open_databases(
+                    deployment.folder, deployment.id, self.database, make=database is not None
+                )
+                self.registry = Registry(databases)
+                directory = databases.directory()
+                self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
+            self._hatrac = HatracFace(self.objects)
+            self.application = Application(
+                {
+                    "ermrest": ErmrestFace(self.registry),
+                    "hatrac": self._hatrac,
+                    "authn": AuthnFace(self.config.session_seconds),
+                },
+                lambda request: local_client(),
             )
-            self.registry = Registry(databases)
-            directory = databases.directory()
-            self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
-        self._hatrac = HatracFace(self.objects)
-        self.application = Application(
-            {
-                "ermrest": ErmrestFace(self.registry),
-                "hatrac": self._hatrac,
-                "authn": AuthnFace(self.config.session_seconds),
-            },
-            lambda request: local_client(),
-        )
+            self._held = undo.pop_all()
 
     @classmethod
     def open(
@@ -213,6 +219,7 @@ class LocalServer:
                 del _open[self.folder]
         self.registry.close()
         self.objects.close()
+        self._held.close()
 
     def __enter__(self) -> LocalServer:
         return self
@@ -224,6 +231,13 @@ class LocalServer:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return LocalServer.open, (str(self.folder),)
+
+
+def _shared(folder: Path) -> int:
+    descriptor = share(folder)
+    if descriptor is None:
+        raise DeploymentError(f"{folder} is being removed by another process.")
+    return descriptor
 
 
 def _kept(database: str | None) -> str | None:

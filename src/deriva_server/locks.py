@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ARE_KEPT = sys.platform != "win32"
@@ -37,3 +39,27 @@ def is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
+
+
+def share(folder: Path) -> int | None:
+    """Say that a folder is in use, until the descriptor is closed; None if somebody has it alone."""
+    if sys.platform == "win32":
+        return os.open(os.devnull, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
+    if lock(descriptor, exclusive=False, wait=False):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Have a folder alone for the block; whether nobody uses it."""
+    if sys.platform == "win32":
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield lock(descriptor, wait=False)
+    finally:
+        os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from deriva_server.config import FILE as SETTINGS
 from deriva_server.config import PREFIX, known_setting
 from deriva_server.deployment import DOCUMENT, Deployment, half_written
 from deriva_server.errors import DeploymentError, ServiceError
+from deriva_server.locks import alone
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases, open_databases, shown_address
 
@@ -49,8 +51,12 @@ class Removal:
         Raises
         ------
         DeploymentError
-            If something cannot be removed. The rest is still a deployment then, which can be removed again.
+            If it is in use, or something cannot be removed. The rest is still a deployment then, which can be removed again.
         """
+        with unused(self.deployment.folder):
+            return self._run()
+
+    def _run(self) -> tuple[str, ...]:
         folder = self.deployment.folder
         try:
             if self.objects is not None:
@@ -80,7 +86,7 @@ def plan_removal(folder: str | Path) -> Removal:
     Raises
     ------
     DeploymentError
-        If `folder` is no deployment, or its databases or bucket cannot be used or are those of another one.
+        If `folder` is no deployment or in use, or its databases or bucket cannot be used or are those of another one.
 
     Examples
     --------
@@ -91,6 +97,8 @@ def plan_removal(folder: str | Path) -> Removal:
     ((), False)
     """
     deployment = Deployment.open(folder)
+    with unused(deployment.folder):
+        pass
     address = _known(deployment.folder, "database", "catalogs")
     objects = _known(deployment.folder, "objects", "objects")
     if objects is not None:
@@ -103,6 +111,23 @@ def plan_removal(folder: str | Path) -> Removal:
     catalogs = tuple(id for id in ids if id != MIRROR)
     shown = None if address is None else shown_address(address)
     return Removal(deployment, catalogs, shown, objects, databases)
+
+
+@contextlib.contextmanager
+def unused(folder: Path) -> Iterator[None]:
+    """Keep everybody else from opening a deployment.
+
+    Raises
+    ------
+    DeploymentError
+        If somebody has it open.
+    """
+    with alone(folder) as granted:
+        if not granted:
+            raise DeploymentError(
+                f"{folder} is in use. Stop `deriva-ml serve`, and the programs and notebooks that have it open; then try again."
+            )
+        yield
 
 
 def _known(folder: Path, setting: str, what: str) -> str | None:

@@ -1,15 +1,20 @@
 """Deployments whose catalogs are on a PostgreSQL server, from the command line."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
+import urllib.error
 import urllib.request
 
 import pytest
 import sqlalchemy as sa
 from tests.conftest import drop_databases
 from tests.interpreter import python
+
+from deriva_server.sql.databases import shown_address
 
 
 @pytest.fixture
@@ -68,6 +73,21 @@ def test_the_life_of_a_deployment(tmp_path, address, postgres):
     assert made("init", lab, "--database", address) == out
 
 
+@contextlib.contextmanager
+def _renamed(postgres, address):
+    """The database of catalog 1 is away for a while, and nobody stays connected to any of the deployment."""
+    name = sa.make_url(address).database
+    moved = [f"{name}_1", f"{name}_away"]
+    for names in (moved, moved[::-1]):
+        with postgres.connect() as connection:
+            connection.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname LIKE '{name}%%'"
+            )
+            connection.exec_driver_sql('ALTER DATABASE "{}" RENAME TO "{}"'.format(*names))
+        if names is moved:
+            yield
+
+
 def test_serving_makes_a_new_folder_use_the_server(tmp_path, address, postgres):
     lab = tmp_path / "lab"
     made("init", lab)
@@ -82,15 +102,26 @@ def test_serving_makes_a_new_folder_use_the_server(tmp_path, address, postgres):
         "--database",
         address,
     ]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(process.kill)
         line = process.stdout.readline()
         url = line.partition(" at ")[2].split()[0]
         with urllib.request.urlopen(
             urllib.request.Request(f"{url}/ermrest/catalog", method="POST")
         ) as answer:
             assert json.load(answer)["id"] == "1"
+        assert f"kept at {shown_address(address)}" in process.stdout.readline()
+        with _renamed(postgres, address), pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"{url}/ermrest/catalog/1/schema")
+        # Connections that the server has ended in the meantime are no failure.
+        urllib.request.urlopen(f"{url}/ermrest/catalog/1/schema").close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+        (said,) = process.stderr.read().splitlines()
+        assert re.match(r"\d{4}-\d\d-\d\d .* WARNING GET /ermrest/catalog/1/schema: .*does not exist", said)
     assert databases(postgres, address) == ["", "_1", "_~objects"]
     assert "database = " in (lab / "server.toml").read_text()
     made("catalog", "create", lab, "more")

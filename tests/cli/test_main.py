@@ -102,6 +102,7 @@ def test_known_entries(path, capsys):
         (["split", "dataset", "--host", "x"], "did you mean `deriva-ml split-dataset`"),
         (["catalog", "lst"], "did you mean `deriva-ml catalog list`"),
         (["rnu"], "did you mean `deriva-ml run`?"),
+        (["resume", "--help"], "no command 'resume'; did you mean `deriva-ml upload`?"),
         (["bump"], "did you mean `deriva-ml bump-version`?"),
     ],
 )

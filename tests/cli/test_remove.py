@@ -27,9 +27,10 @@ def test_a_copy_is_removed(tmp_path):
     assert not copy.exists() and "eyes" in run("catalog", "list", lab).stdout
 
 
-def test_what_is_no_part_of_a_deployment_stays(tmp_path):
+def test_what_is_in_use_and_what_is_no_part_of_a_deployment_stays(tmp_path):
     with LocalServer.open(tmp_path / "lab", create=True):
-        pass
+        used = run("remove", tmp_path / "lab", "--yes")
+    assert used.returncode == 1 and "is in use" in used.stderr
     (tmp_path / "lab" / "notes.txt").write_text("mine")
     (tmp_path / "lab" / ".deployment.json.left").write_text("{")
     done = run("remove", tmp_path / "lab", "--yes")

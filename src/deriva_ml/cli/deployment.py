@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -34,12 +35,16 @@ def init(arguments: argparse.Namespace) -> int:
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
     print(f"{made.folder} is deployment {made.name!r} (id {made.id}).")
-    if config.database is not None:
-        print(f"Its catalogs are kept at {shown_address(config.database)}.")
-    if config.objects is not None:
-        print(f"Its objects are kept at {config.objects}.")
+    _tell_places(config.database, config.objects)
     print(f"Make a catalog in it with: deriva-ml catalog create {_quoted(made.folder)} PROJECT")
     return 0
+
+
+def _tell_places(database: str | None, objects: str | None) -> None:
+    if database is not None:
+        print(f"Its catalogs are kept at {shown_address(database)}.")
+    if objects is not None:
+        print(f"Its objects are kept at {objects}.")
 
 
 def _made(arguments: argparse.Namespace) -> Deployment:
@@ -95,8 +100,12 @@ def serve(arguments: argparse.Namespace) -> int:
         running = server.serve(arguments.host, arguments.port)
     except DeploymentError as error:
         raise DerivaMLConnectionError(str(error)) from error
+    # What a server says is read long after it was said.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     with running:
-        print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)", flush=True)
+        print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)")
+        _tell_places(server.database, server.bucket)
+        print(f"Open a catalog with: DerivaML({running.url!r}, ID)", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             running.wait()

@@ -266,6 +266,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ended("deriva-ml", command.failed, lambda: command.run(rest))
 
 
+_MEANT = {
+    "resume": "upload",
+    "commit": "upload",
+    "restore": "backup",
+    "status": "executions",
+    "start": "serve",
+}
+"""What people look for under other names; letters alone would lead from `resume` to `remove`."""
+
+
 def _no_command(words: Sequence[str]) -> int:
     group = [command for command in COMMANDS if words and command.name.startswith(f"{words[0]} ")]
     parser = argparse.ArgumentParser(
@@ -278,7 +288,9 @@ def _no_command(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"deriva-ml {_version()}")
     # The first word of a group alone asks what the group has.
     asked = not words or (bool(group) and len(words) == 1)
-    asked = asked or any(word in ("-h", "--help", "--version") for word in words)
+    # Help about a command that does not exist is not help about all others.
+    may_ask = bool(group) or (bool(words) and words[0].startswith("-"))
+    asked = asked or (may_ask and any(word in ("-h", "--help", "--version") for word in words))
     if asked and not (words and group):
         parser.parse_args([word for word in words if word.startswith("-")])
         parser.print_help()
@@ -294,8 +306,10 @@ def _no_command(words: Sequence[str]) -> int:
 def _unknown(words: Sequence[str], known: Sequence[Command]) -> str:
     """What to say of a command that does not exist."""
     names = [command.name for command in known]
+    words = [word for word in words if not word.startswith("-")] or words
     given = [" ".join(words[:2]), "-".join(words[:2]), words[0]]
-    close = [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.7)]
+    close = [name for word, name in _MEANT.items() if word == words[0] and name in names]
+    close = close or [name for text in given for name in difflib.get_close_matches(text, names, 1, 0.7)]
     close += [name for name in names if name.startswith(words[0]) and len(words) == 1]
     # Two letters in the wrong order are much of a short word.
     close = close or difflib.get_close_matches(words[0], names, 1, 0.6)

@@ -74,7 +74,16 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
     reason = re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", _shortest(error)).rstrip(".")
-    return DerivaMLConnectionError(f"{doing} failed: {reason}. Check the host name and the network.")
+    return DerivaMLConnectionError(f"{doing} failed: {reason}. {_advice(reason)}")
+
+
+def _advice(reason: str) -> str:
+    """What to do about a connection that failed: the host was not found, nothing listens there, or it broke off."""
+    if "refused" in reason:
+        return "Check that the server runs, and the port of its address; `deriva-ml serve` starts one for a folder."
+    if any(words in reason for words in ("closed connection", "reset by peer", "aborted")):
+        return "The server was stopped, or the network broke off; try again when it is back."
+    return "Check the host name and the network."
 
 
 def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:

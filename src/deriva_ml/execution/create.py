@@ -238,7 +238,12 @@ def _undo(session: Session, execution_rid: str) -> None:
         rows.delete(session.connection, session.ml_table(MLTable.execution), {"RID": [execution_rid]})
         logger.warning("Execution %s could not be prepared and was taken back.", execution_rid)
     except DerivaMLException as error:
-        logger.error("Execution %s could not be prepared, and not be taken back: %s", execution_rid, error)
+        logger.error(
+            "Execution %s could not be prepared, and not be taken back: %s ml.resume_execution(%r) settles it later.",
+            execution_rid,
+            error,
+            execution_rid,
+        )
         return
     session.workspace.executions.remove(execution_rid)
     remove_folder(session.workspace.execution_dir(execution_rid))

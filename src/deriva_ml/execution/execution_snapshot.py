@@ -13,7 +13,7 @@ from deriva_ml.execution import lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
-from deriva_ml.execution.states import INCOMPLETE
+from deriva_ml.execution.states import INCOMPLETE, OVER
 from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.session import session_of
 from deriva_ml.workspace import paths
@@ -165,10 +165,9 @@ def gc_executions(
         How many were forgotten.
     """
     _require("older_than", older_than, timedelta)
-    done = {ExecutionStatus.Uploaded, ExecutionStatus.Aborted}
     limit = now() - older_than if older_than is not None else None
     removed = 0
-    for state in session.workspace.executions.find(status=done if status is None else status):
+    for state in session.workspace.executions.find(status=OVER if status is None else status):
         recent = limit is not None and state.last_activity > limit
         waiting = state.status is not ExecutionStatus.Aborted and has_pending(session, state.rid)
         if recent or (status is None and waiting):

@@ -11,13 +11,11 @@ from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError, InvalidT
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.states import validate_transition
 from deriva_ml.execution.sync import push, reconcile, required_state
-from deriva_ml.names import ExecutionStatus
+from deriva_ml.names import ENDED_BADLY, ExecutionStatus
 from deriva_ml.workspace.executions import ExecutionState, now, this_process
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
-
-_WITH_ERROR = frozenset({ExecutionStatus.Failed, ExecutionStatus.Aborted})
 
 
 def duration_text(duration: timedelta | None) -> str:
@@ -82,7 +80,7 @@ def transition(
     state = required_state(session, execution_rid)
     validate_transition(current=state.status, target=target)
     changes: dict[str, Any] = {"status": target, "sync_pending": True, **fields}
-    changes["error"] = _plain(error) if error is not None and target in _WITH_ERROR else None
+    changes["error"] = _plain(error) if error is not None and target in ENDED_BADLY else None
     if message is not None:
         changes["status_detail"] = _plain(message)
     if not session.workspace.executions.update(execution_rid, expected=state.status, **changes):
@@ -122,14 +120,14 @@ def update_status(
         changes: dict[str, Any] = {"sync_pending": True}
         if message is not None:
             changes["status_detail"] = _plain(message)
-        if target in _WITH_ERROR:
+        if target in ENDED_BADLY:
             changes["error"] = _plain(error or message)
         session.workspace.executions.update(execution_rid, **changes)
         push(session, execution_rid)
 
 
 def _reason(target: ExecutionStatus, message: str | None) -> str | None:
-    return message if target in _WITH_ERROR else None
+    return message if target in ENDED_BADLY else None
 
 
 def _times_of(session: Session, state: ExecutionState, target: ExecutionStatus) -> dict[str, Any]:

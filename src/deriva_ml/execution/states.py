@@ -9,6 +9,7 @@ __all__ = [
     "ALLOWED_TRANSITIONS",
     "COMMITTABLE",
     "INCOMPLETE",
+    "OVER",
     "ExecutionStatus",
     "InvalidTransitionError",
     "validate_transition",
@@ -45,7 +46,10 @@ COMMITTABLE = frozenset(
 )
 """Statuses from which a commit may start."""
 
-INCOMPLETE = frozenset(ExecutionStatus) - {ExecutionStatus.Uploaded, ExecutionStatus.Aborted}
+OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Aborted})
+"""Statuses of executions that wait for nothing."""
+
+INCOMPLETE = frozenset(ExecutionStatus) - OVER
 """Statuses of executions whose story is not over."""
 
 

@@ -12,7 +12,7 @@ from deriva_ml.errors import (
     DerivaMLNotFoundError,
     DerivaMLStateInconsistency,
 )
-from deriva_ml.names import ConnectionMode, ExecutionStatus, MLTable
+from deriva_ml.names import ENDED_BADLY, ConnectionMode, ExecutionStatus, MLTable
 from deriva_ml.workspace.executions import ExecutionState
 
 if TYPE_CHECKING:
@@ -170,8 +170,7 @@ def _settle(session: Session, state: ExecutionState, status: str | None, detail:
         return
     store = session.workspace.executions
     if pair in _ADOPT:
-        failed = remote in {ExecutionStatus.Failed, ExecutionStatus.Aborted}
-        store.update(state.rid, status=remote, error=detail if failed else None)
+        store.update(state.rid, status=remote, error=detail if remote in ENDED_BADLY else None)
     elif pair in _PUSH:
         store.update(state.rid, sync_pending=True)
         push(session, state.rid)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.asset.download import download
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.extras import needed
-from deriva_ml.names import ExecutionStatus
+from deriva_ml.names import ENDED_BADLY
 
 if TYPE_CHECKING:
     from deriva_ml.lineage.facts import Provenance, Run, Thing
@@ -19,7 +19,6 @@ _PROFILES = (
     "https://w3id.org/ro/wfrun/workflow/0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
-_ENDED_BADLY = frozenset({ExecutionStatus.Failed, ExecutionStatus.Aborted})
 
 
 def write_crate(found: Provenance, target: Path, *, files: bool = False) -> Path:
@@ -119,7 +118,7 @@ def _workflow(crate: Any, url: str, facts: dict[str, Any], *, is_main: bool) -> 
 def _action(
     crate: Any, found: Provenance, rid: str, run: Run, workflows: dict[str, Any], things: dict[str, Any]
 ) -> None:
-    status = "FailedActionStatus" if run.summary.status in _ENDED_BADLY else "CompletedActionStatus"
+    status = "FailedActionStatus" if run.summary.status in ENDED_BADLY else "CompletedActionStatus"
     facts = {
         "name": run.summary.description or f"Execution {rid}",
         "identifier": rid,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from deriva_server.errors import BadRequest
 from deriva_server.grammar.nodes import And, Comparison, Filter, Group, Not, Null, Or, QName, Quantifier
 from deriva_server.grammar.tokens import Cursor
+from deriva_server.operators import OPERATORS, REFUSED, written
 
-OPERATORS = frozenset({"=", "geq", "gt", "leq", "lt", "regexp", "ciregexp", "ts"})
 _QUANTIFIERS: dict[str, Quantifier] = {"any": "any", "all": "all"}
 
 
@@ -59,7 +59,8 @@ def _predicate(cursor: Cursor) -> Filter:
     if word.lower() == "null":
         return Null(column)
     if word not in OPERATORS:
-        raise BadRequest(f"Unknown operator {word!r} in a predicate on {column}.")
+        known = ", ".join(sorted(map(written, (*OPERATORS - REFUSED.keys(), "null"))))
+        raise BadRequest(f"Unknown operator {word!r} in a predicate on {column}; there are {known}.")
     return _comparison(cursor, column, word)
 
 

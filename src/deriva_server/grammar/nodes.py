@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deriva_server.grammar.tokens import encode
+from deriva_server.operators import written
 
 Api = Literal["entity", "attribute", "attributegroup", "aggregate"]
 Outer = Literal["left", "right", "full"]
@@ -64,9 +65,10 @@ class Comparison:
     quantifier: Quantifier | None = None
 
     def __str__(self) -> str:
-        operator = self.operator if self.operator == "=" else f"::{self.operator}::"
         values = ",".join(encode(value) for value in self.values)
-        return f"{self.column}{operator}" + (f"{self.quantifier}({values})" if self.quantifier else values)
+        return f"{self.column}{written(self.operator)}" + (
+            f"{self.quantifier}({values})" if self.quantifier else values
+        )
 
 
 @dataclass(frozen=True, slots=True)

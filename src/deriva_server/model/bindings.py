@@ -12,6 +12,7 @@ from dataclasses import replace
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.model import changes
 from deriva_server.model.elements import EMPTY, Column, ForeignKey, Json, Model, Table
+from deriva_server.operators import OPERATORS, written
 
 _FIELDS = frozenset(("types", "projection", "projection_type", "scope_acl", "comment"))
 _TYPES: Mapping[str, frozenset[str]] = {
@@ -29,9 +30,7 @@ _STEPS: Mapping[str, frozenset[str]] = {
 }
 """Fields of a step by the one that makes it what it is."""
 
-_OPERATORS = frozenset(
-    ("=", "::lt::", "::leq::", "::gt::", "::geq::", "::null::", "::regexp::", "::ciregexp::", "::ts::")
-)
+_OPERATORS = frozenset(written(name) for name in (*OPERATORS, "null"))
 
 NameOf = Callable[[str], str]
 """The present name of an element by RID; raises KeyError when it is gone."""

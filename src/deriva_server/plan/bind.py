@@ -16,6 +16,7 @@ from deriva_server.model.elements import Column, Model, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored, load, text_reader
 from deriva_server.names import normal_rid
+from deriva_server.operators import PATTERNS, REFUSED, written
 from deriva_server.plan import relation as r
 from deriva_server.plan.links import between, by_columns, find_table
 from deriva_server.plan.patterns import check_pattern
@@ -191,15 +192,17 @@ def _predicate(scope: Scope, filter_: nodes.Filter) -> r.Predicate:
         if is_free_text:
             raise BadRequest("The wildcard column cannot be tested for null.")
         return r.IsNull(instance, require_column(table, name))
-    if filter_.operator == "ts":
-        raise BadRequest("The operator ::ts:: is not supported; use ::ciregexp::.")
+    if instead := REFUSED.get(filter_.operator):
+        raise BadRequest(
+            f"The operator {written(filter_.operator)} is not supported; use {written(instead)}."
+        )
     every = filter_.quantifier == "all"
     if every or filter_.operator != "=":
         _few(filter_.values)
-    if filter_.operator in ("regexp", "ciregexp"):
+    if pattern := PATTERNS.get(filter_.operator):
         columns = table.columns if is_free_text else (require_column(table, name),)
-        patterns = tuple(check_pattern(pattern) for pattern in filter_.values)
-        return r.Match(instance, columns, patterns, filter_.operator == "ciregexp", every)
+        patterns = tuple(check_pattern(pattern.of(text)) for text in filter_.values)
+        return r.Match(instance, columns, patterns, pattern.ignore_case, every)
     if is_free_text:
         raise BadRequest(f"The wildcard column does not know the operator {filter_.operator}.")
     return _comparison(instance, require_column(table, name), filter_, every)

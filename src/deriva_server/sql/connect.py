@@ -125,6 +125,10 @@ class Database:
         """Close the idle connections; ones in use close when they are given back."""
         with self._gate:
             self._engine = None
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with self._gate:
             while self._idle:
                 self._idle.pop().close()
 
@@ -132,6 +136,12 @@ class Database:
     def _leased(self, lease: _Lease, *, suspend_references: bool = False) -> Iterator[sa.Connection]:
         clean = False
         try:
+            if lease.raw is not None and self.dialect.is_lost(lease.raw):
+                # What ended it, such as a new start of the server, has most likely ended the others that are idle.
+                lease.raw.invalidate()
+                self._close_idle()
+                lease.raw.close()
+                lease.raw = None
             if lease.raw is None:
                 lease.raw = self.dialect.connect(self._current_engine())
             if suspend_references:

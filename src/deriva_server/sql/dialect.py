@@ -195,6 +195,9 @@ class Dialect(Protocol):
     def limit_time(self, connection: sa.Connection, seconds: float | None) -> None:
         """Interrupt statements that run past `seconds` from now; None lifts the limit."""
 
+    def is_lost(self, connection: sa.Connection) -> bool:
+        """Whether an idle connection was ended by the other side; cheap, for it is asked before every use."""
+
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """The error of the service that a database error stands for, None when it is unexpected."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
 from deriva_server.model.elements import Column, Table
+from deriva_server.operators import ORDERS
 from deriva_server.plan import relation as r
 from deriva_server.sql.dialect import Expression, Expressions, quote
 from deriva_server.sql.history import NEVER_REDACTED
@@ -17,14 +17,6 @@ SourceOf = Callable[[Table], sa.FromClause]
 
 GIVEN = "given"
 """Name of the parameter with the texts that are given when a query is run."""
-
-_OPERATORS: Mapping[str, Callable[[Expression, Expression], Expression]] = {
-    "=": operator.eq,
-    "lt": operator.lt,
-    "leq": operator.le,
-    "gt": operator.gt,
-    "geq": operator.ge,
-}
 
 
 class Join:
@@ -134,7 +126,7 @@ class Join:
             if not predicate.every:
                 return x.among(column.type, value, predicate.values)
             return sa.and_(*(x.among(column.type, value, [bound]) for bound in predicate.values))
-        value, compare = x.order_value(column.type, value), _OPERATORS[predicate.operator]
+        value, compare = x.order_value(column.type, value), ORDERS[predicate.operator].test
         return combine(*(compare(value, x.bound_order(column.type, bound)) for bound in predicate.values))
 
     def _matched(self, predicate: r.Match) -> Expression:

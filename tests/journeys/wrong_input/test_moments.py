@@ -282,7 +282,7 @@ def test_objects_describe_themselves(lab: DerivaML) -> None:
         (["serve", "{}/lab", "--port", "99999"], ["0 to 65535"]),
         (["catalog", "create", "{}/lab", "1 x"], ["'1 x'", "begin with a letter"]),
         (["catalog", "create", "{}/other", "texts"], ["not empty"]),
-        (["catalog", "create", "localhost:9", "texts"], ["Connection refused", "Check the host name"]),
+        (["catalog", "create", "localhost:9", "texts"], ["Connection refused", "Check that the server runs"]),
     ],
 )
 def test_wrong_command_lines(

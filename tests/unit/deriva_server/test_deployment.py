@@ -16,6 +16,7 @@ from deriva_server.deployment import DOCUMENT, Deployment
 from deriva_server.errors import DeploymentError
 from deriva_server.http.message import Request
 from deriva_server.mounts import network_file_system, network_kind
+from deriva_server.removal import plan_removal, unused
 
 
 def test_create_and_open(tmp_path: Path) -> None:
@@ -226,3 +227,16 @@ def test_an_opening_that_is_interrupted_can_be_done_again(tmp_path, monkeypatch,
     assert not (tmp_path / "lab").exists() or embed.is_deployment(tmp_path / "lab")
     with embed.LocalServer.open(tmp_path / "lab", create=True) as server:
         assert server.registry.entries() == []
+
+
+def test_what_is_being_removed_is_not_opened(tmp_path):
+    made = Deployment.create(tmp_path / "lab")
+    with unused(made.folder), pytest.raises(DeploymentError, match="being removed"):
+        LocalServer.open(made.folder)
+    plan = plan_removal(made.folder)
+    with LocalServer.open(made.folder) as server:
+        for attempt in (plan.run, lambda: plan_removal(made.folder)):
+            with pytest.raises(DeploymentError, match="is in use"):
+                attempt()
+        assert server.handle(Request("GET", "/authn/session")).status == 200
+    assert plan.run() == ()

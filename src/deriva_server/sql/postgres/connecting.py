@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import selectors
 import sys
 import time
@@ -44,6 +45,15 @@ def patience(url: sa.URL) -> dict[str, int]:
     """How long one attempt to connect may take, where neither the address nor the environment says so."""
     is_given = "connect_timeout" in url.query or "PGCONNECT_TIMEOUT" in os.environ
     return {} if is_given else {"connect_timeout": _ATTEMPT_SECONDS}
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether something waits in a socket, be it its end."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def connect(engine: sa.Engine) -> sa.Connection:

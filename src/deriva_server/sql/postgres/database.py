@@ -28,7 +28,7 @@ from deriva_server.errors import (
 from deriva_server.names import to_microseconds
 from deriva_server.sql.dialect import BUSY_SECONDS, STATEMENT_SECONDS, Connection, Expressions, Tables
 from deriva_server.sql.postgres.addresses import shown_address
-from deriva_server.sql.postgres.connecting import connect, patience
+from deriva_server.sql.postgres.connecting import connect, is_readable, patience
 from deriva_server.sql.postgres.driver import as_sqlalchemy
 from deriva_server.sql.postgres.expressions import PostgresExpressions
 from deriva_server.sql.postgres.naming import GATE, SCHEMA, WRITERS
@@ -168,6 +168,11 @@ class PostgresDialect:
         if connection.in_transaction() and info.get(_LIMIT) != seconds:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
             info[_LIMIT] = seconds
+
+    def is_lost(self, connection: sa.Connection) -> bool:
+        """A server says nothing to those who ask nothing, except that it ends."""
+        driver: Any = connection.connection.driver_connection
+        return is_readable(driver.pgconn.socket)
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """Map by PostgreSQL's own code; without one, a connection was lost."""

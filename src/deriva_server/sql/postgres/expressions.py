@@ -13,6 +13,7 @@ from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored
 from deriva_server.names import to_microseconds
+from deriva_server.operators import ORDERS
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
 from deriva_server.sql.dialect import Connection, Expression, Parts, RowParts, first_column, history_name
@@ -22,7 +23,6 @@ from deriva_server.sql.postgres.texts import json_text, plain_text, row_text
 from deriva_server.sql.postgres.values import column_type, list_text, text_value
 
 _PIECE = 1000
-_FLIPPED = {"=": "=", "lt": ">", "leq": ">=", "gt": "<", "geq": "<="}
 _NUMBERS = frozenset(("int2", "int4", "int8", "float4", "float8", "numeric"))
 _TEXTUAL = frozenset(("uuid", "json", "jsonb"))
 _FLOAT_AGGREGATES = {
@@ -150,7 +150,7 @@ class PostgresExpressions:
         element = type_.base or type_
         if element.scalar == "json":
             element, value = TYPES["text"], _cast(value, "text[]")
-        return _bound(element, bound).op(_FLIPPED[operator], is_comparison=True)(sa.func.any(value))
+        return _bound(element, bound).op(ORDERS[operator].mirrored, is_comparison=True)(sa.func.any(value))
 
     def found(self, text: Expression, pattern: str, ignore_case: bool) -> Expression:
         """PostgreSQL knows these patterns."""

@@ -98,6 +98,10 @@ class SqliteDialect:
         end = connection.info[DEADLINE] = time.monotonic() + seconds
         driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
 
+    def is_lost(self, connection: sa.Connection) -> bool:
+        """A file does not go away."""
+        return False
+
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """Map by SQLite's own code; errors of statements, which share one, by their words."""
         text = str(error.orig)

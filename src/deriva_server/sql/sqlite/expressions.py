@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from deriva_server.errors import ServiceError
 from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.values import Stored
+from deriva_server.operators import ORDERS
 from deriva_server.plan import relation as r
 from deriva_server.plan.patterns import literal
 from deriva_server.sql.dialect import Connection, Expression, Parts, RowParts, history_name, quote
@@ -25,13 +26,6 @@ _LIKE_SIGNS = re.compile("[%_!]")
 _LONGEST_WORD = 1000
 # Looked up one by one by their ends; more are sooner found by walking the index of all versions.
 _FEW_VERSIONS = 1000
-_OPERATORS: Mapping[str, Callable[[Expression, Any], Expression]] = {
-    "=": lambda value, bound: value == bound,
-    "lt": lambda value, bound: value < bound,
-    "leq": lambda value, bound: value <= bound,
-    "gt": lambda value, bound: value > bound,
-    "geq": lambda value, bound: value >= bound,
-}
 
 
 class SqliteExpressions:
@@ -148,7 +142,7 @@ class SqliteExpressions:
         if isinstance(bound, str) and element_type.scalar in ("timestamptz", "timestamp"):
             bound = bound[:19] + bound[19:26].rstrip("0").rstrip(".") + bound[26:]
         other = sa.literal(bound) if operator == "=" else self.bound_order(element_type, bound)
-        test = _OPERATORS[operator](element, other)
+        test = ORDERS[operator].test(element, other)
         found = sa.select(sa.literal(1)).select_from(elements).where(test).exists()
         return sa.case((value.is_not(None), found)) == 1
 

@@ -1,5 +1,6 @@
 """What a PostgreSQL server that refuses a connection says, and what of it may pass."""
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -147,3 +148,17 @@ def test_a_server_is_asked_once_about_many_refusals(postgres, monkeypatch):
         with pytest.raises(StorageUnusable):
             ask(postgres, username="nobody")
     assert asked == [1]
+
+
+def test_a_server_that_was_started_anew_is_no_failure(postgres):
+    with contextlib.closing(Database(PostgresDialect(postgres.url))) as database:
+        pids = set()
+        with database.glance() as first, database.glance() as second:
+            for connection in (first, second):
+                pids.add(connection.raw.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        with postgres.connect() as other:
+            for pid in pids:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+        for _ in range(2):
+            with database.glance() as connection:
+                assert connection.raw.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() not in pids

@@ -1,0 +1,75 @@
+"""What a column may be compared by, in URLs and in ACL bindings: one line per operator.
+
+Columns are compared in the order of their type, or their text is searched for a pattern. Another way to write a pattern, such as one
+that looks at the beginning only, is a line here and nothing else; what neither of them can say is another predicate of
+`plan.relation`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A comparison of values.
+
+    Parameters
+    ----------
+    test : callable
+        Compares two values, or two expressions of SQL.
+    mirrored : str
+        The sign in SQL when the sides are swapped.
+    """
+
+    test: Callable[[Any, Any], Any]
+    mirrored: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A search of texts.
+
+    Parameters
+    ----------
+    ignore_case : bool
+    of : callable
+        The regular expression that a value of the URL stands for.
+    """
+
+    ignore_case: bool = False
+    of: Callable[[str], str] = str
+
+
+ORDERS: Mapping[str, Order] = {
+    "=": Order(operator.eq, "="),
+    "lt": Order(operator.lt, ">"),
+    "leq": Order(operator.le, ">="),
+    "gt": Order(operator.gt, "<"),
+    "geq": Order(operator.ge, "<="),
+}
+
+PATTERNS: Mapping[str, Pattern] = {
+    "regexp": Pattern(),
+    "ciregexp": Pattern(ignore_case=True),
+}
+
+REFUSED: Mapping[str, str] = {"ts": "ciregexp"}
+"""Known to the protocol but not supported, with what to use instead."""
+
+OPERATORS = frozenset((*ORDERS, *PATTERNS, *REFUSED))
+"""All that compare with a value; ``null`` has none."""
+
+
+def written(name: str) -> str:
+    """An operator as it stands between column and value.
+
+    Examples
+    --------
+    >>> written("="), written("lt")
+    ('=', '::lt::')
+    """
+    return name if name == "=" else f"::{name}::"
