@@ -11,7 +11,7 @@ import gc
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _MANY = 500_000
 """Objects to be made before a search: more than a start makes; a command that goes on for long is still cleaned up."""
@@ -58,14 +58,21 @@ def _restore() -> None:
 def _end() -> None:
     """See that files which a user's code left open are written, which the last search would do."""
     gc.unfreeze()
-    for file in gc.get_objects():
-        # The type is looked at, because some objects answer for their class by importing something.
-        if not issubclass(type(file), io.BufferedWriter | io.TextIOWrapper) or file.closed:
-            continue
-        if file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            continue
+    for file in _open_files():
         try:
             file.flush()
         except (OSError, ValueError) as error:
             print(f"{getattr(file, 'name', 'A file')} was not written to its end: {error}", file=sys.stderr)
     gc.freeze()
+
+
+def _open_files() -> Iterator[io.BufferedWriter | io.TextIOWrapper]:
+    # Python itself writes these to their end, and says what comes of it by the exit status.
+    own = {id(file) for file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
+    for file in gc.get_objects():
+        # The type is looked at, because some objects answer for their class by importing something.
+        if issubclass(type(file), io.BufferedWriter | io.TextIOWrapper) and id(file) not in own:
+            # Refused by what was detached from its bytes, and so has nothing to write.
+            with suppress(ValueError):
+                if not file.closed:
+                    yield file
