@@ -22,7 +22,7 @@ def needed(task: str, extra: str) -> Iterator[None]:
     Raises
     ------
     DerivaMLDependencyError
-        If something is not installed.
+        If something is not installed, or is broken.
 
     Examples
     --------
@@ -36,4 +36,8 @@ def needed(task: str, extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise DerivaMLDependencyError(
             f"{task} {error.name}, which is not installed: pip install 'deriva-ml[{extra}]'"
+        ) from error
+    except ImportError as error:
+        raise DerivaMLDependencyError(
+            f"{task} what cannot be imported: {error}. It comes with pip install 'deriva-ml[{extra}]'"
         ) from error

@@ -1,4 +1,4 @@
-"""Python's search for garbage, left out while a program of this library starts and when it ends.
+"""Python's search for garbage, left out while a program of this library starts, and when one ends that ran no code of a user.
 
 Importing and composing make a few hundred thousand objects that all stay. To look through them again and again, and twice
 more when the memory is given back anyway, takes a fifth of the time of a run whose model does nothing.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import atexit
 import gc
-import io
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 _MANY = 500_000
 """Objects to be made before a search: more than a start makes; a command that goes on for long is still cleaned up."""
 
 _former: tuple[int, int, int] | None = None
 """Thresholds to come back to; None outside."""
+
+_is_users = False
+"""Whether a user's code has begun in this process."""
 
 
 @contextmanager
@@ -38,11 +39,13 @@ def unsearched() -> Iterator[None]:
 
 
 def searched_again() -> None:
-    """Search again as Python does by itself, but not in what there is now: a user's code begins.
+    """Search again as Python does by itself, but not in what there is now: a user's code begins, or a server that runs for long.
 
     Only the first call in a process leaves anything out, so that what jobs of a sweep leave behind is found.
     """
+    global _is_users
     if _former is not None:
+        _is_users = True
         if not gc.get_freeze_count():
             gc.freeze()
         _restore()
@@ -56,23 +59,8 @@ def _restore() -> None:
 
 
 def _end() -> None:
-    """See that files which a user's code left open are written, which the last search would do."""
-    gc.unfreeze()
-    for file in _open_files():
-        try:
-            file.flush()
-        except (OSError, ValueError) as error:
-            print(f"{getattr(file, 'name', 'A file')} was not written to its end: {error}", file=sys.stderr)
-    gc.freeze()
-
-
-def _open_files() -> Iterator[io.BufferedWriter | io.TextIOWrapper]:
-    # Python itself writes these to their end, and says what comes of it by the exit status.
-    own = {id(file) for file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}
-    for file in gc.get_objects():
-        # The type is looked at, because some objects answer for their class by importing something.
-        if issubclass(type(file), io.BufferedWriter | io.TextIOWrapper) and id(file) not in own:
-            # Refused by what was detached from its bytes, and so has nothing to write.
-            with suppress(ValueError):
-                if not file.closed:
-                    yield file
+    """Leave out the last search, unless a user's code ran: what that left open is completed by being given back."""
+    if _is_users:
+        gc.unfreeze()
+    else:
+        gc.freeze()

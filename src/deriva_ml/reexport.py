@@ -110,7 +110,13 @@ class Room:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._name,)
+
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            # What copies, pickles and inspects objects asks for these, also before there is a name.
+            raise AttributeError(name)
         # Nothing is kept here: Python's own table of modules is safe to ask from several threads at once.
         return getattr(importlib.import_module(self._name), name)
 
@@ -175,4 +181,5 @@ class Forward:
         first, *rest = signature.parameters.values()
         made = signature.replace(parameters=[first.replace(name="self", annotation=first.empty), *rest])
         method.__signature__ = made  # type: ignore[attr-defined]
+        method.__name__, method.__qualname__ = self._name, f"{self._owner.__qualname__}.{self._name}"
         return method

@@ -42,11 +42,11 @@ def is_at(descriptor: int, path: Path) -> bool:
 
 
 def share(folder: Path) -> int | None:
-    """Say that a folder is in use, until the descriptor is closed; None if somebody has it alone."""
+    """Say that a folder is in use, until the descriptor is closed; None if somebody has it alone, or had until it was gone."""
     if sys.platform == "win32":
         return os.open(os.devnull, os.O_RDONLY)
     descriptor = os.open(folder, os.O_RDONLY)
-    if lock(descriptor, exclusive=False, wait=False):
+    if lock(descriptor, exclusive=False, wait=False) and is_at(descriptor, folder):
         return descriptor
     os.close(descriptor)
     return None

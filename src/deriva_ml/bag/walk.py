@@ -197,7 +197,10 @@ class Walk:
         return found
 
     def entered_from(self, source: TableName) -> dict[TableName, str]:
-        """Tables whose rows a walk takes for the rows of one table that they refer to and for nothing else, by the column."""
+        """Tables of which a walk takes a row only because it refers to a row of `source`, with the column that refers.
+
+        ``Dataset_Image`` is one for ``Dataset``, by its column ``Dataset``, where nothing else leads to its rows.
+        """
         everything = frozenset(self.graph.tables)
         ways: dict[TableName, list[Edge]] = {}
         for name, edges in self.graph.edges.items():
@@ -208,6 +211,7 @@ class Walk:
             name: only.target_columns[0]
             for name, (only, *others) in ways.items()
             if not others and only.source == source and only.inbound and only.source_columns == ("RID",)
+            # Through these a change of other rows could bring in more.
             if not any(edge.inbound for edge in self.graph.edges[name])
         }
 

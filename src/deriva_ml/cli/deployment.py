@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from deriva_ml import heap
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.config import ServerConfig
@@ -107,6 +108,7 @@ def serve(arguments: argparse.Namespace) -> int:
         _tell_places(server.database, server.bucket)
         print(f"Open a catalog with: DerivaML({running.url!r}, ID)", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        heap.searched_again()
         try:
             running.wait()
         except KeyboardInterrupt:

@@ -132,6 +132,7 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
 
     words = command.split(rest)
     package = _on_path(Path(arguments.config_dir))
+    places = sys.path[:2]
     _load(package, arguments.config_dir)
     if words.bare or words.unknown or words.wrong:
         raise _Wrong(words.complaint())
@@ -147,7 +148,7 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
             request.overrides.append(f"deriva_ml.{key}={command.quoted(value)}")
     request.hydra += ["hydra.verbose=true"] if arguments.debug else []
     request.hydra += ["hydra.job_logging.root.level=CRITICAL"] if arguments.quiet else []
-    with _environment(arguments.allow_dirty, words.overrides, sys.path[:2]):
+    with _environment(arguments.allow_dirty, words.overrides, places):
         return launch.launch(request)
 
 
@@ -168,8 +169,8 @@ def _on_path(folder: Path) -> str:
     if not folder.is_dir():
         raise _Wrong(
             f"There is no folder of configurations {str(folder)!r} in {Path.cwd()}. Run this at the top of a project, "
-            "or name the folder: --config-dir DIR. `deriva-ml new FOLDER` makes a project; to run a script that you "
-            "have, write src/configs beside it as docs/tutorial/3-your-own-script.md shows."
+            "or name the folder: --config-dir DIR. `deriva-ml new FOLDER` makes a project; into its "
+            "src/models goes a script that you have."
         )
     folder = folder.resolve()
     for place in (folder.parent.parent, folder.parent):
@@ -183,6 +184,7 @@ def _load(package: str, folder: str) -> None:
     import importlib
 
     from deriva_ml.configs.load import load_configs, publish, said_of
+    from deriva_ml.runner import trace
 
     load: Callable[[], Any] | None = None
     try:
@@ -195,7 +197,7 @@ def _load(package: str, folder: str) -> None:
     except _Wrong:
         raise
     except Exception as error:  # whatever the modules of a project raise
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if trace.is_full():
             traceback.print_exception(error)
         raise _Wrong(f"The configurations in {folder} cannot be loaded: {said_of(error)}") from error
     publish()

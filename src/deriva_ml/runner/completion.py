@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 INTERRUPTED = "the process that ran it ended before it did"
 
-_OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Failed, ExecutionStatus.Stopped})
+_TELLS = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Failed, ExecutionStatus.Stopped})
+"""Statuses of a sweep whose detail tells how its jobs ended; that of an aborted one tells why it was."""
 
 
 def give_up(ml: DerivaML, known: JobNote) -> None:
@@ -97,7 +98,7 @@ class Completion:
             execution.update_status(ExecutionStatus.Failed, summary.counts)
         elif not interrupted:
             execution.commit_output_assets()
-        if execution.status in _OVER:
+        if execution.status in _TELLS:
             execution.update_status(execution.status, summary.counts)
         self.notes.write_parent(replace(parent, complete=summary.is_complete))
         return summary

@@ -27,12 +27,12 @@ def is_full() -> bool:
 def left_to_us() -> Iterator[None]:
     """Keep Hydra from showing errors, here and in processes that its launchers start."""
     former = {name: os.environ.get(name) for name in (_FULL, _ASKED)}
-    os.environ.update({_ASKED: former[_FULL] or "0", _FULL: "1"})
+    os.environ.update({_ASKED: former[_ASKED] or former[_FULL] or "0", _FULL: "1"})
     try:
         yield
     finally:
         for name, value in former.items():
-            os.environ.pop(name)
+            os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,11 @@ from pathlib import Path
 from deriva_ml import heap
 
 PROGRAM = """
-import gc, io, sys
+import gc, gzip, sys
 from deriva_ml import heap
 class Notes:
-    def __init__(self, path, mode, text):
-        self.itself, self.file = self, open(path, mode)
+    def __init__(self, path, mode, text, opens=open):
+        self.itself, self.file = self, opens(path, mode)
         self.file.write(text)
 with heap.unsearched():
     early = Notes(sys.argv[1], "w", "early")
@@ -22,11 +23,7 @@ with heap.unsearched():
     kept = gc.get_freeze_count()
     heap.searched_again()
     assert kept and gc.get_freeze_count() == kept
-    detached = io.TextIOWrapper(io.BytesIO())
-    detached.detach()
-    late = Notes(sys.argv[2], "wb", b"late")
-    if "/dev/full" in sys.argv:
-        full = Notes("/dev/full", "w", "full")
+    late = Notes(sys.argv[2], "wb", b"late", gzip.open)
     print("said", end="")
 """
 
@@ -45,9 +42,6 @@ def test_garbage_is_searched_seldom_until_the_block_ends() -> None:
 
 def test_files_that_a_model_leaves_open_are_written_when_the_program_ends(tmp_path: Path) -> None:
     early, late = tmp_path / "early", tmp_path / "late"
-    full = [name for name in ("/dev/full",) if Path(name).exists()]
-    done = subprocess.run([sys.executable, "-c", PROGRAM, early, late, *full], capture_output=True, text=True)
-    assert (early.read_text(), late.read_text(), done.stdout) == ("early", "late", "said")
-    assert done.returncode == 0 and done.stderr.count("was not written") == len(full), done.stderr
-    for name in full:
-        assert f"{name} was not written to its end" in done.stderr
+    done = subprocess.run([sys.executable, "-c", PROGRAM, early, late], capture_output=True, text=True)
+    assert (early.read_text(), gzip.decompress(late.read_bytes()), done.stdout) == ("early", b"late", "said")
+    assert (done.returncode, done.stderr) == (0, "")

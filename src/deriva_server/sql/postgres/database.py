@@ -170,9 +170,9 @@ class PostgresDialect:
             info[_LIMIT] = seconds
 
     def is_lost(self, connection: sa.Connection) -> bool:
-        """A server says nothing to those who ask nothing, except that it ends."""
+        """A server says nothing to those who ask nothing, except that it ends, or that its settings changed."""
         driver: Any = connection.connection.driver_connection
-        return is_readable(driver.pgconn.socket)
+        return bool(driver.closed) or is_readable(driver.pgconn.socket)
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """Map by PostgreSQL's own code; without one, a connection was lost."""
