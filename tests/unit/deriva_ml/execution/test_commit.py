@@ -464,21 +464,52 @@ def test_an_empty_run_costs_few_requests(execute, counted):
 def test_pending_executions_are_committed(session, execute):
     with execute() as good:
         good.asset_file_path("Image", "good.png").write_bytes(b"good")
+    with execute() as other:
+        other.asset_file_path("Image", "other.png").write_bytes(b"other")
+        other.asset_file_path("Model", "other.pt").write_bytes(b"other")
     with execute() as bad:
         bad.asset_file_path("Image", "never written.png")
     with execute() as done:
         pass
     done.commit_output_assets()
     created = execute()
-    assert pending_executions(session) == [good.execution_rid, bad.execution_rid]
+    due = [good.execution_rid, other.execution_rid, bad.execution_rid]
+    assert pending_executions(session) == due
     report = commit_many(session)
-    assert report.execution_rids == [good.execution_rid, bad.execution_rid]
-    assert (report.total_uploaded, report.total_failed) == (1, 1)
+    assert report.execution_rids == due
+    assert (report.total_uploaded, report.total_failed) == (3, 1)
+    assert report.per_table == {
+        "lab/Image": {"uploaded": 2, "failed": 0},
+        "lab/Model": {"uploaded": 1, "failed": 0},
+    }
     assert report.errors[0].startswith(f"execution {bad.execution_rid}: ")
+    assert (good.working_dir / "assets" / "Image" / "good.png").exists()
     assert lookup_execution(session, good.execution_rid).status == "Uploaded"
     assert lookup_execution(session, created.execution_rid).status == "Created"
     report = commit_many(session, ["1-ZZZZ", done.execution_rid])
     assert (report.total_failed, report.total_uploaded) == (1, 0)
+
+
+def test_what_is_due_says_how_the_run_ended_and_what_waits(session, execute):
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "due.png")
+        path.write_bytes(b"due")
+    store, rid = session.workspace.executions, exe.execution_rid
+    no_process = {"owner_pid": 2**22 + 1}
+
+    def is_due(status, **fields):
+        store.update(rid, status=ExecutionStatus(status), **fields)
+        return pending_executions(session) == [rid]
+
+    def are_due(**fields):
+        return {str(status) for status in ExecutionStatus if is_due(status, **fields)}
+
+    owner = store.get(rid).owner.pid
+    always = {"Stopped", "Pending_Upload"}
+    assert are_due(owner_pid=owner) == always | {"Failed", "Uploaded"}
+    assert are_due(**no_process) == always | {"Failed", "Uploaded", "Running"}
+    exe.discard_asset_file(path)
+    assert are_due(**no_process) == always
 
 
 def test_commit_after_resume(session, execute):

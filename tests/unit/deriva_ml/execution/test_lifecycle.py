@@ -171,6 +171,22 @@ def test_messages_are_visible_at_once(execute, row_of):
     assert status(row_of, exe) == ("Stopped", "Epoch 1/3 — loss=0.5")
 
 
+@pytest.mark.parametrize("ending", ["Stopped", "Failed", "Pending_Upload"])
+def test_a_status_that_is_set_ends_the_run_as_its_own_call_does(session, execute, row_of, ending):
+    exe = execute()
+    exe.update_status("Running", "begun")
+    begun = session.workspace.executions.get(exe.execution_rid)
+    assert begun.start_time is not None and begun.is_mine
+    exe.update_status(ending, "the cat did it")
+    failed = ending in {"Failed", "Aborted"}
+    assert status(row_of, exe) == (ending, "the cat did it")
+    assert exe.error == ("the cat did it" if failed else None)
+    assert (exe.stop_time is None) == (ending == "Pending_Upload")
+    assert (row_of("Execution", exe.execution_rid)["Execution_Duration"] is None) == (exe.stop_time is None)
+    exe.update_status(ending, "no, the dog", error="it was the dog" if failed else None)
+    assert status(row_of, exe) == (ending, "it was the dog" if failed else "no, the dog")
+
+
 def test_illegal_moves_are_refused(execute, row_of):
     exe = execute()
     with pytest.raises(InvalidTransitionError):
