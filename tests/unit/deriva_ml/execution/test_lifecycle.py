@@ -306,11 +306,14 @@ def test_what_the_catalog_missed_is_sent_first(session, execute, row_of):
     assert not session.workspace.executions.get(exe.execution_rid).sync_pending
 
 
-def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute):
+def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute, caplog):
     exe = execute()
     rows.delete(session.connection, session.ml_table("Execution"), {"RID": [exe.execution_rid]})
     with pytest.raises(DerivaMLStateInconsistency, match="not in"):
         resume_execution(session, exe.execution_rid)
+    exe.execution_start()
+    assert f"Execution {exe.execution_rid} is no longer in the catalog" in caplog.text
+    assert session.workspace.executions.get(exe.execution_rid).sync_pending
 
 
 def test_a_withdrawn_creation_is_forgotten(session, execute):

@@ -29,8 +29,8 @@ LEGAL = {
 def test_the_table_is_the_guides():
     assert ALLOWED_TRANSITIONS == LEGAL
     assert isinstance(ALLOWED_TRANSITIONS, frozenset)
-    assert COMMITTABLE == {"Running", "Stopped", "Pending_Upload", "Failed", "Uploaded"}
-    assert INCOMPLETE == set(ExecutionStatus) - {"Uploaded", "Aborted"}
+    assert set(COMMITTABLE) == {"Running", "Stopped", "Pending_Upload", "Failed", "Uploaded"}
+    assert set(INCOMPLETE) == set(ExecutionStatus) - {"Uploaded", "Aborted"}
 
 
 @pytest.mark.parametrize(("current", "target"), list(itertools.product(ExecutionStatus, repeat=2)))
