@@ -38,7 +38,7 @@ NOT_DOMAIN_SCHEMAS = frozenset({"public", "www", "WWW"})
 
 def is_rid(text: object) -> bool:
     """Whether `text` has the form of a RID."""
-    return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
+    return isinstance(text, str) and re.fullmatch(RID_PATTERN, text) is not None
 
 
 def require_list(name: str, given: Any, of: str = "") -> list[Any]:
