@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 
-import hypothesis
 from mutmut.__main__ import cli
 
 
@@ -17,20 +16,17 @@ def _afresh():
     for kept in gc.get_objects():
         if isinstance(kept, functools._lru_cache_wrapper):
             kept.cache_clear()
+    import hypothesis
+
+    fast = {"deadline": None, "database": None, "derandomize": True, "max_examples": 60}
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile("mutants", **fast, phases=phases)
     hypothesis.settings.load_profile("mutants")
 
 
 def main():
     # On its way to a function that may be changed, every call passes two others.
     sys.setrecursionlimit(10 * sys.getrecursionlimit())
-    hypothesis.settings.register_profile(
-        "mutants",
-        deadline=None,
-        database=None,
-        derandomize=True,
-        max_examples=60,
-        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-    )
     os.register_at_fork(after_in_child=_afresh)
     # Each change is tried in a process of its own, one at a time.
     cli(["run", "--max-children", "1", *sys.argv[1:]], standalone_mode=False)

@@ -14,6 +14,7 @@ from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLInvalidTerm,
+    DerivaMLOfflineError,
     DerivaMLTableNotFound,
     DerivaMLUploadError,
     DerivaMLValidationError,
@@ -22,7 +23,7 @@ from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.queries import lookup_execution
 from deriva_ml.feature.feature import create_feature
-from deriva_ml.names import ExecutionStatus
+from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.records import UploadProgress
 from deriva_ml.workspace import paths
 
@@ -213,9 +214,13 @@ def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
 # Committing
 
 
-def test_a_commit_without_outputs(execute):
+def test_a_commit_without_outputs(execute, session, monkeypatch):
     with execute() as exe:
         pass
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "mode", ConnectionMode.offline)
+        with pytest.raises(DerivaMLOfflineError, match="^Cannot commit an execution"):
+            exe.commit_output_assets()
     report = exe.commit_output_assets()
     assert (report.total_uploaded, report.per_table) == (0, {})
     assert exe.status is ExecutionStatus.Uploaded
