@@ -320,7 +320,7 @@ class DatasetVersion(Version):
         if isinstance(value, str | Version):
             return cls(str(value))
         parts = [value.get(part.value, 0) for part in VersionPart] if isinstance(value, dict) else value
-        if isinstance(parts, list | tuple) and 1 <= len(parts) <= 3:
+        if isinstance(parts, list | tuple):
             with suppress(TypeError, ValueError):
                 return cls(*(int(part) for part in parts))
         raise DerivaMLInvalidVersion(value)

@@ -42,6 +42,13 @@ def test_every_pair(current, target):
             validate_transition(current=current, target=target)
 
 
+def test_a_refusal_says_what_may_follow():
+    with pytest.raises(InvalidTransitionError, match="Uploaded: only Running or Aborted may follow Created"):
+        validate_transition(current=ExecutionStatus.Created, target=ExecutionStatus.Uploaded)
+    with pytest.raises(InvalidTransitionError, match="Running: nothing may follow Aborted"):
+        validate_transition(current=ExecutionStatus.Aborted, target=ExecutionStatus.Running)
+
+
 def test_durations_are_text():
     assert duration_text(timedelta(hours=1, minutes=2, seconds=3.12341)) == "1.0H 2.0min 3.1234sec"
     assert duration_text(timedelta(seconds=0.00004)) == "0.0H 0.0min 0.0sec"
