@@ -74,8 +74,9 @@ def test_unknown_version_lists_the_known_ones() -> None:
     ],
 )
 def test_a_label_is_a_release_or_a_dev_version_of_one(label: str) -> None:
-    with pytest.raises(InvalidVersion, match=r"no version of a dataset; it looks like 1\.2\.0"):
+    with pytest.raises(InvalidVersion, match=r"no version of a dataset; it looks like 1\.2\.0") as caught:
         DatasetVersion(label)
+    assert caught.value.version == label
     with pytest.raises(ValueError, match="no version of a dataset"):
         DatasetVersion.coerce(label)
 
@@ -85,5 +86,7 @@ def test_no_version_at_all() -> None:
         labels.choose([], None, "1-A")
     with pytest.raises(DerivaMLException, match=r"1-A has no version 2\.0\.0\. Available versions: none\."):
         labels.choose([], DatasetVersion(2), "1-A")
-    with pytest.raises(DerivaMLValidationError):
+    with pytest.raises(
+        DerivaMLValidationError, match=r"^A dataset without any version cannot change; create it"
+    ):
         labels.next_dev([])
