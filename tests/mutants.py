@@ -13,6 +13,7 @@ from mutmut.__main__ import cli
 
 def _afresh():
     """What was kept of answers of the code as it was would hide what the change does; and no failure has to be small."""
+    gc.unfreeze()
     for kept in gc.get_objects():
         if isinstance(kept, functools._lru_cache_wrapper):
             kept.cache_clear()
