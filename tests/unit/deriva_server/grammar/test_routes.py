@@ -153,14 +153,14 @@ def test_amendments():
     ],
 )
 def test_unknown_resources_are_not_found(target):
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="^(Nothing is served at '|A catalog has no resource 'catalog/1/)"):
         parse_target(target)
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/entity", "names no table"),
+        ("/entity", "'catalog/1/entity' names no table"),
         ("/attribute/T", "lacks a table or a list of outputs"),
         ("/entity/T/", "Expected a name at the end"),
         ("/schema/S/nothing", "'nothing' is not a resource of this element"),
@@ -211,5 +211,6 @@ def test_options():
     assert options.one("cid") == ""
     assert str(options) == "defaults=a,b%2Cc&defaults=d&limit=5&bare&accept=text%2Fcsv&cid="
     assert parse_options(str(options)) == options
+    assert parse_target(f"/ermrest/catalog/1/entity/T?{options}").options == options
     with pytest.raises(BadRequest, match=r"query option 'b\+c'; escape it"):
         parse_options("a=b+c")
