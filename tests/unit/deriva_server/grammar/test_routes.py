@@ -6,6 +6,7 @@ from deriva_server.errors import BadRequest, NotFound
 from deriva_server.grammar.nodes import QName
 from deriva_server.grammar.options import parse_options
 from deriva_server.grammar.routes import (
+    LONGEST_KEPT,
     AliasesRoute,
     AliasRoute,
     CatalogDocument,
@@ -179,7 +180,7 @@ def test_unknown_resources_are_not_found(target):
         ("/entity_rid/", "Expected a RID at"),
         ("/entity_rid/1-0/x", "Expected the end, found '/'"),
         ("/textfacet/:", "Expected a pattern, found"),
-        ("/history/1", "Expected ',' at"),
+        ("/history/1", "Expected ',' at the end of 'catalog/1/history/1'"),
         ("/history/1,2/:", "Expected attribute, acl, acl_binding or annotation, found"),
         ("/history/1,2/comment", "history of 'comment' cannot be amended"),
         ("/history/1,2/acl/:", "Expected a RID, found"),
@@ -211,6 +212,7 @@ def test_options():
     assert options.one("cid") == ""
     assert str(options) == "defaults=a,b%2Cc&defaults=d&limit=5&bare&accept=text%2Fcsv&cid="
     assert parse_options(str(options)) == options
-    assert parse_target(f"/ermrest/catalog/1/entity/T?{options}").options == options
+    for name in ("T", "T" * LONGEST_KEPT):
+        assert parse_target(f"/ermrest/catalog/1/entity/{name}?{options}").options == options
     with pytest.raises(BadRequest, match=r"query option 'b\+c'; escape it"):
         parse_options("a=b+c")
