@@ -10,7 +10,7 @@ WORKERS ?= 4
 # The tests start hundreds of interpreters, which would otherwise compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs demo test check format reference soak bench serve clean
+.PHONY: help docs demo test check format reference soak mutants bench serve clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,10 @@ soak: $(VENV)/.dev  ## long matrices: kills, fuzz, concurrency, scale
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600 tests
 	@FRESH_INTERPRETERS=1 $(BIN)/python -m pytest -q -m "not soak" tests/cli tests/house/test_docs.py
 
+mutants: $(VENV)/.dev  ## change the pure rules step by step, and list what no test notices
+	@$(PIP) 'mutmut>=3.8'
+	@$(BIN)/python -m tests.mutants $(ONLY)
+
 bench: $(VENV)/.dev  ## measure the main costs, and write them to docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.run $(GROUPS)
 
@@ -68,4 +72,4 @@ serve: $(VENV)/.demo  ## serve the demo's deployment on this machine
 	@$(BIN)/deriva-ml serve demo/lab
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache mutants

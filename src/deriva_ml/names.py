@@ -38,7 +38,7 @@ NOT_DOMAIN_SCHEMAS = frozenset({"public", "www", "WWW"})
 
 def is_rid(text: object) -> bool:
     """Whether `text` has the form of a RID."""
-    return isinstance(text, str) and re.match(RID_PATTERN, text) is not None
+    return isinstance(text, str) and re.fullmatch(RID_PATTERN, text) is not None
 
 
 def require_list(name: str, given: Any, of: str = "") -> list[Any]:
@@ -320,7 +320,7 @@ class DatasetVersion(Version):
         if isinstance(value, str | Version):
             return cls(str(value))
         parts = [value.get(part.value, 0) for part in VersionPart] if isinstance(value, dict) else value
-        if isinstance(parts, list | tuple) and 1 <= len(parts) <= 3:
+        if isinstance(parts, list | tuple):
             with suppress(TypeError, ValueError):
                 return cls(*(int(part) for part in parts))
         raise DerivaMLInvalidVersion(value)

@@ -36,14 +36,8 @@ ALLOWED_TRANSITIONS = frozenset(
 """All (from, to) pairs of statuses."""
 
 COMMITTABLE = frozenset(
-    {
-        ExecutionStatus.Running,
-        ExecutionStatus.Stopped,
-        ExecutionStatus.Pending_Upload,
-        ExecutionStatus.Failed,
-        ExecutionStatus.Uploaded,
-    }
-)
+    current for current, target in ALLOWED_TRANSITIONS if target is ExecutionStatus.Pending_Upload
+) | {ExecutionStatus.Pending_Upload}
 """Statuses from which a commit may start."""
 
 OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Aborted})

@@ -25,6 +25,9 @@ def test_release_raises_the_last_release_not_the_dev_label() -> None:
     assert labels.next_release(found, VersionPart.patch) == DatasetVersion(1, 2, 4)
     assert labels.next_release(found, VersionPart.minor) == DatasetVersion(1, 3)
     assert labels.next_release(found, VersionPart.major) == DatasetVersion(2)
+    assert labels.next_release([DatasetVersion("0.1.0.post1.dev1")], VersionPart.minor) == DatasetVersion(
+        0, 1
+    )
 
 
 @given(changes)
@@ -71,14 +74,19 @@ def test_unknown_version_lists_the_known_ones() -> None:
     ],
 )
 def test_a_label_is_a_release_or_a_dev_version_of_one(label: str) -> None:
-    with pytest.raises(InvalidVersion, match=r"no version of a dataset; it looks like 1\.2\.0"):
+    with pytest.raises(InvalidVersion, match=r"no version of a dataset; it looks like 1\.2\.0") as caught:
         DatasetVersion(label)
+    assert caught.value.version == label
     with pytest.raises(ValueError, match="no version of a dataset"):
         DatasetVersion.coerce(label)
 
 
 def test_no_version_at_all() -> None:
-    with pytest.raises(DerivaMLException, match="1-A has no version"):
+    with pytest.raises(DerivaMLException, match="1-A has no version; its creation was interrupted"):
         labels.choose([], None, "1-A")
-    with pytest.raises(DerivaMLValidationError):
+    with pytest.raises(DerivaMLException, match=r"1-A has no version 2\.0\.0\. Available versions: none\."):
+        labels.choose([], DatasetVersion(2), "1-A")
+    with pytest.raises(
+        DerivaMLValidationError, match=r"^A dataset without any version cannot change; create it"
+    ):
         labels.next_dev([])

@@ -66,6 +66,10 @@ def test_a_file_that_changes_while_it_is_committed(staged, session, tmp_path, ro
         exe.commit_output_assets(progress_callback=meanwhile(paths[3], ACTS[name]))
     assert f"Model/{paths[3].name}" in str(caught.value)
     assert paths[4].name not in str(caught.value)
+    report = caught.value.report
+    assert (report.execution_rids, report.total_uploaded, report.total_failed) == ([exe.execution_rid], 0, 1)
+    assert report.per_table == {"lab/Model": {"uploaded": 0, "failed": 1}}
+    assert [reason.startswith(f"Model/{paths[3].name}: ") for reason in report.errors] == [True]
     assert exe.status is ExecutionStatus.Failed
     assert recorded(exe, tmp_path, rows_of) == {}
     if paths[3].is_dir():

@@ -14,6 +14,7 @@ from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLInvalidTerm,
+    DerivaMLOfflineError,
     DerivaMLTableNotFound,
     DerivaMLUploadError,
     DerivaMLValidationError,
@@ -22,7 +23,7 @@ from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.queries import lookup_execution
 from deriva_ml.feature.feature import create_feature
-from deriva_ml.names import ExecutionStatus
+from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.records import UploadProgress
 from deriva_ml.workspace import paths
 
@@ -213,9 +214,13 @@ def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
 # Committing
 
 
-def test_a_commit_without_outputs(execute):
+def test_a_commit_without_outputs(execute, session, monkeypatch):
     with execute() as exe:
         pass
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "mode", ConnectionMode.offline)
+        with pytest.raises(DerivaMLOfflineError, match="^Cannot commit an execution"):
+            exe.commit_output_assets()
     report = exe.commit_output_assets()
     assert (report.total_uploaded, report.per_table) == (0, {})
     assert exe.status is ExecutionStatus.Uploaded
@@ -270,6 +275,8 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session):
         second = exe.asset_file_path("Scan", "two.dcm", Day="2026-01-15", Subject="1-ZZZZ")
         second.write_bytes(b"two")
         third = exe.asset_file_path("Image", "never.png")
+        fourth = exe.asset_file_path("Image", "folder.png")
+        fourth.mkdir()
     with pytest.raises(DerivaMLValidationError) as caught:
         exe.commit_output_assets()
     text = str(caught.value)
@@ -277,7 +284,10 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session):
     assert "Scan/one.dcm: column Subject needs a value" in text
     assert "Scan/two.dcm: column Subject names '1-ZZZZ'" in text
     assert f"Image/never.png ({third}): No such file" in text
+    assert f"Image/folder.png ({fourth}): it is no file" in text
     exe.discard_asset_file(third)
+    fourth.rmdir()
+    exe.discard_asset_file(fourth)
     first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     assert exe.commit_output_assets().total_uploaded == 2
@@ -302,8 +312,22 @@ def test_the_same_bytes_and_name_are_the_same_asset(execute, row_of, caplog):
     assert found[0]["first.png"] != found[1]["second.png"]
     row = row_of("Image", found[0]["same.png"])
     assert (row["Note"], row["Description"]) == ("first", "second")
-    assert "keeps its values of Note" in caplog.text
+    same = found[0]["same.png"]
+    assert f"Image/same.png is the same file as asset {same}, which keeps its values of Note." in caplog.text
+    assert "recorded as an input" not in caplog.text
     assert {asset.asset_rid for asset in executions[1].list_assets("Output")} >= {found[0]["same.png"]}
+
+
+def test_an_input_that_is_committed_unchanged_stays_an_input(execute, image_rid, rows_of, caplog):
+    with execute() as exe:
+        exe.asset_file_path("Image", exe.download_asset(image_rid, exe.working_dir / "in"))
+    exe.commit_output_assets()
+    assert (
+        f"Image/seed.png is asset {image_rid}, unchanged, which this execution read: it stays recorded as an input"
+        in caplog.text
+    )
+    [role] = rows_of("Image_Execution", Execution=exe.execution_rid)
+    assert (role["Image"], role["Asset_Role"]) == (image_rid, "Input")
 
 
 def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
@@ -378,14 +402,20 @@ def test_cleaning_keeps_what_was_never_registered(execute, caplog):
     exe.commit_output_assets(clean_folder=True)
     assert not folder.exists()
     with execute() as exe:
-        path = exe.asset_file_path("Image", "d.png")
-        path.write_bytes(b"d")
-        notes = exe.working_dir / "notes.txt"
-        notes.write_text("mine")
+        exe.asset_file_path("Image", "d.png").write_bytes(b"d")
+        notes, copied, linked = (exe.working_dir / f"{name}.txt" for name in ("notes", "copied", "linked"))
+        for mine in (notes, copied, linked):
+            mine.write_text(mine.name)
+        exe.asset_file_path("Image", copied, copy_file=True)
+        exe.asset_file_path("Image", linked)
     exe.commit_output_assets(clean_folder=True)
-    assert notes.read_text() == "mine"
-    assert not path.exists()
-    assert "notes.txt" in caplog.text
+    assert (notes.read_text(), copied.read_text()) == ("notes.txt", "copied.txt")
+    assert {path.name for path in exe.working_dir.rglob("*")} == {
+        "asset-manifest.json",
+        "copied.txt",
+        "notes.txt",
+    }
+    assert "never registered as outputs and are kept: copied.txt, notes.txt." in caplog.text
     with execute() as exe:
         path = exe.asset_file_path("Image", "e.png")
         path.write_bytes(b"e")
@@ -420,11 +450,29 @@ def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
     assert rows_of("File_Execution", Execution=exe.execution_rid) == []
 
 
+def test_a_commit_does_not_fail_for_want_of_knowing_what_was_read(execute, caplog, monkeypatch):
+    with execute() as exe:
+        exe.asset_file_path("Image", "alone.png").write_bytes(b"alone")
+    answer = rows.count
+
+    def lost(connection, table, *arguments, **options):
+        if "Dataset_Execution" in str(table):
+            raise DerivaMLConnectionError("nobody there")
+        return answer(connection, table, *arguments, **options)
+
+    monkeypatch.setattr(rows, "count", lost)
+    assert exe.commit_output_assets().total_uploaded == 1
+    assert exe.status is ExecutionStatus.Uploaded
+    assert f"Could not check what execution {exe.execution_rid} read: nobody there" in caplog.text
+
+
 def test_progress_is_told_for_files_and_tables(execute):
     seen = []
     with execute() as exe:
         for number in range(3):
             exe.asset_file_path("Image", f"p{number}.png").write_bytes(b"p" * (number + 1))
+    with pytest.raises(DerivaMLValidationError, match="callback for progress cannot be 'bar'"):
+        exe.commit_output_assets(progress_callback="bar")
     exe.commit_output_assets(progress_callback=seen.append)
     assert all(isinstance(item, UploadProgress) for item in seen)
     staged = [item for item in seen if item.phase == "Staging"]
@@ -464,26 +512,60 @@ def test_an_empty_run_costs_few_requests(execute, counted):
 def test_pending_executions_are_committed(session, execute):
     with execute() as good:
         good.asset_file_path("Image", "good.png").write_bytes(b"good")
+    with execute() as other:
+        other.asset_file_path("Image", "other.png").write_bytes(b"other")
+        other.asset_file_path("Model", "other.pt").write_bytes(b"other")
     with execute() as bad:
         bad.asset_file_path("Image", "never written.png")
     with execute() as done:
         pass
     done.commit_output_assets()
     created = execute()
-    assert pending_executions(session) == [good.execution_rid, bad.execution_rid]
+    due = [good.execution_rid, other.execution_rid, bad.execution_rid]
+    assert pending_executions(session) == due
     report = commit_many(session)
-    assert report.execution_rids == [good.execution_rid, bad.execution_rid]
-    assert (report.total_uploaded, report.total_failed) == (1, 1)
+    assert report.execution_rids == due
+    assert (report.total_uploaded, report.total_failed) == (3, 1)
+    assert report.per_table == {
+        "lab/Image": {"uploaded": 2, "failed": 0},
+        "lab/Model": {"uploaded": 1, "failed": 0},
+    }
     assert report.errors[0].startswith(f"execution {bad.execution_rid}: ")
+    assert (good.working_dir / "assets" / "Image" / "good.png").exists()
     assert lookup_execution(session, good.execution_rid).status == "Uploaded"
     assert lookup_execution(session, created.execution_rid).status == "Created"
     report = commit_many(session, ["1-ZZZZ", done.execution_rid])
     assert (report.total_failed, report.total_uploaded) == (1, 0)
 
 
+def test_what_is_due_says_how_the_run_ended_and_what_waits(session, execute):
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "due.png")
+        path.write_bytes(b"due")
+    store, rid = session.workspace.executions, exe.execution_rid
+    no_process = {"owner_pid": 2**22 + 1}
+
+    def is_due(status, **fields):
+        store.update(rid, status=ExecutionStatus(status), **fields)
+        return pending_executions(session) == [rid]
+
+    def are_due(**fields):
+        return {str(status) for status in ExecutionStatus if is_due(status, **fields)}
+
+    owner = store.get(rid).owner.pid
+    always = {"Stopped", "Pending_Upload"}
+    assert are_due(owner_pid=owner) == always | {"Failed", "Uploaded"}
+    assert are_due(**no_process) == always | {"Failed", "Uploaded", "Running"}
+    exe.discard_asset_file(path)
+    assert are_due(**no_process) == always
+
+
 def test_commit_after_resume(session, execute):
     with execute() as exe:
         exe.asset_file_path("Image", "resumed.png").write_bytes(b"resumed")
     again = resume_execution(session, exe.execution_rid)
+    store = session.workspace.executions
+    store.update(exe.execution_rid, status=ExecutionStatus.Pending_Upload, owner_pid=2**22 + 1)
     assert again.commit_output_assets().total_uploaded == 1
+    assert store.get(exe.execution_rid).is_mine
     assert only(again, "Image").asset_rid

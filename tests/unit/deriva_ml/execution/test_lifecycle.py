@@ -171,6 +171,22 @@ def test_messages_are_visible_at_once(execute, row_of):
     assert status(row_of, exe) == ("Stopped", "Epoch 1/3 — loss=0.5")
 
 
+@pytest.mark.parametrize("ending", ["Stopped", "Failed", "Pending_Upload"])
+def test_a_status_that_is_set_ends_the_run_as_its_own_call_does(session, execute, row_of, ending):
+    exe = execute()
+    exe.update_status("Running", "begun")
+    begun = session.workspace.executions.get(exe.execution_rid)
+    assert begun.start_time is not None and begun.is_mine
+    exe.update_status(ending, "the cat did it")
+    failed = ending in {"Failed", "Aborted"}
+    assert status(row_of, exe) == (ending, "the cat did it")
+    assert exe.error == ("the cat did it" if failed else None)
+    assert (exe.stop_time is None) == (ending == "Pending_Upload")
+    assert (row_of("Execution", exe.execution_rid)["Execution_Duration"] is None) == (exe.stop_time is None)
+    exe.update_status(ending, "no, the dog", error="it was the dog" if failed else None)
+    assert status(row_of, exe) == (ending, "it was the dog" if failed else "no, the dog")
+
+
 def test_illegal_moves_are_refused(execute, row_of):
     exe = execute()
     with pytest.raises(InvalidTransitionError):
@@ -263,6 +279,7 @@ def test_resume_restores_configuration_and_inputs(session, workflow, image_rid):
         ("Aborted", "Running", "Aborted"),
         ("Stopped", "Uploaded", None),
         ("Created", "Running", None),
+        ("Running", None, None),
     ],
 )
 def test_states_are_reconciled(session, execute, row_of, local, remote, expected):
@@ -271,7 +288,7 @@ def test_states_are_reconciled(session, execute, row_of, local, remote, expected
     row = {"RID": exe.execution_rid, "Status": remote, "Status_Detail": "elsewhere"}
     rows.update(session.connection, session.ml_table("Execution"), [row], columns=["Status", "Status_Detail"])
     if expected is None:
-        with pytest.raises(DerivaMLStateInconsistency, match=remote):
+        with pytest.raises(DerivaMLStateInconsistency, match=f"{remote} (in the catalog|of execution)"):
             resume_execution(session, exe.execution_rid)
         return
     again = resume_execution(session, exe.execution_rid)
@@ -290,11 +307,14 @@ def test_what_the_catalog_missed_is_sent_first(session, execute, row_of):
     assert not session.workspace.executions.get(exe.execution_rid).sync_pending
 
 
-def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute):
+def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute, caplog):
     exe = execute()
     rows.delete(session.connection, session.ml_table("Execution"), {"RID": [exe.execution_rid]})
     with pytest.raises(DerivaMLStateInconsistency, match="not in"):
         resume_execution(session, exe.execution_rid)
+    exe.execution_start()
+    assert f"Execution {exe.execution_rid} is no longer in the catalog" in caplog.text
+    assert session.workspace.executions.get(exe.execution_rid).sync_pending
 
 
 def test_a_withdrawn_creation_is_forgotten(session, execute):

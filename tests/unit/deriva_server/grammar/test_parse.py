@@ -60,6 +60,10 @@ def test_prints_itself_back(text):
         ("entity/S:T/$a:b", "alias"),
         ("entity/S:T@after(1)", "@sort"),
         ("entity/S:T@sort(a)@after(1,2)", "one value"),
+        ("entity/S:T@sort(:)", "Expected a sort key, found ':' at position 16 of"),
+        ("entity/S:T@sort(a:::)", "Expected desc, found ':'"),
+        ("entity/S:T@sort(a)@after(:::)", "Expected null, found ':'"),
+        ("entity/S:T@sort(a)@after(::nil::)", "^A page value is a string, nothing, or ::null::"),
         ("entity/S:T@sort(a)@sort(b)", "repeated"),
         ("entity/S:T@sort(a::asc::)", "::desc::"),
         ("attribute/S:T/n:=cnt(a)", "bin"),
@@ -71,6 +75,18 @@ def test_prints_itself_back(text):
 def test_refuses(text, why):
     with pytest.raises(BadRequest, match=why):
         parse_data_path(text)
+
+
+def test_many_parentheses_side_by_side_are_not_deep():
+    text = "entity/S:T/" + "&".join(["((a=1))"] * 101)
+    assert str(parse_data_path(text)) == text
+    for depth in (100, 101):
+        text = "entity/S:T/((a=1))&" + "(" * depth + "a=1" + ")" * depth
+        if depth == 100:
+            assert str(parse_data_path(text)) == text
+        else:
+            with pytest.raises(BadRequest, match="nested"):
+                parse_data_path(text)
 
 
 def test_decodes_after_splitting():
