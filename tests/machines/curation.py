@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 from typing import Any
 
 from deriva_ml.dataset import dataset as datasets
@@ -60,10 +61,10 @@ class Cabinet:
         """A session of its own working directory in `folder`."""
         return Session.open(self.host, self.catalog_id, working_dir=folder / "work")
 
+    # Members take several requests.
+    @patch.object(room, "_CHUNK", _ROWS_PER_REQUEST)
     def curate(self, session: Session, label: str) -> None:
         """What a user does, and does again after a crash: ask what is there, and make the calls whose result is not."""
-        # Members take several requests.
-        room._CHUNK = _ROWS_PER_REQUEST
         dataset = next(_named(session, label), None)
         if dataset is None:
             dataset = datasets.create(

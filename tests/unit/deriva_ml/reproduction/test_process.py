@@ -15,8 +15,8 @@ WAITING = """
 import subprocess, sys, time
 from pathlib import Path
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-print(child.pid)
 try:
+    print(child.pid)
     time.sleep(60)
 except KeyboardInterrupt:
     time.sleep(0.2)
