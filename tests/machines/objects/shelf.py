@@ -193,7 +193,9 @@ class Shelf:
             assert self._found(caller, path) == self.objects[path], path
             for version, number in self.objects[path]:
                 answer = caller.send("GET", f"{path}:{version}")
-                assert (answer.status, answer.body) == (200, content(number)), f"{path}:{version} {number}"
+                size, said = len(answer.body), answer.body[:200]
+                assert answer.status == 200, f"{path}:{version}: {answer.status} {said!r}"
+                assert answer.body == content(number), f"{path}:{version}: {size} bytes, not content {number}"
             if not self.objects[path]:
                 assert caller.send("GET", path).status == 409
         for path in self.gone[-3:]:
