@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.journeys.flow import Flow, write
+from tests.journeys.flow import chain, fan, mesh, plain, write
 
 from benchmarks.table import Row
 from benchmarks.timing import median, some, timed
-
-if TYPE_CHECKING:
-    from deriva_ml import DerivaML
 
 
 def measure(folder: Path, share: int) -> Iterator[Row]:
@@ -47,37 +42,3 @@ def measure(folder: Path, share: int) -> Iterator[Row]:
     rids = write(ml, mesh(side))
     name = f"lineage of a mesh of {side} generations of {side}"
     yield median(name, lambda: ml.lookup_lineage(rids.executions[-1]), runs=runs)
-
-
-@contextmanager
-def plain(ml: DerivaML) -> Iterator[None]:
-    """As with a service that knows no walk."""
-    site = ml._session.connection.site
-    known, site.features = site.features, {}
-    try:
-        yield
-    finally:
-        site.features = known
-
-
-def chain(length: int) -> Flow:
-    """Each execution reads what the one before made."""
-    made = {(number, number): 0 for number in range(length)}
-    return Flow(length, length, 0, made, {(number + 1, number) for number in range(length - 1)})
-
-
-def fan(width: int) -> Flow:
-    """One execution reads what all others made."""
-    made = {(number, number): 0 for number in range(width)}
-    return Flow(width + 1, width, 0, made, {(width, number) for number in range(width)})
-
-
-def mesh(side: int) -> Flow:
-    """Each execution of a generation reads what all of the one before made."""
-    count = side * side
-    read = {
-        (number, before)
-        for number in range(side, count)
-        for before in range((number // side - 1) * side, number // side * side)
-    }
-    return Flow(count, count, 0, {(number, number): 0 for number in range(count)}, read)

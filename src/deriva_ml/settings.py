@@ -1,8 +1,10 @@
-"""Environment variables, read in one place."""
+"""Environment variables, read and set in one place."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -29,6 +31,21 @@ def number(name: str, default: float) -> float:
 
 def _bytes(name: str, default: int) -> int:
     return int(min(max(0.0, number(name, default)), 1 << 40))
+
+
+@contextmanager
+def told(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for this block, and for the processes that begin in it."""
+    former = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def allow_dirty() -> bool:

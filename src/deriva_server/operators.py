@@ -1,8 +1,7 @@
 """What a column may be compared by, in URLs and in ACL bindings: one line per operator.
 
-Columns are compared in the order of their type, or their text is searched for a pattern. Another way to write a pattern, such as one
-that looks at the beginning only, is a line here and nothing else; what neither of them can say is another predicate of
-`plan.relation`.
+Columns are compared in the order of their type, or their text is searched for a pattern; what neither of them can say
+is another predicate of `plan.relation`.
 """
 
 from __future__ import annotations

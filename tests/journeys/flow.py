@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -227,3 +229,37 @@ def write(ml: DerivaML, flow: Flow, table: str = "Image") -> Written:
     inner = [{"Dataset": datasets[outer], "Nested_Dataset": datasets[inner]} for outer, inner in flow.nested]
     insert("deriva-ml:Dataset_Dataset", inner)
     return Written(executions, assets, datasets)
+
+
+def chain(length: int) -> Flow:
+    """Each execution reads what the one before made."""
+    made = {(number, number): 0 for number in range(length)}
+    return Flow(length, length, 0, made, {(number + 1, number) for number in range(length - 1)})
+
+
+def fan(width: int) -> Flow:
+    """One execution reads what all others made."""
+    made = {(number, number): 0 for number in range(width)}
+    return Flow(width + 1, width, 0, made, {(width, number) for number in range(width)})
+
+
+def mesh(side: int) -> Flow:
+    """Each execution of a generation reads what all of the one before made."""
+    count = side * side
+    read = {
+        (number, before)
+        for number in range(side, count)
+        for before in range((number // side - 1) * side, number // side * side)
+    }
+    return Flow(count, count, 0, {(number, number): 0 for number in range(count)}, read)
+
+
+@contextmanager
+def plain(ml: DerivaML) -> Iterator[None]:
+    """As with a service that knows no walk."""
+    site = ml._session.connection.site
+    known, site.features = site.features, {}
+    try:
+        yield
+    finally:
+        site.features = known

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.journeys.flow import Flow, closure, flows, write
+from tests.journeys.flow import Flow, chain, closure, fan, flows, mesh, plain, write
 
 from deriva_ml import DerivaML
 from deriva_ml.ermrest import connect
@@ -29,17 +29,6 @@ def ml(tmp_path_factory: pytest.TempPathFactory) -> DerivaML:
     ml.create_asset("Model")
     ml.add_dataset_element_type("Image")
     return ml
-
-
-@contextmanager
-def plain(ml: DerivaML) -> Iterator[None]:
-    """As with a service that knows no walk."""
-    site = ml._session.connection.site
-    known, site.features = site.features, {}
-    try:
-        yield
-    finally:
-        site.features = known
 
 
 @contextmanager
@@ -127,12 +116,6 @@ def test_many_random_flows(ml: DerivaML, flow: Flow, depth: int | None) -> None:
     _same_as_reference(ml, flow, depth)
 
 
-def chain(length: int) -> Flow:
-    return Flow(
-        length, length, 0, {(n, n): 0 for n in range(length)}, {(n + 1, n) for n in range(length - 1)}
-    )
-
-
 def test_long_chain(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
     rids = write(ml, chain(500))
     tables = len(ml.model.find_assets())
@@ -160,8 +143,7 @@ def test_long_chain_by_the_plain_protocol(ml: DerivaML, monkeypatch: pytest.Monk
 
 def test_wide_fan(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
     width = 2_000
-    flow = Flow(width + 1, width, 0, {(n, n): 0 for n in range(width)}, {(width, n) for n in range(width)})
-    rids = write(ml, flow)
+    rids = write(ml, fan(width))
     with counted(monkeypatch) as sent:
         found = ml.lookup_lineage(rids.executions[-1], max_executions=5_000)
         assert (found.executions_visited, len(sent)) == (width + 1, 1)
@@ -180,9 +162,7 @@ def test_wide_fan(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mesh(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of 20 executions of a generation reads what all of the one before made."""
     wide, deep = 20, 20
-    count = wide * deep
-    reads = {(n, m) for n in range(wide, count) for m in range((n // wide - 1) * wide, n // wide * wide)}
-    rids = write(ml, Flow(count, count, 0, {(n, n): 0 for n in range(count)}, reads))
+    rids = write(ml, mesh(wide))
     with counted(monkeypatch) as sent:
         found = ml.lookup_lineage(rids.executions[-1])
         assert (found.executions_visited, len(sent)) == (wide * (deep - 1) + 1, 1)

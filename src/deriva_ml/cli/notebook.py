@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml import settings
 from deriva_ml.cli.program import command_parser, ended
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLValidationError
@@ -162,7 +163,7 @@ def _run(
     variables = {"DERIVA_ML_ALLOW_DIRTY": "true"} if arguments.allow_dirty else {}
     if any(word.lower() == "dry_run=true" for word in overrides):
         variables["DERIVA_ML_DRY_RUN"] = "true"
-    with harness.environment(variables):
+    with settings.told(variables):
         result = harness.run(job)
     return _told(result)
 

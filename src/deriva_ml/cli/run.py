@@ -6,11 +6,11 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deriva_ml import settings
 from deriva_ml.cli.program import ended
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLException
@@ -148,7 +148,7 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
             request.overrides.append(f"deriva_ml.{key}={command.quoted(value)}")
     request.hydra += ["hydra.verbose=true"] if arguments.debug else []
     request.hydra += ["hydra.job_logging.root.level=CRITICAL"] if arguments.quiet else []
-    with _environment(arguments.allow_dirty, words.overrides, places):
+    with settings.told(_environment(arguments.allow_dirty, words.overrides, places)):
         return launch.launch(request)
 
 
@@ -216,23 +216,13 @@ def _require_own(package: str, folder: str) -> None:
         )
 
 
-@contextmanager
-def _environment(allow_dirty: bool, overrides: Sequence[str], places: Sequence[str]) -> Iterator[None]:
+def _environment(allow_dirty: bool, overrides: Sequence[str], places: Sequence[str]) -> dict[str, str]:
     """What the run, and processes that it starts, are told by environment variables."""
     is_dry = any(item.lstrip("+") in ("dry_run=true", "dry_run=True") for item in overrides)
     wanted = {"DERIVA_ML_ALLOW_DIRTY": allow_dirty, "DERIVA_ML_DRY_RUN": is_dry}
-    told = {name: "true" for name, is_on in wanted.items() if is_on}
     # Jobs that a launcher gives to a cluster begin as new programs, and import the project too.
-    told["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
-    former = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for name, value in former.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    importing = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {name: "true" for name, is_on in wanted.items() if is_on} | {"PYTHONPATH": importing}
 
 
 if __name__ == "__main__":

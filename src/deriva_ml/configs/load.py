@@ -94,13 +94,13 @@ def place_of(error: BaseException) -> str:
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
 
 
-class _Later(ConfigNode):
+class _MadeWhenChosen(ConfigNode):
     """What is stored with Hydra, made a configuration when it is first chosen: of many stored, a run chooses few."""
 
     def __init__(self, declared: Any, **about: Any) -> None:
         self._declared = declared
         self._made: list[Any] = []
-        super().__init__(node=None, **about)  # type: ignore[arg-type]
+        super().__init__(node=None, **about)  # type: ignore[arg-type]  # made when it is asked for
 
     @property
     def node(self) -> Any:
@@ -113,11 +113,11 @@ class _Later(ConfigNode):
     def node(self, made: Any) -> None:
         self._made = [] if made is None else [made]
 
-    def __deepcopy__(self, known: dict[int, Any]) -> _Later:
+    def __deepcopy__(self, known: dict[int, Any]) -> _MadeWhenChosen:
         # Hydra copies all that is stored, and once more what is chosen before it changes that.
         return copy.copy(self)
 
-    def __copy__(self) -> _Later:
+    def __copy__(self) -> _MadeWhenChosen:
         made = object.__new__(type(self))
         vars(made).update(vars(self))
         return made
@@ -136,7 +136,7 @@ def _keep(
     for part in group.split("/") if group else ():
         place = place[part]
     file = name if name.endswith(".yaml") else f"{name}.yaml"
-    place[file] = _Later(node, name=file, group=group, package=package, provider=provider)
+    place[file] = _MadeWhenChosen(node, name=file, group=group, package=package, provider=provider)
 
 
 def publish() -> None:

@@ -73,26 +73,28 @@ def diff_since_release(session: Session, dataset_rid: str) -> dict[str, int]:
 
 
 def is_dirty(session: Session, dataset_rid: str) -> bool:
-    """Whether rows of a dataset were added, changed or removed since its last release.
+    """Whether rows of a dataset were added, changed or removed since its last release."""
+    known = _told_by_numbers(session, dataset_rid)
+    return bool(diff_since_release(session, dataset_rid)) if known is None else known
 
-    Tables in which nothing has changed for anybody need no look at their rows.
-    """
+
+def _told_by_numbers(session: Session, dataset_rid: str) -> bool | None:
+    """The same without a look at the rows, where nobody has changed their tables; None where that does not tell."""
     found = version_rows(session, dataset_rid)
     last = labels.latest_release(found)
     snapshot = last and pinned(session, last, found[last]["RID"], found[last]["Snapshot"])
     if not snapshot:
-        return bool(diff_since_release(session, dataset_rid))
-    then = session.at(snapshot)
-    rids = [dataset_rid, *children(session.reader, [dataset_rid], recurse=True)]
-    changes = _Changes(session, then, time_of(snapshot))
+        return None
+    changes = _Changes(session, session.at(snapshot), time_of(snapshot))
     if not changes.is_same_model:
-        return bool(diff_since_release(session, dataset_rid))
+        return None
+    rids = [dataset_rid, *children(session.reader, [dataset_rid], recurse=True)]
     suspects = {name_of(table): table for table in changes.tables() if changes.any_in(table)}
     columns = changes.walk.entered_from(changes.walk.policy.start)
     for name in suspects.keys() & columns.keys():
         if changes.any_in(suspects[name], {columns[name]: rids}):
             return True
-    return bool(suspects.keys() - columns.keys()) and bool(diff_since_release(session, dataset_rid))
+    return None if suspects.keys() - columns.keys() else False
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import sys
 from types import ModuleType
 from typing import Any
 
-_LATE = {
+_SELDOM_USED = {
     "deriva.core.utils.globus_auth_utils": "GlobusNativeLogin",
     "deriva.core.polling_ermrest_catalog": "PollingErmrestCatalog",
 }
 """Modules that `deriva.core` imports, each for one class."""
 
 
-class _Late:
+class _ClassToImport:
     """A class that is imported when it is used: called, derived from, compared with, or looked into."""
 
     def __init__(self, module: str, name: str) -> None:
@@ -52,9 +52,9 @@ def _load() -> None:
     if "deriva.core" in sys.modules:
         return
     standing_in = {}
-    for module, name in _LATE.items():
+    for module, name in _SELDOM_USED.items():
         standing_in[module] = made = ModuleType(module)
-        setattr(made, name, _Late(module, name))
+        setattr(made, name, _ClassToImport(module, name))
     sys.modules.update(standing_in)
     try:
         importlib.import_module("deriva.core")

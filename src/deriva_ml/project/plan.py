@@ -70,8 +70,8 @@ def plan(folder: Path, name: str | None = None) -> Plan:
         raise DerivaMLValidationError(f"{folder} is no folder; choose another name.")
     if folder.is_dir() and any(folder.iterdir()):
         raise DerivaMLValidationError(
-            f"{folder} is not empty. Name a new folder, in a repository that is there with --no-git; to run a script "
-            "that you have, write src/configs beside it as docs/tutorial/3-your-own-script.md shows."
+            f"{folder} is not empty. Name a new folder, in a repository that is there with --no-git; a script "
+            "that you have goes into src/models of a new project."
         )
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise DerivaMLDependencyError(

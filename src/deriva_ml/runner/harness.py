@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deriva_ml import settings
 from deriva_ml.citation import sight
 from deriva_ml.execution.execution import Execution
 from deriva_ml.execution.salvage import salvage
@@ -112,7 +111,7 @@ def run(job: NotebookJob) -> NotebookResult:
             "DERIVA_ML_SAVE_EXECUTION_RID": str(told),
         }
         executed = folder / notebook.name
-        with environment(known):
+        with settings.told(known):
             failure = _execute(job, notebook, executed, kernel)
         return _finish(_read(told), executed, failure)
 
@@ -123,21 +122,6 @@ def _advise(notebook: Path) -> None:
             "Git commits the outputs of %s; run `nbstripout --install` in its repository to keep them out.",
             notebook.name,
         )
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
-    former = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 # The run -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from deriva_ml import settings
 
 _FULL = "HYDRA_FULL_ERROR"
 _ASKED = "DERIVA_ML_FULL_ERROR"
@@ -23,18 +25,10 @@ def is_full() -> bool:
     return asked == "1" or logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
-@contextmanager
-def left_to_us() -> Iterator[None]:
+def left_to_us() -> AbstractContextManager[None]:
     """Keep Hydra from showing errors, here and in processes that its launchers start."""
-    former = {name: os.environ.get(name) for name in (_FULL, _ASKED)}
-    os.environ.update({_ASKED: former[_ASKED] or former[_FULL] or "0", _FULL: "1"})
-    try:
-        yield
-    finally:
-        for name, value in former.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    asked = os.environ.get(_ASKED) or os.environ.get(_FULL) or "0"
+    return settings.told({_ASKED: asked, _FULL: "1"})
 
 
 def trace_of(error: BaseException) -> str:
