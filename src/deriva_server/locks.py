@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ARE_KEPT = sys.platform != "win32"
 """Whether this system has such locks; without them every lock is had at once."""
+
+_LONGEST_PAUSE = 0.02
+"""Seconds between two looks at a lock that others hold."""
 
 
 def lock(descriptor: int, *, exclusive: bool = True, wait: bool = True) -> bool:
@@ -31,6 +35,14 @@ def lock(descriptor: int, *, exclusive: bool = True, wait: bool = True) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def unlock(descriptor: int) -> None:
+    """Let go of a lock, also for processes that were forked while it was held and have the file open too."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def is_at(descriptor: int, path: Path) -> bool:
@@ -63,3 +75,39 @@ def alone(folder: Path) -> Iterator[bool]:
         yield lock(descriptor, wait=False)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def held(folder: Path, seconds: float) -> Iterator[bool]:
+    """Have a folder alone for the block, once others have let go of it; whether they did so in time."""
+    descriptor = os.open(os.devnull if sys.platform == "win32" else folder, os.O_RDONLY)
+    _held.add(descriptor)
+    try:
+        yield _lock_within(descriptor, seconds)
+    finally:
+        unlock(descriptor)
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _lock_within(descriptor: int, seconds: float) -> bool:
+    end, pause = time.monotonic() + seconds, 0.0005
+    while not lock(descriptor, wait=False):
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True
+
+
+_held: set[int] = set()
+
+
+def _after_fork() -> None:
+    """A child would keep the lock of a parent that is killed."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

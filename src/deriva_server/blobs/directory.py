@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 @dataclass(eq=False)
 class _Task(Generic[T]):
     work: Callable[[Connection], tuple[T, Sequence[Staged]]]
+    adds: bool
     result: T | None = None
     wanted: Sequence[Staged] = ()
     error: BaseException | None = None
@@ -90,7 +91,7 @@ class Directory:
         staged : sequence of Staged
             All bytes that arrived for it; the others are given up, and all of them when it fails.
         """
-        task = _Task(work)
+        task = _Task(work, bool(staged))
         self._queue.append(task)
         with self._leading:
             if not task.done:
@@ -103,7 +104,8 @@ class Directory:
 
     def _commit(self, batch: Sequence[_Task[Any]]) -> None:
         try:
-            with self.database.write() as connection:
+            alone = self.database.dialect.alone() if any(task.adds for task in batch) else nullcontext()
+            with alone, self.database.write() as connection:
                 self._work(batch, connection)
                 arrived = [staged for task in batch if task.error is None for staged in task.wanted]
                 if arrived:
@@ -139,11 +141,16 @@ class Directory:
         """
         if not blobs:
             return set()
-        with self.database.write() as connection:
-            unused = objects.unused_blobs(connection, blobs)
-            if not keeps.are_kept(connection):
-                self.backend.remove(unused)
-                forget_summaries(connection, unused)
+        with self.database.dialect.alone() as unsettled:
+            if unsettled:
+                # Else a version might come back to which these bytes were added by a process that died.
+                with self.database.write() as connection:
+                    connection.dialect.settle(connection)
+            with self.database.write() as connection:
+                unused = objects.unused_blobs(connection, blobs)
+                if not keeps.are_kept(connection):
+                    self.backend.remove(unused)
+                    forget_summaries(connection, unused)
         return unused
 
     def tidy(self, blobs: Sequence[str]) -> None:

@@ -198,6 +198,21 @@ class Dialect(Protocol):
     def is_lost(self, connection: sa.Connection) -> bool:
         """Whether an idle connection was ended by the other side; cheap, for it is asked before every use."""
 
+    def alone(self) -> AbstractContextManager[bool]:
+        """Have to oneself what is kept beside the database, until the end of the transactions inside is certain.
+
+        Gives whether the commit of a process that died may count some day although nobody sees it now, until `settle`
+        ends that.
+
+        Raises
+        ------
+        Busy
+            If others had it for longer than the generous limit.
+        """
+
+    def settle(self, connection: Connection) -> None:
+        """Change something; once that is committed, no commit that nobody saw counts any more."""
+
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """The error of the service that a database error stands for, None when it is unexpected."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import signal
 import threading
 import time
 from collections import Counter
@@ -98,6 +101,42 @@ def check_space(directory):
 def crash_on_s3(folder: Path, s3: Buckets, kills: int, seed: int) -> None:
     LocalServer.open(folder, create=True, objects=s3.address()).close()
     crash(folder, None, kills, seed)
+
+
+def put_and_die(folder):
+    server = opened(folder, None)
+    put(Direct(server), "/hatrac/w/b", b"second")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def put(caller, path, body):
+    assert caller.send("PUT", path, body, Content_Type="application/octet-stream").status == 201
+
+
+def test_commit_that_nobody_saw(tmp_path):
+    """SQLite forgets a commit that is in its log only, and comes back to it when the index of the log is lost."""
+    lab = tmp_path / "lab"
+    with opened(lab, None) as server:
+        caller = Direct(server)
+        caller.send("PUT", "/hatrac/w", Content_Type="application/x-hatrac-namespace")
+        put(caller, "/hatrac/w/a", b"first")
+        index = lab / "objects/directory.db-shm"
+        head = index.read_bytes()[:136]
+        writer = processes.Process(target=put_and_die, args=(lab,))
+        writer.start()
+        writer.join()
+        with index.open("r+b") as file:
+            file.write(head)
+        assert caller.send("HEAD", "/hatrac/w/b").status == 404
+        directory = server.objects.directory
+        assert len(collect(directory, find_garbage(directory, None, silent), silent).orphans) == 1
+        # As it is when all are killed now.
+        left = tmp_path / "left"
+        shutil.copytree(lab, left, ignore=shutil.ignore_patterns("*-shm"))
+    with opened(left, None) as server:
+        statuses = [Direct(server).send(method, "/hatrac/w/b").status for method in ("HEAD", "GET")]
+        assert statuses == [404, 404]
+        assert Direct(server).send("GET", "/hatrac/w/a").body == b"first"
 
 
 def test_killed_a_few_times(tmp_path, address):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -173,6 +174,13 @@ class PostgresDialect:
         """A server says nothing to those who ask nothing, except that it ends, or that its settings changed."""
         driver: Any = connection.connection.driver_connection
         return bool(driver.closed) or is_readable(driver.pgconn.socket)
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Nobody: a commit counts before its locks are given up, or never."""
+        return nullcontext(False)
+
+    def settle(self, connection: Connection) -> None:
+        """Not needed."""
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """Map by PostgreSQL's own code; without one, a connection was lost."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from deriva_server import locks
 from deriva_server.deployment import check_sqlite
 from deriva_server.errors import (
     BadRequest,
@@ -101,6 +104,22 @@ class SqliteDialect:
     def is_lost(self, connection: sa.Connection) -> bool:
         """A file does not go away."""
         return False
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Lock the folder of the file.
+
+        A process that is killed in a commit may leave it whole in the log and missing in the index of the log. Nobody
+        sees it then, but the index is made anew from the log once all who have the file open are gone.
+        """
+        with locks.held(self.path.parent, BUSY_SECONDS) as had:
+            if not had:
+                raise Busy("Other processes kept the contents of the catalog's objects locked.")
+            yield True
+
+    def settle(self, connection: Connection) -> None:
+        """Change the head of the file: what follows in the log is written over."""
+        connection.run(f"PRAGMA user_version = {secrets.randbits(31)}")
 
     def translate(self, error: sa.exc.DBAPIError) -> ServiceError | None:
         """Map by SQLite's own code; errors of statements, which share one, by their words."""
