@@ -130,7 +130,7 @@ def _check_terms(session: Session, feature: Feature, rows: Iterable[Row]) -> Non
 
 def _refer_to_outputs(feature: Feature, outputs: Outputs, rows: Sequence[Row]) -> None:
     """Paths of registered files become marks that the commit replaces by RIDs."""
-    known: set[str] | None = None
+    marked: list[tuple[Row, str, str, str]] = []
     for key in feature.feature_table.foreign_keys:
         column = next(iter(key.foreign_key_columns)).name
         for row in rows:
@@ -142,10 +142,12 @@ def _refer_to_outputs(feature: Feature, outputs: Outputs, rows: Sequence[Row]) -
                 if _is_asset_column(feature, column) or column == feature.target_column:
                     raise DerivaMLValidationError(_not_an_output(value, column, key.pk_table.name))
                 continue
-            known = set(outputs.manifest.assets) if known is None else known
-            if name not in known:
-                raise DerivaMLValidationError(_not_an_output(value, column, key.pk_table.name))
-            row[column] = {ASSET_MARK: name}
+            marked.append((row, column, name, key.pk_table.name))
+    known = outputs.manifest.known({name for _, _, name, _ in marked}) if marked else set()
+    for row, column, name, table in marked:
+        if name not in known:
+            raise DerivaMLValidationError(_not_an_output(row[column], column, table))
+        row[column] = {ASSET_MARK: name}
 
 
 def _is_asset_column(feature: Feature, column: str) -> bool:

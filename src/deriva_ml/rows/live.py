@@ -63,15 +63,17 @@ class LiveReader:
         widest = max(where or (), key=lambda column: len((where or {})[column]), default=None)
         if where is None or widest is None:
             return None
-        many = len(where[widest]) > rows.CHUNK
-        parts = len(rows.conditions(self.connection, where))
-        if parts < _MANY_PARTS and not many:
-            return None
         others = {name: values for name, values in where.items() if name != widest}
-        number = rows.count(self.connection, table, others)
-        # To name a value costs about as much as to read a row.
-        less = many and number <= 2 * len(where[widest])
-        return widest if less or number // rows.PAGE < parts else None
+        number = None
+        if len(where[widest]) > rows.CHUNK:
+            number = rows.count(self.connection, table, others)
+            # To name a value costs about as much as to read a row.
+            if number <= 2 * len(where[widest]):
+                return widest
+        parts = len(rows.conditions(self.connection, where))
+        if number is None and parts >= _MANY_PARTS:
+            number = rows.count(self.connection, table, others)
+        return widest if number is not None and number // rows.PAGE < parts else None
 
     def _sifted(
         self, table: Table, where: dict[str, Collection[Any]], column: str, columns: Sequence[str] | None

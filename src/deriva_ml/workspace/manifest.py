@@ -163,6 +163,11 @@ class AssetManifest:
             raise KeyError(key)
         return _entry(rows[0])
 
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of some keys that have an entry."""
+        sql = f"SELECT key FROM {ASSETS_TABLE} WHERE execution_rid = ? AND key IN (SELECT value FROM json_each(?))"
+        return {row["key"] for row in self._database.fetch(sql, [self.execution_rid, _json(list(keys))])}
+
     def pending_assets(self) -> dict[str, AssetEntry]:
         """Entries that wait for their upload, with those whose upload failed."""
         return self._select("AND status <> ?", [UPLOADED])

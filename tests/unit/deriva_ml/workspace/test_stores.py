@@ -227,6 +227,7 @@ def test_entries_move_from_pending_to_uploaded(workspace):
     assert manifest.uploaded_assets()["T/0"].uploaded_at
     assert manifest.get_asset("T/1").error == "no"
     assert manifest.counts() == {"uploaded": 1, "failed": 1, "pending": 1}
+    assert manifest.known(["T/0", "T/2", "U/0", 'T/"']) == {"T/0", "T/2"}
     manifest.add_asset("T/0", AssetEntry("T", "s"))
     assert manifest.get_asset("T/0").status == "pending"
     assert manifest.get_asset("T/0").rid is None
