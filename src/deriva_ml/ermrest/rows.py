@@ -11,7 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 from deriva_ml.ermrest.connect import Connection
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
+from deriva_ml.ermrest.patience import Patience, was_lost
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.protocols import Table
 from deriva_ml.names import SYSTEM_COLUMNS
 
@@ -295,8 +301,41 @@ def insert(
     doing = f"Inserting into {_label(table)} of {connection.name}"
     made: list[Row] = []
     for start in range(0, len(pending), chunk):
-        made += connection.post(path, json=pending[start : start + chunk], doing=doing).json()
+        piece = pending[start : start + chunk]
+        if with_rids:
+            made += _insert_known(connection, table, path, piece, doing)
+        else:
+            made += connection.post(path, json=piece, doing=doing).json()
     return made
+
+
+def _insert_known(
+    connection: Connection, table: TableLike, path: str, rows: list[Row], doing: str
+) -> list[Row]:
+    """One request; when its answer is lost, the RIDs tell which rows have arrived, and the others are sent again."""
+    patience, missing, arrived = Patience(connection.authority), rows, list[Row]()
+    is_repeated = False
+    while missing:
+        refusal = None
+        try:
+            arrived += connection.post(path, json=missing, doing=doing).json()
+            break
+        except DerivaMLConnectionError as error:
+            if not was_lost(error.__cause__) or not patience.again(error.__cause__):
+                raise
+        except DerivaMLConflictError as error:
+            # A lost request may be carried out after it was asked for its rows.
+            if not is_repeated:
+                raise
+            refusal = error
+        found = list(read(connection, table, where={"RID": [row["RID"] for row in missing]}))
+        if refusal is not None and not found:
+            raise refusal
+        arrived += found
+        there = {row["RID"] for row in found}
+        missing, is_repeated = [row for row in missing if row["RID"] not in there], True
+    place = {row["RID"]: number for number, row in enumerate(rows)}
+    return sorted(arrived, key=lambda row: place[row["RID"]])
 
 
 def update(
