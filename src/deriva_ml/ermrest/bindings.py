@@ -235,11 +235,10 @@ class Store(_Patient, HatracStore):
 
 
 def _impatient(builder: Any) -> Any:
-    """Bound the repetitions that the query builder makes by itself, which would add up to more than a minute."""
+    """Let the query builder not repeat what the session has repeated already, and the rest once and soon."""
+    rules = {"retry_codes": {408, 429, 500}, "backoff_factor": 1, "max_attempts": 2}
     for schema in builder.schemas.values():
         for table in schema.tables.values():
             for verb in ("insert", "update"):
-                setattr(
-                    table, verb, functools.partial(getattr(table, verb), backoff_factor=1, max_attempts=2)
-                )
+                setattr(table, verb, functools.partial(getattr(table, verb), **rules))
     return builder

@@ -101,7 +101,9 @@ def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
         return DerivaMLConflictError(f"{doing} was refused{said}.")
     if status in (400, 411, 413, 415, 416):
         return DerivaMLValidationError(f"{doing} was refused as malformed ({status}){said}.")
-    if status in (502, 503, 504):
+    if status == 504:
+        return DerivaMLConnectionError(f"{doing} got no clear answer (504){said or ': try again'}.")
+    if status in (502, 503):
         return DerivaMLConnectionError(
             f"{doing} failed because the service is busy or away ({status}){said}. Try again."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,9 @@ _FEW = 3
 
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _BROKEN_OFF = (requests.exceptions.ChunkedEncodingError, requests.ConnectionError)
+_PREAMBLE = re.compile(
+    r"^(HTTPS?Connection(Pool)?\(.*?\): )?(Failed to establish a new connection: )?(\[Errno -?\d+\] )?"
+)
 _BUSY, _UNCLEAR = 503, frozenset({502, 504})
 
 _answered: set[str] = set()
@@ -79,7 +83,7 @@ def reason_of(error: object) -> str:
         )
         if not isinstance(inner, BaseException):
             said = str(error) or type(error).__name__
-            return said.partition("): ")[2] or said if said.startswith("HTTP") else said
+            return _PREAMBLE.sub("", said)
         error = inner
     return str(error)
 
@@ -133,7 +137,7 @@ def send_patiently(
             failure.__context__, failure.__cause__ = None, None
             if not (method in _REPEATABLE or was_never_sent(error)):
                 raise
-        if start is None or not patience.again(failure or f"status {answer and answer.status_code}"):
+        if start is None or not patience.again(failure or _status(answer)):
             if answer is None or failure is not None:
                 raise failure or AssertionError("unreachable")
             return answer
@@ -141,6 +145,10 @@ def send_patiently(
             answer.close()
         if hasattr(body, "seek"):
             body.seek(start)
+
+
+def _status(answer: requests.Response | None) -> str:
+    return "" if answer is None else f"busy or away, status {answer.status_code}"
 
 
 def _may_pass(status: int, method: str) -> bool:
