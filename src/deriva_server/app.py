@@ -82,8 +82,8 @@ class Application:
     def _answered(self, request: Request, answer: Callable[[], Response]) -> Response:
         try:
             response = answer()
-            for said in self._outages.answered():
-                _log.warning("%s", said)
+            for ended in self._outages.answered():
+                _log.warning("%s", ended)
         except ServiceError as error:
             if error.status >= 500 and (said := self._outages.failed(str(error))):
                 # It is known what is wrong; where it came from is of interest to few.

@@ -53,13 +53,15 @@ class Outages:
 
     def answered(self) -> Iterator[str]:
         """What the log is told when a request was answered: which outages are over."""
-        for reason, outage in list(self._outages.items()) if self._outages else ():
-            if (
-                self._clock() - outage.last > _OVER_SECONDS
-                and self._outages.pop(reason, None)
-                and outage.count
-            ):
-                yield f"{_more(outage.count)} were answered so until it was over: {reason}"
+        if not self._outages:
+            return
+        now = self._clock()
+        # Other threads add and remove at the same time.
+        for reason, outage in list(self._outages.items()):
+            if now - outage.last > _OVER_SECONDS:
+                ended = self._outages.pop(reason, None)
+                if ended is not None and ended.count:
+                    yield f"{_more(ended.count)} were answered so until it was over: {reason}"
 
 
 def _more(count: int) -> str:
