@@ -6,12 +6,13 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import NewConnectionError
 
 from deriva_ml import settings
+from deriva_ml.errors import DerivaMLConnectionError
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ _PREAMBLE = re.compile(
     r"^(HTTPS?Connection(Pool)?\(.*?\): )?(Failed to establish a new connection: )?(\[Errno -?\d+\] )?"
 )
 _BUSY, _UNCLEAR = 503, frozenset({502, 504})
+
+_Made = TypeVar("_Made")
 
 _answered: set[str] = set()
 _away: dict[str, object] = {}
@@ -99,6 +102,17 @@ def was_lost(error: BaseException | None) -> bool:
     if isinstance(error, requests.HTTPError):
         return getattr(error.response, "status_code", None) in _UNCLEAR
     return isinstance(error, _BROKEN_OFF) and not was_never_sent(error)
+
+
+def repeated_when_lost(host: str, act: Callable[[], _Made]) -> _Made:
+    """Do what does no harm when it is done twice, again when the answer to one of its requests is lost."""
+    patience = Patience(host)
+    while True:
+        try:
+            return act()
+        except DerivaMLConnectionError as error:
+            if not was_lost(error.__cause__) or not patience.again(error.__cause__):
+                raise
 
 
 def send_patiently(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import leases, objects, rows
 from deriva_ml.ermrest.connect import Connection, connect
@@ -216,6 +218,27 @@ def test_an_insert_of_leased_rids_is_completed(
     with between(served, first(2, fate, "POST")) as url, soon():
         made = rows.insert(connect(url, 1), ("deriva-ml", "Asset_Role"), new, with_rids=True)
     assert [row["RID"] for row in made] == rids
+
+
+def test_changes_of_a_dataset_are_completed(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    lost = itertools.cycle([True, False])
+
+    def fate(method: str) -> str:
+        return "lose" if method == "POST" and next(lost) else "pass"
+
+    with between(served, fate) as url:
+        ml = DerivaML(url, 1, working_dir=tmp_path)
+        workflow = ml.create_workflow("Curate", "Dataset_Management")
+        with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
+            one, two = (exe.create_dataset(description=text) for text in ("One", "Two"))
+        one.add_dataset_members([two.dataset_rid])
+        assert str(one.release("minor", "Both")) == "0.2.0"
+        ml.add_term("Asset_Role", "Odd one", "Told apart by its name")
+    assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
+    assert len(one.dataset_history()) == 2
 
 
 def test_a_server_that_starts_anew_is_waited_for(
