@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -299,18 +300,21 @@ def insert(
         options.append("nondefaults=" + ",".join(kept))
     path = f"/entity/{path_of(table)}" + ("?" + "&".join(options) if options else "")
     doing = f"Inserting into {_label(table)} of {connection.name}"
+
+    def post(piece: list[Row]) -> list[Row]:
+        answer: list[Row] = connection.post(path, json=piece, doing=doing).json()
+        return answer
+
     made: list[Row] = []
     for start in range(0, len(pending), chunk):
         piece = pending[start : start + chunk]
         if with_rids:
-            made += _insert_known(connection, table, path, piece, doing)
+            made += _insert_known(connection, table, piece, post)
         elif skip_conflicts and _are_told_apart(table, piece):
             # Those that have arrived are left out when they are sent again.
-            made += repeated_when_lost(
-                connection.authority, lambda sent=piece: connection.post(path, json=sent, doing=doing).json()
-            )
+            made += repeated_when_lost(connection.authority, partial(post, piece))
         else:
-            made += connection.post(path, json=piece, doing=doing).json()
+            made += post(piece)
     return made
 
 
@@ -323,7 +327,7 @@ def _are_told_apart(table: TableLike, rows: Sequence[Row]) -> bool:
 
 
 def _insert_known(
-    connection: Connection, table: TableLike, path: str, rows: list[Row], doing: str
+    connection: Connection, table: TableLike, rows: list[Row], post: Callable[[list[Row]], list[Row]]
 ) -> list[Row]:
     """One request; when its answer is lost, the RIDs tell which rows have arrived, and the others are sent again."""
     patience, missing, arrived = Patience(connection.authority), rows, list[Row]()
@@ -331,7 +335,7 @@ def _insert_known(
     while missing:
         refusal = None
         try:
-            arrived += connection.post(path, json=missing, doing=doing).json()
+            arrived += post(missing)
             break
         except DerivaMLConnectionError as error:
             if not was_lost(error.__cause__) or not patience.again(error.__cause__):
