@@ -27,6 +27,8 @@ def pytest_configure():
     os.environ.update(buckets.CREDENTIALS)
     # Whether a developer has committed must not change what runs of the tests record.
     os.environ["DERIVA_ML_PATCH_BYTES"] = "0"
+    # What cannot succeed is told soon.
+    os.environ["DERIVA_ML_RETRY_ATTEMPTS"] = "3"
     # Nothing that is kept for a user is mixed with what the tests keep.
     os.environ["DERIVA_ML_HOME"] = tempfile.mkdtemp(prefix="deriva-ml-home-")
 

@@ -91,7 +91,7 @@ def retry_backoff() -> float:
 
 def retry_attempts() -> int:
     """``DERIVA_ML_RETRY_ATTEMPTS``: how often a failed request that may be repeated is repeated."""
-    return max(0, int(number("DERIVA_ML_RETRY_ATTEMPTS", 3)))
+    return max(0, int(number("DERIVA_ML_RETRY_ATTEMPTS", 15)))
 
 
 def upload_workers() -> int:

@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 from deriva_server.errors import NotFound, ServiceError
 from deriva_server.http.message import FilePart, Request, Response
 from deriva_server.identity import Client
+from deriva_server.outages import Outages
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Application:
     def __init__(self, faces: dict[str, Face], identify: Callable[[Request], Client]) -> None:
         self.faces = faces
         self.identify = identify
+        self._outages = Outages()
 
     def handle(self, request: Request) -> Response:
         """Answer one request; never raises for what went wrong inside."""
@@ -77,15 +79,16 @@ class Application:
 
         return [self._answered(request, partial(answer, number)) for number, request in enumerate(requests)]
 
-    @staticmethod
-    def _answered(request: Request, answer: Callable[[], Response]) -> Response:
+    def _answered(self, request: Request, answer: Callable[[], Response]) -> Response:
         try:
             response = answer()
+            for ended in self._outages.answered():
+                _log.warning("%s", ended)
         except ServiceError as error:
-            if error.status >= 500:
+            if error.status >= 500 and (said := self._outages.failed(str(error))):
                 # It is known what is wrong; where it came from is of interest to few.
                 cause = error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None
-                _log.warning("%s %s: %s", request.method, request.target, error, exc_info=cause)
+                _log.warning("%s %s: %s", request.method, request.target, said, exc_info=cause)
             response = error_response(request, error)
         except Exception:  # noqa: BLE001 - a defect must answer 500 and must not end the server
             _log.exception("%s %s failed", request.method, request.target)

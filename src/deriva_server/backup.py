@@ -24,6 +24,7 @@ from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.keeping import recorded
+from deriva_server.blobs.restoring import Filled, NewPlace
 from deriva_server.blobs.store import open_backend
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
@@ -65,6 +66,8 @@ class Backup:
         Keys of contents that are missing or altered in the original, and so in the copy.
     database : str or None
         Address where the copy keeps its catalogs, without a password; None for files in its folder.
+    bucket : str or None
+        Where the copy keeps its objects; None for files in its folder.
     """
 
     deployment: Deployment
@@ -72,6 +75,7 @@ class Backup:
     objects: int
     damaged: tuple[str, ...] = ()
     database: str | None = None
+    bucket: str | None = None
 
 
 def back_up(
@@ -80,6 +84,7 @@ def back_up(
     *,
     new_id: bool = False,
     database: str | None = None,
+    objects: str | None = None,
     told: Told = _silent,
 ) -> Backup:
     """Copy a deployment that may be in use.
@@ -96,6 +101,8 @@ def back_up(
     database : str, optional
         ``postgresql://user@host/new_name``: where the copy keeps its catalogs, if the deployment keeps them on a
         PostgreSQL server. By default a free name there, after those of the deployment's database and of `target`.
+    objects : str, optional
+        ``s3://bucket/prefix``, a new place: where the copy keeps its objects; by default in its folder.
     told : callable, optional
         Told of the progress.
 
@@ -127,7 +134,14 @@ def back_up(
             with new_folders(place.parent), _half_made(place) as partial:
                 copies = open_copies(source.folder, partial, source.id, place.name, addresses)
                 undo.callback(copies.discard)
-                backup = _Copying(source, bytes_, partial, place, copies, told).run(new_id)
+                (partial / "objects").mkdir()
+                copy = Deployment(
+                    partial, uuid.uuid4().hex if new_id else source.id, source.name, source.format
+                )
+                bucket = None if objects is None else NewPlace(copy, objects)
+                if bucket is not None:
+                    undo.callback(bucket.give_back)
+                backup = _Copying(source, bytes_, copy, place, copies, told, bucket).run()
             undo.pop_all()
     except (OSError, ServiceError) as error:
         said = error.detail if isinstance(error, ServiceError) else error.strerror
@@ -196,16 +210,21 @@ def _locked(folder: Path) -> Iterator[None]:
 class _Copying:
     source: Deployment
     bytes: Backend
-    target: Path
+    copy: Deployment
     place: Path
     copies: Copies
     told: Told
+    bucket: NewPlace | None
     copied: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
 
-    def run(self, new_id: bool) -> Backup:
-        """Fill the target folder, and the databases that belong to it."""
-        (self.target / "objects").mkdir()
+    @property
+    def new(self) -> Filled:
+        """Where the copy keeps the bytes of its objects."""
+        return self.bucket or FilesBackend(self.copy.objects_folder)
+
+    def run(self) -> Backup:
+        """Fill the target folder, and what belongs to it elsewhere."""
         try:
             with self.bytes.kept(), self._recorded():
                 before = self._objects_of_now()
@@ -213,11 +232,12 @@ class _Copying:
                 self._directory(before)
         finally:
             self._remove_deleted(self.bytes)
-        deployment = self._documents(new_id)
+        deployment = self._documents()
         if catalogs is not None:
             self.copies.finish(deployment.id)
         damaged = tuple(sorted(self.damaged))
-        return Backup(deployment, catalogs or 0, len(self.copied), damaged, self.copies.address)
+        bucket = None if self.bucket is None else self.bucket.address
+        return Backup(deployment, catalogs or 0, len(self.copied), damaged, self.copies.address, bucket)
 
     @contextlib.contextmanager
     def _recorded(self) -> Iterator[None]:
@@ -280,7 +300,7 @@ class _Copying:
                     keeps.forget_all(connection)
                 living = statements.living_objects(connection)
             self.damaged |= self._bytes(living.blobs - self.copied)
-        FilesBackend(self.target / "objects").sync()
+        self.new.sync()
 
     def _remove_deleted(self, bytes_: Backend) -> None:
         """Remove what was deleted while the bytes were kept, by this backup or by one that was killed."""
@@ -307,7 +327,7 @@ class _Copying:
 
     def _bytes(self, keys: Iterable[str]) -> set[str]:
         """Copy contents; the keys of those that are not there."""
-        new = FilesBackend(self.target / "objects")
+        new = self.new
         missing: set[str] = set()
         waiting = sorted(keys)
         rest = iter(waiting)
@@ -330,16 +350,18 @@ class _Copying:
                 list(workers.map(copy, batch))
         return missing
 
-    def _documents(self, new_id: bool) -> Deployment:
+    def _documents(self) -> Deployment:
+        target = self.copy.folder
         with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(self.source.folder / ".gitignore", self.target / ".gitignore")
+            shutil.copyfile(self.source.folder / ".gitignore", target / ".gitignore")
         with contextlib.suppress(FileNotFoundError):
             settings = (self.source.folder / SETTINGS).read_text(encoding="utf-8")
-            (self.target / SETTINGS).write_text(_ADDRESS_LINE.sub("", settings), encoding="utf-8")
+            (target / SETTINGS).write_text(_ADDRESS_LINE.sub("", settings), encoding="utf-8")
         if self.copies.address is not None:
-            keep_setting(self.target, "database", self.copies.address)
+            keep_setting(target, "database", self.copies.address)
+        if self.bucket is not None:
+            keep_setting(target, "objects", self.bucket.address)
         document = json.loads((self.source.folder / DOCUMENT).read_text(encoding="utf-8"))
-        if new_id:
-            document["id"] = uuid.uuid4().hex
-        write_document(self.target, document, replace=True)
+        document["id"] = self.copy.id
+        write_document(target, document, replace=True)
         return Deployment(self.place, document["id"], document["name"], document["format"])

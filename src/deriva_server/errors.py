@@ -17,6 +17,7 @@
     ├── RangeNotSatisfiable                  416
     ├── NotSupported                         501
     ├── Busy                                 503  try again: the store is locked or unreachable
+    ├── Unclear                              504  whether a change was made is not known
     ├── StorageFull (OSError)                507
     └── StorageUnusable (OSError)            500  a database cannot be opened, read or written
     DeploymentError                               a folder that cannot be served (raised before any request)
@@ -138,6 +139,13 @@ class Busy(ServiceError):
 
     status = 503
     sentence = "The service is busy, try again."
+
+
+class Unclear(ServiceError):
+    """The connection to the database was lost at the very moment in which a change was made permanent."""
+
+    status = 504
+    sentence = "Whether the request was carried out is not known."
 
 
 class StorageFull(ServiceError, OSError):

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deriva_server.errors import DeploymentError
+
 ARE_KEPT = sys.platform != "win32"
 """Whether this system has such locks; without them every lock is had at once."""
 
@@ -23,6 +25,11 @@ def lock(descriptor: int, *, exclusive: bool = True, wait: bool = True) -> bool:
     -------
     bool
         Whether the lock was had; always when it was waited for.
+
+    Raises
+    ------
+    DeploymentError
+        If the file system has no such locks, as some on the network.
     """
     if sys.platform == "win32":
         return True
@@ -34,6 +41,11 @@ def lock(descriptor: int, *, exclusive: bool = True, wait: bool = True) -> bool:
         )
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise DeploymentError(
+            f"The file system of the deployment knows no locks on open folders ({error.strerror or error}), so several "
+            "processes could damage it. Keep the folder on a local disk."
+        ) from error
     return True
 
 
@@ -58,10 +70,13 @@ def share(folder: Path) -> int | None:
     if sys.platform == "win32":
         return os.open(os.devnull, os.O_RDONLY)
     descriptor = os.open(folder, os.O_RDONLY)
-    if lock(descriptor, exclusive=False, wait=False) and is_at(descriptor, folder):
-        return descriptor
-    os.close(descriptor)
-    return None
+    is_ours = False
+    try:
+        is_ours = lock(descriptor, exclusive=False, wait=False) and is_at(descriptor, folder)
+    finally:
+        if not is_ours:
+            os.close(descriptor)
+    return descriptor if is_ours else None
 
 
 @contextmanager
@@ -82,10 +97,13 @@ def held(folder: Path, seconds: float) -> Iterator[bool]:
     """Have a folder alone for the block, once others have let go of it; whether they did so in time."""
     descriptor = os.open(os.devnull if sys.platform == "win32" else folder, os.O_RDONLY)
     _held.add(descriptor)
+    had = False
     try:
-        yield _lock_within(descriptor, seconds)
+        had = _lock_within(descriptor, seconds)
+        yield had
     finally:
-        unlock(descriptor)
+        if had:
+            unlock(descriptor)
         _held.discard(descriptor)
         os.close(descriptor)
 

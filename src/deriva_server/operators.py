@@ -37,6 +37,14 @@ class Pattern:
     ignore_case : bool
     of : callable
         The regular expression that a value of the URL stands for.
+
+    Examples
+    --------
+    An operator for texts that begin with a value would be:
+
+    >>> import re
+    >>> Pattern(of=lambda value: f"^{re.escape(value)}").of("eye")
+    '^eye'
     """
 
     ignore_case: bool = False

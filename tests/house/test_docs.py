@@ -13,6 +13,8 @@ from tests import interpreter
 
 from deriva_ml.cli.reference import commands_page
 from deriva_ml.cli.schema import schema_reference
+from deriva_ml.execution.states import ALLOWED_TRANSITIONS
+from deriva_ml.names import ExecutionStatus
 from deriva_server.config import PREFIX, ServerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,15 @@ def _blocks(page: Path) -> list[tuple[str, str]]:
 
 def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+def test_the_life_of_an_execution_is_told_as_it_is() -> None:
+    page = (ROOT / "docs" / "explanation" / "life-of-an-execution.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", page, re.M)
+    assert {status for status, _ in rows} == set(ExecutionStatus)
+    statuses = re.compile(rf"\b({'|'.join(ExecutionStatus)})\b")
+    told = {(status, target) for status, after in rows for target in statuses.findall(after)}
+    assert told == ALLOWED_TRANSITIONS
 
 
 @pytest.mark.parametrize(

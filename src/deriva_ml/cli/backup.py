@@ -33,6 +33,12 @@ def backup_arguments(parser: argparse.ArgumentParser) -> None:
         help="of catalogs on a PostgreSQL server: new database for the copy, postgresql://user@host/new_name, "
         "remembered without its password; by default a free name beside the original, such as lab-monday",
     )
+    parser.add_argument(
+        "--objects",
+        metavar="ADDRESS",
+        help="keep the objects of the copy on S3 instead of in files: s3://bucket/new-prefix, "
+        "with ?endpoint=… as for deriva-ml init; nothing may be there",
+    )
     parser.add_argument("--quiet", action="store_true", help="do not show progress")
 
 
@@ -48,6 +54,7 @@ def backup(arguments: argparse.Namespace) -> int:
             arguments.target,
             new_id=arguments.new_id,
             database=arguments.database,
+            objects=arguments.objects,
             told=progress.tell,
         )
     except DeploymentError as error:
@@ -58,6 +65,8 @@ def backup(arguments: argparse.Namespace) -> int:
     print(f"{made.deployment.folder} is a deployment with {holds} of {arguments.folder}.")
     if made.database is not None:
         print(f"Its catalogs are kept at {shown_address(made.database)}.")
+    if made.bucket is not None:
+        print(f"Its objects are kept at {made.bucket}.")
     return _warn_of_damage(made)
 
 

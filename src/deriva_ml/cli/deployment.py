@@ -13,7 +13,7 @@ from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.config import ServerConfig
 from deriva_server.deployment import Deployment
-from deriva_server.embed import LocalServer
+from deriva_server.embed import LocalServer, loopback
 from deriva_server.errors import DeploymentError
 from deriva_server.sql.databases import shown_address
 
@@ -97,6 +97,7 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
 def serve(arguments: argparse.Namespace) -> int:
     """Answer HTTP until interrupted; the folder may be used in other processes meanwhile."""
     try:
+        loopback(arguments.host)
         server = LocalServer.open(arguments.folder, database=arguments.database, objects=arguments.objects)
         running = server.serve(arguments.host, arguments.port)
     except DeploymentError as error:

@@ -10,6 +10,7 @@ from deriva_ml import arguments
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.view import lookup_row
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
@@ -78,6 +79,15 @@ def advance(
         If the session is that of a snapshot.
     """
     description = arguments.text("description", description)
+    # A version of which it is not known whether it was written is found, or written, by the next attempt.
+    return repeated_when_lost(
+        session.connection.authority, lambda: _advance(session, dataset_rid, description, execution_rid)
+    )
+
+
+def _advance(
+    session: Session, dataset_rid: str, description: str, execution_rid: str | None
+) -> DatasetVersion:
     pointer = _pointer_of_changeable(session, dataset_rid)
     found = version_rows(session, dataset_rid)
     label = labels.next_dev(found)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
-from requests.utils import rewind_body
-from urllib3.util.retry import Retry
 
-from deriva_ml import settings
 from deriva_ml.ermrest.library import (
     DEFAULT_CREDENTIAL_FILE,
     DEFAULT_GLOBUS_CREDENTIAL_FILE,
@@ -32,12 +28,10 @@ from deriva_ml.ermrest.library import (
     TimeoutHTTPAdapter,
     get_credential,
 )
+from deriva_ml.ermrest.patience import Patience, send_patiently
 
-_LONGEST_PAUSE = 2.0
+_LOOPBACK_PATIENCE = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-BROKEN_OFF = (requests.exceptions.ChunkedEncodingError, requests.ConnectionError)
-"""What requests raises when the connection is lost while an answer is read."""
 
 
 def session_config(
@@ -48,7 +42,6 @@ def session_config(
         **DEFAULT_SESSION_CONFIG,
         "timeout": timeout or DEFAULT_SESSION_CONFIG["timeout"],
         "transport": transport,
-        "retry_backoff_factor": settings.retry_backoff(),
     }
 
 
@@ -66,53 +59,27 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def pause(attempt: int) -> None:
-    """Wait before repetition number `attempt`, counted from 0."""
-    time.sleep(min(settings.retry_backoff() * 2**attempt, _LONGEST_PAUSE))
-
-
 class _PatientAdapter(TimeoutHTTPAdapter):
-    """Also repeats what may be repeated when the connection is lost in the middle of the answer."""
+    """Repeats what may be repeated, also when the connection is lost in the middle of the answer."""
 
     def send(
         self, request: requests.PreparedRequest, stream: bool = False, **options: Any
     ) -> requests.Response:
         """Send a request; unless it is streamed, the answer has been read."""
-        for attempt in range(settings.retry_attempts() + 1):
-            answer: requests.Response = super().send(request, stream=stream, **options)
-            if stream or request.method not in _REPEATABLE:
-                break
-            try:
-                _ = answer.content
-                break
-            except BROKEN_OFF:
-                if attempt == settings.retry_attempts():
-                    raise
-            pause(attempt)
-            # Private to requests, as is what it is for: whether there is a body that has been read.
-            if request._body_position is not None:  # type: ignore[attr-defined]  # private, see above
-                rewind_body(request)
-        return answer
+        once = functools.partial(super().send, request, stream=stream, **options)
+        patience = Patience(urlsplit(str(request.url)).netloc)
+        return send_patiently(request, once, patience, stream=stream)
 
 
 def _adapter(config: dict[str, Any], url: str) -> BaseAdapter:
     if config.get("transport") is not None:
         transport: BaseAdapter = config["transport"]
         return transport
-    attempts = settings.retry_attempts()
-    retry = Retry(
-        total=attempts,
-        backoff_factor=config["retry_backoff_factor"],
-        backoff_max=_LONGEST_PAUSE,
-        status_forcelist=(502, 503, 504),
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
     timeout = tuple(config["timeout"])
     if is_loopback(url):
         # Nothing slows the way to this machine; what does not answer speaks another protocol.
-        timeout = (min(timeout[0], _LONGEST_PAUSE), timeout[1])
-    adapter: BaseAdapter = _PatientAdapter(timeout=timeout, max_retries=retry, pool_maxsize=32)
+        timeout = (min(timeout[0], _LOOPBACK_PATIENCE), timeout[1])
+    adapter: BaseAdapter = _PatientAdapter(timeout=timeout, max_retries=0, pool_maxsize=32)
     return adapter
 
 
@@ -268,11 +235,10 @@ class Store(_Patient, HatracStore):
 
 
 def _impatient(builder: Any) -> Any:
-    """Bound the repetitions that the query builder makes by itself, which would add up to more than a minute."""
+    """Let the query builder not repeat what the session has repeated already, and the rest once and soon."""
+    rules = {"retry_codes": {408, 429, 500}, "backoff_factor": 1, "max_attempts": 2}
     for schema in builder.schemas.values():
         for table in schema.tables.values():
             for verb in ("insert", "update"):
-                setattr(
-                    table, verb, functools.partial(getattr(table, verb), backoff_factor=1, max_attempts=2)
-                )
+                setattr(table, verb, functools.partial(getattr(table, verb), **rules))
     return builder

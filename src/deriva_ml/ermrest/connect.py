@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 
-from deriva_ml import settings
 from deriva_ml.ermrest.address import Address, read_address
 from deriva_ml.ermrest.bindings import (
     Catalog,
@@ -20,11 +19,11 @@ from deriva_ml.ermrest.bindings import (
     Store,
     credential_of,
     is_loopback,
-    pause,
     session_config,
 )
 from deriva_ml.ermrest.failures import FOREIGN, translate
 from deriva_ml.ermrest.library import ErmrestCatalog, ErmrestSnapshot, Model, urlquote
+from deriva_ml.ermrest.patience import Patience, was_lost
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
@@ -245,18 +244,15 @@ class Connection:
             raise DerivaMLReadOnlyError(
                 f"{self.name[0].upper()}{self.name[1:]} is a snapshot and cannot be changed."
             )
-        for attempt in range(settings.retry_attempts() + 1):
+        patience = Patience(self.authority)
+        while True:
             try:
                 answer: requests.Response = getattr(self.catalog, verb)(path, **options)
                 return answer
             except FOREIGN as error:
-                # 503 says that nothing was done; the session repeats it for other methods by itself.
-                busy = getattr(getattr(error, "response", None), "status_code", 0) == 503
-                again = busy and (verb in ("post", "ask") or self.is_embedded)
-                if not again or attempt == settings.retry_attempts():
+                # The session repeats by itself what may be repeated, but knows no POST that changes nothing.
+                if verb != "ask" or not was_lost(error) or not patience.again(error):
                     self._fail(error, verb, path, doing)
-            pause(attempt)
-        raise AssertionError("unreachable")
 
     def _fail(self, error: Exception, verb: str, path: str, doing: str | None) -> NoReturn:
         short = path if len(path) < 200 else f"{path[:197]}..."
@@ -264,6 +260,9 @@ class Connection:
         ours = translate(
             error, doing or (f"Opening {self.name}" if opening else f"{verb.upper()} {short} of {self.name}")
         )
+        if isinstance(error, requests.ConnectionError):
+            # How deep in the libraries the network failed tells nobody anything.
+            error = error.with_traceback(None)
         if isinstance(ours, DerivaMLConnectionError) and self.site.is_https_to_this_machine:
             raise DerivaMLConnectionError(
                 f"{ours} `deriva-ml serve` speaks plain http: its hostname is http://{self.authority}."

@@ -17,6 +17,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3.exceptions import ProtocolError
 from werkzeug.datastructures import Headers
 
+from deriva_ml.ermrest.patience import Patience, send_patiently
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.blobs.taken import Taken
 from deriva_server.embed import LocalServer
@@ -84,7 +85,11 @@ class LocalTransport(BaseAdapter):
     def send(  # type: ignore[override]  # fewer by position, see above
         self, request: requests.PreparedRequest, stream: bool = False, **_: Any
     ) -> requests.Response:
-        """Answer a request."""
+        """Answer a request, of a database server that is away for a moment, too."""
+        patience = Patience(str(self.folder), known=True)
+        return send_patiently(request, lambda: self._sent(request, stream), patience, stream=stream)
+
+    def _sent(self, request: requests.PreparedRequest, stream: bool) -> requests.Response:
         body, length = _body_of(request)
         headers = Headers([(name, _text(value)) for name, value in request.headers.items()])
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from deriva_ml.ermrest.library import ConcurrentUpdate, DataPathException, ErmrestCatalogMutationError
+from deriva_ml.ermrest.patience import reason_of
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,
@@ -73,7 +74,7 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
         return _of_status(response.status_code, detail_of(response), doing)
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
-    reason = re.sub(r"^HTTPS?Connection(Pool)?\(.*?\): ", "", _shortest(error)).rstrip(".")
+    reason = reason_of(error).rstrip(".")
     return DerivaMLConnectionError(f"{doing} failed: {reason}. {_advice(reason)}")
 
 
@@ -100,22 +101,13 @@ def _of_status(status: int, detail: str, doing: str) -> DerivaMLException:
         return DerivaMLConflictError(f"{doing} was refused{said}.")
     if status in (400, 411, 413, 415, 416):
         return DerivaMLValidationError(f"{doing} was refused as malformed ({status}){said}.")
-    if status in (502, 503, 504):
+    if status == 504:
+        return DerivaMLConnectionError(f"{doing} got no clear answer (504){said or ': try again'}.")
+    if status in (502, 503):
         return DerivaMLConnectionError(
             f"{doing} failed because the service is busy or away ({status}){said}. Try again."
         )
     return DerivaMLDataError(f"{doing} failed with status {status}{said}.")
-
-
-def _shortest(error: BaseException) -> str:
-    """The innermost reason of a chain of connection errors."""
-    while True:
-        inner = getattr(error, "reason", None) or next(
-            (arg for arg in error.args if isinstance(arg, Exception)), None
-        )
-        if not isinstance(inner, BaseException):
-            return str(error) or type(error).__name__
-        error = inner
 
 
 @contextmanager

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from deriva_ml import settings
-from deriva_ml.ermrest.bindings import BROKEN_OFF, pause
 from deriva_ml.ermrest.connect import Connection
-from deriva_ml.errors import DerivaMLConnectionError
+from deriva_ml.ermrest.patience import repeated_when_lost
 
 CHUNK = 10_000
 
@@ -37,14 +35,11 @@ def lease(connection: Connection, count: int, *, chunk: int = CHUNK) -> list[str
 
 def _leased(connection: Connection, count: int) -> list[str]:
     doing = f"Reserving {count} row ids in {connection.name}"
-    for attempt in range(settings.retry_attempts() + 1):
+
+    def reserve() -> list[str]:
         wanted = [{"ID": str(uuid.uuid4())} for _ in range(count)]
-        try:
-            answer = connection.post("/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing)
-            return [row["RID"] for row in answer.json()]
-        except DerivaMLConnectionError as error:
-            # Leases whose answer was lost are lost themselves: new ones do as well.
-            if not isinstance(error.__cause__, BROKEN_OFF) or attempt == settings.retry_attempts():
-                raise
-        pause(attempt)
-    raise AssertionError("unreachable")
+        answer = connection.post("/entity/public:ERMrest_RID_Lease", json=wanted, doing=doing)
+        return [row["RID"] for row in answer.json()]
+
+    # Leases whose answer was lost are lost themselves: new ones do as well.
+    return repeated_when_lost(connection.authority, reserve)

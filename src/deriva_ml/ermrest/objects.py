@@ -19,9 +19,10 @@ from deriva_ml import settings
 from deriva_ml.copies import partial_of
 from deriva_ml.ermrest import arrivals
 from deriva_ml.ermrest.arrivals import local_path as local_path
-from deriva_ml.ermrest.bindings import BROKEN_OFF, pause, session_config
+from deriva_ml.ermrest.bindings import session_config
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
+from deriva_ml.ermrest.patience import Patience, was_lost
 from deriva_ml.errors import (
     DerivaMLChecksumError,
     DerivaMLConnectionError,
@@ -410,17 +411,16 @@ def _open(connection: Connection, url: str) -> requests.Response:
 
 def _receive(connection: Connection, url: str, partial: Path, progress: Progress | None) -> arrivals.Found:
     """Fetch into `partial`, from the beginning again when the connection is lost on the way."""
-    for attempt in range(settings.retry_attempts() + 1):
+    patience = Patience(connection.authority)
+    while True:
         with contextlib.closing(_open(connection, url)) as answer:
             try:
                 return arrivals.store(answer, url, partial, progress)
-            except BROKEN_OFF:
-                if attempt == settings.retry_attempts():
+            except requests.RequestException as error:
+                if not was_lost(error) or not patience.again(error):
                     raise
         if progress is not None:
             progress(-partial.stat().st_size)
-        pause(attempt)
-    raise AssertionError("unreachable")
 
 
 def fetch_many(

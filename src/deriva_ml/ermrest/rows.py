@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
 from deriva_ml.ermrest.connect import Connection
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
+from deriva_ml.ermrest.patience import Patience, repeated_when_lost, was_lost
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.protocols import Table
 from deriva_ml.names import SYSTEM_COLUMNS
 
@@ -293,10 +300,59 @@ def insert(
         options.append("nondefaults=" + ",".join(kept))
     path = f"/entity/{path_of(table)}" + ("?" + "&".join(options) if options else "")
     doing = f"Inserting into {_label(table)} of {connection.name}"
+
+    def post(piece: list[Row]) -> list[Row]:
+        answer: list[Row] = connection.post(path, json=piece, doing=doing).json()
+        return answer
+
     made: list[Row] = []
     for start in range(0, len(pending), chunk):
-        made += connection.post(path, json=pending[start : start + chunk], doing=doing).json()
+        piece = pending[start : start + chunk]
+        if with_rids:
+            made += _insert_known(connection, table, piece, post)
+        elif skip_conflicts and _are_told_apart(table, piece):
+            # Those that have arrived are left out when they are sent again.
+            made += repeated_when_lost(connection.authority, partial(post, piece))
+        else:
+            made += post(piece)
     return made
+
+
+def _are_told_apart(table: TableLike, rows: Sequence[Row]) -> bool:
+    """Whether a key of the table has a value in all rows, so that none of them can be there twice."""
+    if isinstance(table, tuple):
+        return False
+    keys = [{column.name for column in key.unique_columns} for key in table.keys]
+    return any(all(row.get(name) is not None for row in rows for name in key) for key in keys)
+
+
+def _insert_known(
+    connection: Connection, table: TableLike, rows: list[Row], post: Callable[[list[Row]], list[Row]]
+) -> list[Row]:
+    """One request; when its answer is lost, the RIDs tell which rows have arrived, and the others are sent again."""
+    patience, missing, arrived = Patience(connection.authority), rows, list[Row]()
+    is_repeated = False
+    while missing:
+        refusal = None
+        try:
+            arrived += post(missing)
+            break
+        except DerivaMLConnectionError as error:
+            if not was_lost(error.__cause__) or not patience.again(error.__cause__):
+                raise
+        except DerivaMLConflictError as error:
+            # A lost request may be carried out after it was asked for its rows.
+            if not is_repeated:
+                raise
+            refusal = error
+        found = list(read(connection, table, where={"RID": [row["RID"] for row in missing]}))
+        if refusal is not None and not found:
+            raise refusal
+        arrived += found
+        there = {row["RID"] for row in found}
+        missing, is_repeated = [row for row in missing if row["RID"] not in there], True
+    place = {row["RID"]: number for number, row in enumerate(rows)}
+    return sorted(arrived, key=lambda row: place[row["RID"]])
 
 
 def update(

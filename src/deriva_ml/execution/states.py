@@ -40,7 +40,7 @@ COMMITTABLE = frozenset(
 ) | {ExecutionStatus.Pending_Upload}
 """Statuses from which a commit may start."""
 
-OVER = frozenset({ExecutionStatus.Uploaded, ExecutionStatus.Aborted})
+OVER = frozenset(current for current, targets in _MOVES.items() if not targets) | {ExecutionStatus.Uploaded}
 """Statuses of executions that wait for nothing."""
 
 INCOMPLETE = frozenset(ExecutionStatus) - OVER

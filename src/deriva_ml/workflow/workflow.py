@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 
 from deriva_ml import vocabulary
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.names import MLTable, MLVocab, require_sort
 from deriva_ml.rows.reader import Row
@@ -205,10 +206,12 @@ def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> s
         "Version": workflow.version,
     }
     table = (session.ml_schema, MLTable.workflow)
-    inserted = rows.insert(session.connection, table, [row])
+    inserted = repeated_when_lost(
+        session.connection.authority, lambda: rows.insert(session.connection, table, [row])
+    )
     rid = str(inserted[0]["RID"])
-    # Many jobs of a sweep may register the same code at once and the table has no key against it: the oldest row
-    # stays, the others are taken back before anything refers to them.
+    # Many jobs of a sweep may register the same code at once, and a lost answer leaves a row behind, and the table has
+    # no key against it: the oldest row stays, the others are taken back before anything refers to them.
     known = _find_rows(session, [workflow.checksum or workflow.url])
     if known and known[0]["RID"] != rid:
         rows.delete(session.connection, table, {"RID": [rid]})

@@ -100,7 +100,9 @@ def type_named(name: str) -> Type:
         return array_of(type_named(name[:-2]))
     found = TYPES.get(ALIASES.get(name, name))
     if found is None:
-        raise Conflict(f'Unknown type "{name}".')
+        raise Conflict(
+            f'Unknown type "{name}". Types are {", ".join(sorted(set(TYPES) - _READ_ONLY))}; "text[]" is an array.'
+        )
     return found
 
 

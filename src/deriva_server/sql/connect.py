@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.errors import Busy, StorageUnusable
+from deriva_server.errors import Busy, StorageUnusable, Unclear
 from deriva_server.sql.dialect import BUSY_SECONDS, Connection, Dialect
 
 _FORK_PATIENCE = 5.0
@@ -97,6 +97,8 @@ class Database:
         ------
         Busy
             If other writers kept the lock for longer than the generous limit.
+        Unclear
+            If the server went away while it committed.
         """
         if not self._writing.acquire(timeout=BUSY_SECONDS):
             raise Busy("Other requests of this process kept the catalog locked.")
@@ -107,7 +109,7 @@ class Database:
             ):
                 row = self.dialect.begin(raw, write=True, first=first)
                 yield Connection(raw, self.dialect, row)
-                raw.commit()
+                _commit(raw)
         finally:
             self._writing.release()
 
@@ -245,6 +247,15 @@ class Database:
         _inherited.extend(inside)
         self._start()
         self._tainted = bool(inside)
+
+
+def _commit(raw: sa.Connection) -> None:
+    try:
+        raw.commit()
+    except sa.exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise Unclear("The database server went away; look whether the change is there.") from error
 
 
 def _close_oldest(name: str, most: int) -> None:

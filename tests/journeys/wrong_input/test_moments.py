@@ -278,7 +278,7 @@ def test_objects_describe_themselves(lab: DerivaML) -> None:
         (["init", "{}/other/notes.txt"], ["is a file"]),
         (["serve", "{}/missing"], ["There is no folder", "deriva-ml init"]),
         (["serve", "{}/other"], ["is not a deployment"]),
-        (["serve", "{}/lab", "--host", "0.0.0.0"], ["no accounts", "127.0.0.1"]),
+        (["serve", "{}/absent", "--host", "0.0.0.0"], ["no accounts", "127.0.0.1"]),
         (["serve", "{}/lab", "--port", "99999"], ["0 to 65535"]),
         (["catalog", "create", "{}/lab", "1 x"], ["'1 x'", "begin with a letter"]),
         (["catalog", "create", "{}/other", "texts"], ["not empty"]),

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.deployments import SYSTEM, column, reference, table
 from tests.protocol.garbage.conftest import ODD, ODD_COLUMNS, TYPED
 
+from deriva_server import operators
+
 
 class Garbage(NamedTuple):
     """One request to be sent."""
@@ -98,9 +100,7 @@ NOISY = st.builds(
 )  # fmt: skip
 
 # (b) the grammar, then a slip of the pen
-OPERATORS = st.sampled_from(
-    ["=", "::gt::", "::geq::", "::lt::", "::leq::", "::regexp::", "::ciregexp::", "::ts::"]
-)
+OPERATORS = st.sampled_from(sorted(map(operators.written, operators.OPERATORS)))
 OWN = {
     "S:Every": [*TYPED],
     f"S:{_q(ODD)}": [_q(name) for name in ODD_COLUMNS],
@@ -391,7 +391,7 @@ MATCHES = st.builds(
         _MATCH,
         st.sampled_from(["S:Every", "S:Parent", "S:Child"]),
         st.sampled_from(["x", "*", "i4", "jb", "xs", "RCT", "K", "P", "f8"]),
-        st.sampled_from(["::regexp::", "::ciregexp::"]),
+        st.sampled_from(sorted(map(operators.written, operators.PATTERNS))),
         st.one_of(
             PATTERNS.map(_q), st.lists(PATTERNS.map(_q), min_size=1, max_size=3).map(lambda p: f"any({','.join(p)})")
         ),

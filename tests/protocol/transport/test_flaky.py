@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import random
+import re
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import leases, objects, rows
 from deriva_ml.ermrest.connect import Connection, connect
@@ -201,6 +206,76 @@ def test_an_insert_is_never_sent_twice_by_itself(served: str) -> None:
         rows.insert(connect(url, 1), ("deriva-ml", "Asset_Role"), [row])
     assert asked.count("POST") == 1
     assert rows.count(connect(served, 1), ("deriva-ml", "Asset_Role"), {"Name": ["Odd"]}) == 1
+
+
+@pytest.mark.parametrize("fate", ["drop", "lose", "cut"])
+def test_an_insert_of_leased_rids_is_completed(
+    served: str, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    rids = leases.lease(connect(served, 1), 2)
+    new = [{"RID": rid, "Name": f"Role {rid}", "Description": "", "ID": rid, "URI": rid} for rid in rids]
+    with between(served, first(2, fate, "POST")) as url, soon():
+        made = rows.insert(connect(url, 1), ("deriva-ml", "Asset_Role"), new, with_rids=True)
+    assert [row["RID"] for row in made] == rids
+
+
+def test_changes_of_a_dataset_are_completed(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    lost = itertools.cycle([True, False])
+
+    def fate(method: str) -> str:
+        return "lose" if method == "POST" and next(lost) else "pass"
+
+    with between(served, fate) as url:
+        ml = DerivaML(url, 1, working_dir=tmp_path)
+        workflow = ml.create_workflow("Curate", "Dataset_Management")
+        with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
+            one, two = (exe.create_dataset(description=text) for text in ("One", "Two"))
+        one.add_dataset_members([two.dataset_rid])
+        assert str(one.release("minor", "Both")) == "0.2.0"
+        ml.add_term("Asset_Role", "Odd one", "Told apart by its name")
+    assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
+    assert len(one.dataset_history()) == 2
+
+
+def test_a_server_that_starts_anew_is_waited_for(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.02")
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "10")
+    create_ml_catalog(tmp_path / "lab", "restarted")
+    server = LocalServer.open(tmp_path / "lab")
+    running = server.serve()
+    connection = connect(running.url, 1)
+    running.close()
+    again = threading.Timer(0.4, lambda: begun.append(server.serve(port=running.port)))
+    begun: list[Any] = []
+    again.start()
+    threads = [threading.Thread(target=leases.lease, args=(connection, 1)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert rows.count(connection, STATUS) == 7
+    for thread in (*threads, again):
+        thread.join()
+    begun[0].close()
+    (said,) = (record.message for record in caplog.records if record.name.startswith("deriva_ml"))
+    assert re.fullmatch(
+        rf"127.0.0.1:{running.port} does not answer \(.*refused\); trying .* \d+ seconds.", said
+    )
+
+
+def test_a_host_that_never_answered_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.001")
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "1000")
+    with pytest.raises(DerivaMLConnectionError, match="Check the host name") as caught:
+        connect("nowhere.invalid", 1)
+    assert not caplog.records
+    assert len(traceback.format_exception(caught.value)) < 12
 
 
 @pytest.mark.parametrize("seed", range(3))

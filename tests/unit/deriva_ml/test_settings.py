@@ -23,11 +23,11 @@ def test_defaults(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert not settings.allow_dirty()
     assert settings.home() == Path.home() / ".deriva-ml"
-    assert settings.retry_attempts() == 3 and settings.retry_backoff() == 0.2
+    assert settings.retry_attempts() == 15 and settings.retry_backoff() == 0.2
 
 
 def test_odd_numbers_are_ignored(monkeypatch):
     monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "many")
-    assert settings.retry_attempts() == 3
+    assert settings.retry_attempts() == 15
     monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "-1")
     assert settings.retry_attempts() == 0

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from deriva_server import locks
+from deriva_server.errors import DeploymentError
 
 
 def test_who_comes_second_waits_for_a_while(tmp_path):
@@ -34,3 +35,13 @@ def test_a_child_does_not_go_on_with_the_lock_of_a_parent_that_died(tmp_path, mo
         os.close(writing)
         os.close(reading)
         os.waitpid(child, 0)
+
+
+def test_a_file_system_without_locks_is_told():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(
+        DeploymentError, match=r"no locks on open folders \(Bad file descriptor\).*local disk"
+    ):
+        locks.lock(writing)

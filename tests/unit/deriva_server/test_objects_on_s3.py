@@ -130,6 +130,32 @@ def test_a_backup_has_bytes_of_its_own(lab, s3, prefix, tmp_path):
     with LocalServer.open(tmp_path / "copy") as server:
         assert read(server, "/a/one") == b"1" * 100_000
         assert read(server, "/a/two") == LARGE and read(server, "/a/empty") == b""
+    back = back_up(tmp_path / "copy", tmp_path / "lab", objects=s3.address(prefix))
+    assert (back.objects, back.damaged, back.bucket) == (3, (), s3.address(prefix))
+    assert len(s3.keys(prefix)) == 4 and not (tmp_path / "lab" / "objects" / "data").exists()
+    with LocalServer.open(tmp_path / "lab") as server:
+        assert whole(server, "/a/one") == b"1" * 100_000 and whole(server, "/a/two") == LARGE
+
+
+def test_a_copy_in_a_bucket_takes_a_place_of_its_own(lab, s3, prefix, address, tmp_path):
+    put(lab, "/a/one", b"one")
+    put(lab, "/a/two", b"two")
+    key = next(key for key in s3.keys(prefix) if key.startswith("data/"))
+    s3.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"changed")
+    with pytest.raises(DeploymentError, match="holds objects of this deployment already. Choose another"):
+        back_up(lab.folder, tmp_path / "copy", objects=address)
+    beside = s3.prefix()
+
+    def told(what, done, total):
+        if what == "object directory":
+            raise OSError("interrupted")
+
+    with pytest.raises(DeploymentError):
+        back_up(lab.folder, tmp_path / "copy", objects=s3.address(beside), told=told)
+    assert s3.keys(beside) == [] and not (tmp_path / "copy").exists() and len(s3.keys(prefix)) == 3
+    made = back_up(lab.folder, tmp_path / "copy", objects=s3.address(beside), new_id=True)
+    assert made.damaged == (key.rpartition("/")[2],) and made.deployment.id != lab.id
+    LocalServer.open(tmp_path / "copy").close()
 
 
 def test_a_backup_tells_of_damage(lab, s3, prefix, tmp_path):

@@ -25,6 +25,7 @@ from deriva_server.grammar.nodes import (
     Where,
 )
 from deriva_server.grammar.parse import parse_data_path
+from deriva_server.operators import OPERATORS
 
 CANONICAL = [
     "entity/S:T",
@@ -114,7 +115,7 @@ COMPARISONS = st.one_of(
     st.builds(
         Comparison,
         QNAMES,
-        st.sampled_from(["=", "geq", "gt", "leq", "lt", "regexp", "ciregexp", "ts"]),
+        st.sampled_from(sorted(OPERATORS)),
         st.tuples(VALUES),
         st.none(),
     ),

@@ -1,11 +1,14 @@
 """Names of a URL in a hand-made model."""
 
+import re
+
 import pytest
 
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar.parse import parse_data_path
 from deriva_server.model.elements import Column, ForeignKey, Key, Model, Schema, Table
 from deriva_server.model.types import TYPES
+from deriva_server.operators import PATTERNS, Pattern
 from deriva_server.plan import relation as r
 from deriva_server.plan.bind import bind
 
@@ -55,6 +58,12 @@ def joined(path):
 )
 def test_what_a_context_row_determines(path, determined):
     assert joined(path).determined() == determined
+
+
+def test_an_operator_may_make_its_pattern_of_the_value(monkeypatch):
+    monkeypatch.setitem(PATTERNS, "regexp", Pattern(of=lambda value: f"^{re.escape(value)}"))
+    (match,) = joined("C/y::regexp::a.b").where
+    assert match.patterns == (r"^a\.b",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from deriva_server.errors import Busy, StorageUnusable
+from deriva_server.errors import Busy, StorageUnusable, Unclear
 from deriva_server.sql.connect import Database
 from deriva_server.sql.postgres import connecting
 from deriva_server.sql.postgres.database import PostgresDialect
@@ -148,6 +148,16 @@ def test_a_server_is_asked_once_about_many_refusals(postgres, monkeypatch):
         with pytest.raises(StorageUnusable):
             ask(postgres, username="nobody")
     assert asked == [1]
+
+
+def test_a_server_that_went_away_while_it_committed_is_no_mere_503(postgres):
+    with contextlib.closing(Database(PostgresDialect(postgres.url))) as database:
+        with pytest.raises(Unclear, match="look whether"), database.write() as connection:
+            pid = connection.raw.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            with postgres.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+        with database.write() as connection:
+            assert connection.raw.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 
 def test_a_server_that_was_started_anew_is_no_failure(postgres):
