@@ -23,6 +23,7 @@ from deriva_ml.errors import (
 from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.queries import lookup_execution
+from deriva_ml.execution.salvage import salvage
 from deriva_ml.feature.feature import create_feature
 from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.records import UploadProgress
@@ -352,8 +353,11 @@ def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatc
 
 def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, image_rid, rows_of, monkeypatch):
     record = create_feature(session, "Image", "Keyless", terms=["Grade"])
+    images = session.table("Image")
+    bare = {"URL": "/hatrac/bare", "Filename": "bare", "Length": 1, "MD5": "0" * 32}
+    other = rows.insert(session.connection, images, [bare])[0]["RID"]
     with execute() as exe:
-        exe.add_features([record(Image=image_rid, Grade="Mild")])
+        exe.add_features([record(Image=rid, Grade="Mild") for rid in (image_rid, other)])
         exe.asset_file_path("Model", "first.pt").write_bytes(b"first")
     grades = session.table("Execution_Image_Keyless")
     next(key for key in grades.keys if len(key.unique_columns) == 3).drop()
@@ -369,11 +373,16 @@ def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, ima
     with pytest.raises(DerivaMLUploadError, match="the answer was lost"):
         exe.commit_output_assets()
     monkeypatch.setattr(Connection, "post", post)
-    [sent] = rows_of(grades.name, Execution=exe.execution_rid)
+    sent = {row["Image"]: row["RID"] for row in rows_of(grades.name, Execution=exe.execution_rid)}
     exe.asset_file_path("Model", "second.pt").write_bytes(b"second")
+    exe.add_features([record(Image=image_rid, Grade="Severe")])
     exe.commit_output_assets()
-    [kept] = rows_of(grades.name, Execution=exe.execution_rid)
-    assert kept["RID"] == sent["RID"]
+    kept = {
+        (row["Image"], row["Grade"]): row["RID"] for row in rows_of(grades.name, Execution=exe.execution_rid)
+    }
+    # What is sent again is the same row; what is another is none that was sent.
+    assert kept.pop((image_rid, "Severe")) not in sent.values()
+    assert kept == {(rid, "Mild"): sent[rid] for rid in (image_rid, other)}
     assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"first.pt", "second.pt"}
 
 
@@ -394,44 +403,6 @@ def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, 
     exe.commit_output_assets()
     [role] = rows_of("Model_Execution", Execution=exe.execution_rid)
     assert role["Model"] == only(exe, "Model").asset_rid
-
-
-def test_cleaning_keeps_what_was_never_registered(execute, caplog):
-    with execute() as exe:
-        exe.asset_file_path("Image", "c.png").write_bytes(b"c")
-        folder = exe.working_dir
-    exe.commit_output_assets(clean_folder=True)
-    assert not folder.exists()
-    with execute() as exe:
-        exe.asset_file_path("Image", "d.png").write_bytes(b"d")
-        notes, copied, linked = (exe.working_dir / f"{name}.txt" for name in ("notes", "copied", "linked"))
-        for mine in (notes, copied, linked):
-            mine.write_text(mine.name)
-        exe.asset_file_path("Image", copied, copy_file=True)
-        exe.asset_file_path("Image", linked)
-    exe.commit_output_assets(clean_folder=True)
-    assert (notes.read_text(), copied.read_text()) == ("notes.txt", "copied.txt")
-    assert {path.name for path in exe.working_dir.rglob("*")} == {
-        "asset-manifest.json",
-        "copied.txt",
-        "notes.txt",
-    }
-    assert "never registered as outputs and are kept: copied.txt, notes.txt." in caplog.text
-    with execute() as exe:
-        path = exe.asset_file_path("Image", "e.png")
-        path.write_bytes(b"e")
-    exe.commit_output_assets(clean_folder=False)
-    assert path.exists()
-
-
-def test_cleaning_removes_what_a_killed_process_left_of_the_manifest(execute, caplog):
-    with execute() as exe:
-        exe.asset_file_path("Image", "f.png").write_bytes(b"f")
-        folder = exe.working_dir
-        (folder / ".asset-manifest.json.x1y2").write_text('{"execution_')
-    exe.commit_output_assets(clean_folder=True)
-    assert not folder.exists()
-    assert "never registered" not in caplog.text
 
 
 def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
@@ -522,7 +493,11 @@ def test_pending_executions_are_committed(session, execute):
         pass
     done.commit_output_assets()
     created = execute()
+    with execute() as alone:
+        alone.asset_file_path("Image", "alone.png").write_bytes(b"alone")
     due = [good.execution_rid, other.execution_rid, bad.execution_rid]
+    assert pending_executions(session) == [*due, alone.execution_rid]
+    assert commit_many(session, [alone.execution_rid]).execution_rids == [alone.execution_rid]
     assert pending_executions(session) == due
     report = commit_many(session)
     assert report.execution_rids == due
@@ -559,6 +534,22 @@ def test_what_is_due_says_how_the_run_ended_and_what_waits(session, execute):
     assert are_due(**no_process) == always | {"Failed", "Uploaded", "Running"}
     exe.discard_asset_file(path)
     assert are_due(**no_process) == always
+
+
+def test_what_tells_why_a_run_failed_is_sent_alone(session, execute, record_class, image_rid):
+    exe = execute()
+    exe.execution_start()
+    for name in ("log.txt", "half.pt"):
+        exe.asset_file_path("Model", name).write_text(exe.execution_rid)
+    exe.add_features([record_class("Glaucoma_Grade")(Image=image_rid, Grade="Mild")])
+    report = salvage(session, exe.execution_rid, "it broke", ["Model/log.txt"])
+    assert (report.total_uploaded, report.per_table) == (1, {"lab/Model": {"uploaded": 1, "failed": 0}})
+    assert (exe.status, only(exe, "Model").file_name) == (ExecutionStatus.Failed, "log.txt")
+    assert lookup_execution(session, exe.execution_rid).status_detail == "it broke"
+    assert exe.commit_output_assets().per_table == {
+        "lab/Model": {"uploaded": 1, "failed": 0},
+        "lab/Execution_Image_Glaucoma_Grade": {"uploaded": 1, "failed": 0},
+    }
 
 
 def test_commit_after_resume(session, execute):
