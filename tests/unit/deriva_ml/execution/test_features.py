@@ -123,8 +123,9 @@ def test_many_rows_cost_few_requests(execute, grade, values, counted):
     records = [grade(Image=path.asset_rid, Grade="Mild") for path in exe.uploaded_assets["lab/Image"]]
     with counted() as seen:
         assert exe.add_features(records) == 30
-        exe.commit_output_assets()
+        report = exe.commit_output_assets()
     assert len(seen.sent) <= 6
+    assert report.per_table == {"lab/Execution_Image_Glaucoma_Grade": {"uploaded": 30, "failed": 0}}
     assert len(values(exe)) == 30
 
 
