@@ -386,6 +386,34 @@ def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, ima
     assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"first.pt", "second.pt"}
 
 
+def test_an_interrupted_commit_goes_on_with_its_bag(
+    execute, session, image_rid, record_class, rows_of, monkeypatch
+):
+    with execute() as exe:
+        exe.asset_file_path("Model", "on.pt").write_bytes(b"on")
+        exe.add_features([record_class("Glaucoma_Grade")(Image=image_rid, Grade="Mild")])
+    folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
+    plain, seen = BagCatalogLoader.load, []
+
+    def load(self):
+        seen.append({path: path.stat().st_mtime_ns for path in folder.rglob("*")})
+        if len(seen) == 1:
+            raise DerivaMLConnectionError("nobody there")
+        return plain(self)
+
+    monkeypatch.setattr(BagCatalogLoader, "load", load)
+    with pytest.raises(DerivaMLUploadError, match="nobody there"):
+        exe.commit_output_assets()
+    report = exe.commit_output_assets()
+    assert (report.total_uploaded, sorted(report.per_table)) == (
+        1,
+        ["lab/Execution_Image_Glaucoma_Grade", "lab/Model"],
+    )
+    assert seen[0] == seen[1]
+    assert len(rows_of("Execution_Image_Glaucoma_Grade", Execution=exe.execution_rid)) == 1
+    assert not exe.pending_summary().has_pending
+
+
 def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, rows_of, monkeypatch):
     with execute() as exe:
         exe.asset_file_path("Model", "weights.pt").write_bytes(b"weights")
