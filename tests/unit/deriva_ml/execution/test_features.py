@@ -2,6 +2,9 @@ import pytest
 
 from deriva_ml.errors import DerivaMLInvalidTerm, DerivaMLValidationError
 from deriva_ml.execution.execution import resume_execution
+from deriva_ml.feature.feature import create_feature
+from deriva_ml.model.define import ColumnDefinition
+from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.names import ExecutionStatus
 from deriva_ml.workspace.manifest import AssetManifest
 
@@ -79,6 +82,18 @@ def test_rows_alone_make_a_commit_additive(execute, grade, values, image_rid):
     exe.commit_output_assets()
     assert exe.status is ExecutionStatus.Uploaded
     assert len(values(exe)) == 1
+
+
+def test_values_of_any_kind_reach_the_catalog(session, execute, values, image_rid):
+    columns = [ColumnDefinition("Size", BuiltinTypes.int4), ColumnDefinition("Info", BuiltinTypes.jsonb)]
+    measured = create_feature(session, "Image", "Taken.2026", metadata=columns)
+    found = [(0, {"by": "hand"}), (None, None)]
+    for size, info in found:
+        with execute() as exe:
+            exe.add_features([measured(Image=image_rid, Size=size, Info=info)])
+        exe.commit_output_assets()
+        [row] = values(exe, "Taken.2026")
+        assert (row["Size"], row["Info"]) == (size, info)
 
 
 def test_paths_of_outputs_become_their_rids(session, execute, record_class, values, image_rid, monkeypatch):
