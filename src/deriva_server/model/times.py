@@ -47,13 +47,13 @@ def shorten(text: str) -> str:
 
 
 def _canonical(text: str) -> str | None:
-    """The canonical timestamp, without offset, where `text` differs from it in the shortness of its end only."""
+    """The same as the long way, faster: without offset, where `text` differs in its separator and its end only."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
     found = moment.replace(tzinfo=None).isoformat(timespec="microseconds")
-    bare = text.removesuffix("Z").removesuffix("+00:00").replace(" ", "T", 1)
+    bare = text.removesuffix("Z").removesuffix("+00:00").replace(" ", "T")
     return found if bare in (found, found.removesuffix(".000000")) else None
 
 
