@@ -74,7 +74,7 @@ from deriva_server.model import times
                 "1.5 years": "1 year 6 mons",
                 "1.1 months": "1 mon 3 days",
                 "-1.5 days": "-1 days -12:00:00",
-                "-1:02": "-01:02:00",
+                "-1:59": "-01:59:00",
                 "+1:02:60": "01:03:00",
                 "1 hour -61 minutes": "-00:01:00",
                 "-1 year 14 months": "2 mons",
