@@ -125,23 +125,30 @@ class Curator:
 CHANGES = [name for name in vars(Curator) if not name.startswith("_") and name != "belongs"]
 
 
+def differing(before: set[tuple[str, Any, int]], after: set[tuple[str, Any, int]]) -> dict[str, int]:
+    """Numbers of rows that were added, changed or removed, by table."""
+    return Counter(table for table, _ in {(table, key) for table, key, _ in before ^ after})
+
+
 def check(lab: Any, seed: int, steps: int) -> Counter[str]:
     """Change at random; now and then release."""
     draw = random.Random(seed)
     curator, done = Curator(lab, draw), Counter[str]()
-    released: set[tuple[str, Any, int]] = set()
+    released = {curator.outer.current_version: curator.belongs()}
     for step in range(steps):
         name = draw.choice(CHANGES)
         getattr(curator, name)()
         now = curator.belongs()
-        differing = Counter(table for table, _ in {(table, key) for table, key, _ in released ^ now})
-        assert curator.outer.release_diff() == differing, (seed, step, name)
-        assert curator.outer.is_dirty() == bool(differing), (seed, step, name)
-        done[f"{name} {bool(differing)}"] += 1
+        expected = differing(list(released.values())[-1], now)
+        assert curator.outer.release_diff() == expected, (seed, step, name)
+        assert curator.outer.is_dirty() == bool(expected), (seed, step, name)
+        done[f"{name} {bool(expected)}"] += 1
         if draw.random() < 0.3:
             curator.outer.mark_dev()
-            curator.outer.release("patch", "again")
-            released = now
+            released[curator.outer.release("patch", "again")] = now
+    first, last = list(released)[0], list(released)[-1]
+    before, after = released[first], released[last]
+    assert curator.outer.compare_versions(first, str(last)) == differing(before, after), seed
     return done
 
 
