@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from deriva_ml.ermrest import rows
+from deriva_ml.feature import feature as features
 
 Row = tuple[str, Any]
 
 
 class Curator:
-    """Changes two datasets, of which one may be nested in the other, and knows what belongs to them.
+    """Changes three datasets, of which one may be nested in another with the third in it, and knows what belongs to it.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ class Curator:
 
     def __init__(self, lab: Any, draw: random.Random) -> None:
         self.lab, self.draw, self.times = lab, draw, count()
-        self.outer, self.inner = lab.dataset(), lab.dataset()
+        self.outer, self.inner, self.inmost = lab.dataset(), lab.dataset(), lab.dataset()
+        self.inner.add_dataset_members({"Dataset": [self.inmost.dataset_rid]})
         self.rids = {table: lab.rows(table, 3) for table in ("Subject", "Sample")}
         # Row (a member, a type, a nested dataset, a grade, or one of a table) to when it was changed last.
         self.links: dict[Row, int] = {}
@@ -36,9 +38,10 @@ class Curator:
 
     def belongs(self) -> set[tuple[str, Any, int]]:
         """Table, row and last change of all that belongs to the outer dataset."""
-        nested = [self.inner] if ("Dataset_Dataset", self.inner.dataset_rid) in self.links else []
-        own = [each.dataset_rid for each in (self.outer, *nested)]
-        found = set()
+        own, found = [self.outer.dataset_rid], set[tuple[str, Any, int]]()
+        if ("Dataset_Dataset", self.inner.dataset_rid) in self.links:
+            own += [self.inner.dataset_rid, self.inmost.dataset_rid]
+            found.add(("Dataset_Dataset", self.inmost.dataset_rid, 0))
         for (table, key), time in self.links.items():
             if table == "Dataset_Dataset" or key[0] in own:
                 # Another link each time, with an RID of its own.
@@ -53,7 +56,7 @@ class Curator:
             yield from (("Execution_Subject_Graded", grade, 0) for grade in self.grades.get(rid, ()))
 
     def _dataset(self) -> Any:
-        return self.draw.choice((self.outer, self.inner))
+        return self.draw.choice((self.outer, self.inner, self.inmost))
 
     def _row(self) -> tuple[str, str]:
         table = self.draw.choice(sorted(self.rids))
@@ -146,16 +149,32 @@ def check(lab: Any, seed: int, steps: int) -> Counter[str]:
         if draw.random() < 0.3:
             curator.outer.mark_dev()
             released[curator.outer.release("patch", "again")] = now
-    first, last = list(released)[0], list(released)[-1]
+    first, *_, last = list(released) * 2
     before, after = released[first], released[last]
     assert curator.outer.compare_versions(first, str(last)) == differing(before, after), seed
     return done
 
 
 def test_a_dataset_is_dirty_where_it_differs_from_its_release(lab: Any) -> None:
-    # A seed that draws each change once.
-    done = check(lab, 2710, len(CHANGES))
+    # A seed that draws each change once, and a row of the inmost dataset.
+    done = check(lab, 52, len(CHANGES))
     assert {name.split()[0] for name in done} == set(CHANGES)
+
+
+def test_a_table_that_is_gone_is_a_difference(lab: Any) -> None:
+    (subject,) = lab.subjects(1)
+    features.create_feature(lab.session, "Subject", "Passing", terms=["Grade"])
+    dataset = lab.dataset(Subject=[subject])
+    rows.insert(
+        lab.session.connection,
+        lab.session.table("Execution_Subject_Passing"),
+        [{"Subject": subject, "Grade": "Mild", "Feature_Name": "Passing", "Execution": lab.execution_rid}],
+    )
+    dataset.mark_dev()
+    dataset.release("minor", "graded")
+    features.delete_feature(lab.session, "Subject", "Passing")
+    assert dataset.release_diff() == {"Execution_Subject_Passing": 1}
+    assert dataset.is_dirty()
 
 
 @pytest.mark.soak
