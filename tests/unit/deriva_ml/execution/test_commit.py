@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 import os
@@ -7,9 +8,7 @@ import pytest
 
 from deriva_ml.asset.asset import lookup_asset
 from deriva_ml.asset.record import asset_record_class
-from deriva_ml.bag.load import BagCatalogLoader
 from deriva_ml.ermrest import rows
-from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLException,
@@ -20,12 +19,10 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.execution.commit import commit_many, pending_executions
-from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.queries import lookup_execution
-from deriva_ml.feature.feature import create_feature
+from deriva_ml.execution.salvage import salvage
 from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.records import UploadProgress
-from deriva_ml.workspace import paths
 
 
 def types_of(rows_of, table, rid):
@@ -52,9 +49,9 @@ def test_a_new_file_is_written_to_the_path(session, execute, row_of, rows_of):
     assert report.per_table == {"lab/Model": {"uploaded": 1, "failed": 0}}
     uploaded = only(exe, "Model")
     row = row_of("Model", uploaded.asset_rid)
-    md5 = "1ce0fa1a8b4a4c5ee5a4a0ed6d5e2a6b"
-    assert row["URL"].startswith("/hatrac/Model/") and row["URL"].endswith(".best.pt")
-    assert (row["Filename"], row["Length"], len(row["MD5"])) == ("best.pt", 7, len(md5))
+    md5 = hashlib.md5(b"weights").hexdigest()
+    assert row["URL"].partition(":")[0] == f"/hatrac/Model/{md5}.best.pt"
+    assert (row["Filename"], row["Length"], row["MD5"]) == ("best.pt", 7, md5)
     assert types_of(rows_of, "Model", row["RID"]) == {"Model", "Output_File"}
     [role] = rows_of("Model_Execution", Model=row["RID"])
     assert (role["Execution"], role["Asset_Role"]) == (exe.execution_rid, "Output")
@@ -330,109 +327,6 @@ def test_an_input_that_is_committed_unchanged_stays_an_input(execute, image_rid,
     assert (role["Image"], role["Asset_Role"]) == (image_rid, "Input")
 
 
-def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
-    """The bag of the interrupted commit does not fit any more; its RIDs may be taken by rows already."""
-    with execute() as exe:
-        path = exe.asset_file_path("Image", "change.png")
-        path.write_bytes(b"before")
-    from deriva_ml.execution import upload
-
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            upload, "_mark_uploaded", lambda *arguments: (_ for _ in ()).throw(OSError("the lights went out"))
-        )
-        with pytest.raises(DerivaMLUploadError, match="the lights went out"):
-            exe.commit_output_assets()
-    path.write_bytes(b"after!")
-    exe.commit_output_assets()
-    row = lookup_asset(session, only(exe, "Image").asset_rid)
-    assert row.length == 6
-
-
-def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, image_rid, rows_of, monkeypatch):
-    record = create_feature(session, "Image", "Keyless", terms=["Grade"])
-    with execute() as exe:
-        exe.add_features([record(Image=image_rid, Grade="Mild")])
-        exe.asset_file_path("Model", "first.pt").write_bytes(b"first")
-    grades = session.table("Execution_Image_Keyless")
-    next(key for key in grades.keys if len(key.unique_columns) == 3).drop()
-    post = Connection.post
-
-    def answer_lost(self, path, **options):
-        answer = post(self, path, **options)
-        if grades.name in path:
-            raise DerivaMLConnectionError("the answer was lost")
-        return answer
-
-    monkeypatch.setattr(Connection, "post", answer_lost)
-    with pytest.raises(DerivaMLUploadError, match="the answer was lost"):
-        exe.commit_output_assets()
-    monkeypatch.setattr(Connection, "post", post)
-    [sent] = rows_of(grades.name, Execution=exe.execution_rid)
-    exe.asset_file_path("Model", "second.pt").write_bytes(b"second")
-    exe.commit_output_assets()
-    [kept] = rows_of(grades.name, Execution=exe.execution_rid)
-    assert kept["RID"] == sent["RID"]
-    assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"first.pt", "second.pt"}
-
-
-def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, rows_of, monkeypatch):
-    with execute() as exe:
-        exe.asset_file_path("Model", "weights.pt").write_bytes(b"weights")
-
-    def refused(self):
-        raise DerivaMLConnectionError("nobody there")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(BagCatalogLoader, "load", refused)
-        with pytest.raises(DerivaMLUploadError, match="nobody there"):
-            exe.commit_output_assets()
-    folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
-    for path in folder.rglob("*.jsonl"):
-        path.write_bytes(b"")
-    exe.commit_output_assets()
-    [role] = rows_of("Model_Execution", Execution=exe.execution_rid)
-    assert role["Model"] == only(exe, "Model").asset_rid
-
-
-def test_cleaning_keeps_what_was_never_registered(execute, caplog):
-    with execute() as exe:
-        exe.asset_file_path("Image", "c.png").write_bytes(b"c")
-        folder = exe.working_dir
-    exe.commit_output_assets(clean_folder=True)
-    assert not folder.exists()
-    with execute() as exe:
-        exe.asset_file_path("Image", "d.png").write_bytes(b"d")
-        notes, copied, linked = (exe.working_dir / f"{name}.txt" for name in ("notes", "copied", "linked"))
-        for mine in (notes, copied, linked):
-            mine.write_text(mine.name)
-        exe.asset_file_path("Image", copied, copy_file=True)
-        exe.asset_file_path("Image", linked)
-    exe.commit_output_assets(clean_folder=True)
-    assert (notes.read_text(), copied.read_text()) == ("notes.txt", "copied.txt")
-    assert {path.name for path in exe.working_dir.rglob("*")} == {
-        "asset-manifest.json",
-        "copied.txt",
-        "notes.txt",
-    }
-    assert "never registered as outputs and are kept: copied.txt, notes.txt." in caplog.text
-    with execute() as exe:
-        path = exe.asset_file_path("Image", "e.png")
-        path.write_bytes(b"e")
-    exe.commit_output_assets(clean_folder=False)
-    assert path.exists()
-
-
-def test_cleaning_removes_what_a_killed_process_left_of_the_manifest(execute, caplog):
-    with execute() as exe:
-        exe.asset_file_path("Image", "f.png").write_bytes(b"f")
-        folder = exe.working_dir
-        (folder / ".asset-manifest.json.x1y2").write_text('{"execution_')
-    exe.commit_output_assets(clean_folder=True)
-    assert not folder.exists()
-    assert "never registered" not in caplog.text
-
-
 def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
     with execute() as exe:
         exe.asset_file_path("Image", "orphan.png").write_bytes(b"orphan")
@@ -521,7 +415,11 @@ def test_pending_executions_are_committed(session, execute):
         pass
     done.commit_output_assets()
     created = execute()
+    with execute() as alone:
+        alone.asset_file_path("Image", "alone.png").write_bytes(b"alone")
     due = [good.execution_rid, other.execution_rid, bad.execution_rid]
+    assert pending_executions(session) == [*due, alone.execution_rid]
+    assert commit_many(session, [alone.execution_rid]).execution_rids == [alone.execution_rid]
     assert pending_executions(session) == due
     report = commit_many(session)
     assert report.execution_rids == due
@@ -560,12 +458,17 @@ def test_what_is_due_says_how_the_run_ended_and_what_waits(session, execute):
     assert are_due(**no_process) == always
 
 
-def test_commit_after_resume(session, execute):
-    with execute() as exe:
-        exe.asset_file_path("Image", "resumed.png").write_bytes(b"resumed")
-    again = resume_execution(session, exe.execution_rid)
-    store = session.workspace.executions
-    store.update(exe.execution_rid, status=ExecutionStatus.Pending_Upload, owner_pid=2**22 + 1)
-    assert again.commit_output_assets().total_uploaded == 1
-    assert store.get(exe.execution_rid).is_mine
-    assert only(again, "Image").asset_rid
+def test_what_tells_why_a_run_failed_is_sent_alone(session, execute, record_class, image_rid):
+    exe = execute()
+    exe.execution_start()
+    for name in ("log.txt", "half.pt"):
+        exe.asset_file_path("Model", name).write_text(exe.execution_rid)
+    exe.add_features([record_class("Glaucoma_Grade")(Image=image_rid, Grade="Mild")])
+    report = salvage(session, exe.execution_rid, "it broke", ["Model/log.txt"])
+    assert (report.total_uploaded, report.per_table) == (1, {"lab/Model": {"uploaded": 1, "failed": 0}})
+    assert (exe.status, only(exe, "Model").file_name) == (ExecutionStatus.Failed, "log.txt")
+    assert lookup_execution(session, exe.execution_rid).status_detail == "it broke"
+    assert exe.commit_output_assets().per_table == {
+        "lab/Model": {"uploaded": 1, "failed": 0},
+        "lab/Execution_Image_Glaucoma_Grade": {"uploaded": 1, "failed": 0},
+    }

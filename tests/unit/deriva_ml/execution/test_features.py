@@ -2,6 +2,9 @@ import pytest
 
 from deriva_ml.errors import DerivaMLInvalidTerm, DerivaMLValidationError
 from deriva_ml.execution.execution import resume_execution
+from deriva_ml.feature.feature import create_feature
+from deriva_ml.model.define import ColumnDefinition
+from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.names import ExecutionStatus
 from deriva_ml.workspace.manifest import AssetManifest
 
@@ -81,6 +84,18 @@ def test_rows_alone_make_a_commit_additive(execute, grade, values, image_rid):
     assert len(values(exe)) == 1
 
 
+def test_values_of_any_kind_reach_the_catalog(session, execute, values, image_rid):
+    columns = [ColumnDefinition("Size", BuiltinTypes.int4), ColumnDefinition("Info", BuiltinTypes.jsonb)]
+    measured = create_feature(session, "Image", "Taken.2026", metadata=columns)
+    found = [(0, {"by": "hand"}), (None, None)]
+    for size, info in found:
+        with execute() as exe:
+            exe.add_features([measured(Image=image_rid, Size=size, Info=info)])
+        exe.commit_output_assets()
+        [row] = values(exe, "Taken.2026")
+        assert (row["Size"], row["Info"]) == (size, info)
+
+
 def test_paths_of_outputs_become_their_rids(session, execute, record_class, values, image_rid, monkeypatch):
     outline = record_class("Outline")
     from deriva_ml.ermrest import rows
@@ -123,8 +138,9 @@ def test_many_rows_cost_few_requests(execute, grade, values, counted):
     records = [grade(Image=path.asset_rid, Grade="Mild") for path in exe.uploaded_assets["lab/Image"]]
     with counted() as seen:
         assert exe.add_features(records) == 30
-        exe.commit_output_assets()
+        report = exe.commit_output_assets()
     assert len(seen.sent) <= 6
+    assert report.per_table == {"lab/Execution_Image_Glaucoma_Grade": {"uploaded": 30, "failed": 0}}
     assert len(values(exe)) == 30
 
 

@@ -1,0 +1,133 @@
+"""Commits that were interrupted, and begun again: the same rows, from the same bag where it is whole."""
+
+import pytest
+
+from deriva_ml.asset.asset import lookup_asset
+from deriva_ml.bag.load import BagCatalogLoader
+from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.errors import (
+    DerivaMLConnectionError,
+    DerivaMLUploadError,
+)
+from deriva_ml.execution.execution import resume_execution
+from deriva_ml.feature.feature import create_feature
+from deriva_ml.names import ExecutionStatus
+from deriva_ml.workspace import paths
+
+
+def only(exe, table):
+    [path] = exe.uploaded_assets[f"lab/{table}"]
+    return path
+
+
+def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
+    """The bag of the interrupted commit does not fit any more; its RIDs may be taken by rows already."""
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "change.png")
+        path.write_bytes(b"before")
+    from deriva_ml.execution import upload
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            upload, "_mark_uploaded", lambda *arguments: (_ for _ in ()).throw(OSError("the lights went out"))
+        )
+        with pytest.raises(DerivaMLUploadError, match="the lights went out"):
+            exe.commit_output_assets()
+    path.write_bytes(b"after!")
+    exe.commit_output_assets()
+    row = lookup_asset(session, only(exe, "Image").asset_rid)
+    assert row.length == 6
+
+
+def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, image_rid, rows_of, monkeypatch):
+    record = create_feature(session, "Image", "Keyless", terms=["Grade"])
+    images = session.table("Image")
+    bare = {"URL": "/hatrac/bare", "Filename": "bare", "Length": 1, "MD5": "0" * 32}
+    other = rows.insert(session.connection, images, [bare])[0]["RID"]
+    with execute() as exe:
+        exe.add_features([record(Image=rid, Grade="Mild") for rid in (image_rid, other)])
+        exe.asset_file_path("Model", "first.pt").write_bytes(b"first")
+    grades = session.table("Execution_Image_Keyless")
+    next(key for key in grades.keys if len(key.unique_columns) == 3).drop()
+    post = Connection.post
+
+    def answer_lost(self, path, **options):
+        answer = post(self, path, **options)
+        if grades.name in path:
+            raise DerivaMLConnectionError("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(Connection, "post", answer_lost)
+    with pytest.raises(DerivaMLUploadError, match="the answer was lost"):
+        exe.commit_output_assets()
+    monkeypatch.setattr(Connection, "post", post)
+    sent = {row["Image"]: row["RID"] for row in rows_of(grades.name, Execution=exe.execution_rid)}
+    exe.asset_file_path("Model", "second.pt").write_bytes(b"second")
+    exe.add_features([record(Image=image_rid, Grade="Severe")])
+    exe.commit_output_assets()
+    kept = {
+        (row["Image"], row["Grade"]): row["RID"] for row in rows_of(grades.name, Execution=exe.execution_rid)
+    }
+    # What is sent again is the same row; what is another is none that was sent.
+    assert kept.pop((image_rid, "Severe")) not in sent.values()
+    assert kept == {(rid, "Mild"): sent[rid] for rid in (image_rid, other)}
+    assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"first.pt", "second.pt"}
+
+
+def test_an_interrupted_commit_goes_on_with_its_bag(
+    execute, session, image_rid, record_class, rows_of, monkeypatch
+):
+    with execute() as exe:
+        exe.asset_file_path("Model", "on.pt").write_bytes(b"on")
+        exe.add_features([record_class("Glaucoma_Grade")(Image=image_rid, Grade="Mild")])
+    folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
+    plain, seen = BagCatalogLoader.load, []
+
+    def load(self):
+        seen.append({path: path.stat().st_mtime_ns for path in folder.rglob("*")})
+        if len(seen) == 1:
+            raise DerivaMLConnectionError("nobody there")
+        return plain(self)
+
+    monkeypatch.setattr(BagCatalogLoader, "load", load)
+    with pytest.raises(DerivaMLUploadError, match="nobody there"):
+        exe.commit_output_assets()
+    report = exe.commit_output_assets()
+    assert (report.total_uploaded, sorted(report.per_table)) == (
+        1,
+        ["lab/Execution_Image_Glaucoma_Grade", "lab/Model"],
+    )
+    assert seen[0] == seen[1]
+    assert len(rows_of("Execution_Image_Glaucoma_Grade", Execution=exe.execution_rid)) == 1
+    assert not exe.pending_summary().has_pending
+
+
+def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, rows_of, monkeypatch):
+    with execute() as exe:
+        exe.asset_file_path("Model", "weights.pt").write_bytes(b"weights")
+
+    def refused(self):
+        raise DerivaMLConnectionError("nobody there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", refused)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
+    for path in folder.rglob("*.jsonl"):
+        path.write_bytes(b"")
+    exe.commit_output_assets()
+    [role] = rows_of("Model_Execution", Execution=exe.execution_rid)
+    assert role["Model"] == only(exe, "Model").asset_rid
+
+
+def test_commit_after_resume(session, execute):
+    with execute() as exe:
+        exe.asset_file_path("Image", "resumed.png").write_bytes(b"resumed")
+    again = resume_execution(session, exe.execution_rid)
+    store = session.workspace.executions
+    store.update(exe.execution_rid, status=ExecutionStatus.Pending_Upload, owner_pid=2**22 + 1)
+    assert again.commit_output_assets().total_uploaded == 1
+    assert store.get(exe.execution_rid).is_mine
+    assert only(again, "Image").asset_rid
