@@ -86,7 +86,9 @@ def split(rest: Sequence[str]) -> Words:
         if word.startswith("-") and len(word) > 1:
             name = word.partition("=")[0]
             if name not in arities:
-                is_apart = "=" not in word and todo and not todo[0].startswith("-") and not _is_override(todo[0])
+                is_apart = (
+                    "=" not in word and todo and not todo[0].startswith("-") and not _is_override(todo[0])
+                )
                 words.unknown.append(f"{word}={todo.pop(0)}" if is_apart else word)
                 continue
             words.flags.append(word)

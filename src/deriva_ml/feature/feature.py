@@ -218,7 +218,8 @@ def _column_or_reference(
         return _reference(model, item, optional, "")
     except DerivaMLTableNotFound as error:
         raise DerivaMLTableNotFound(
-            str(item), f"{error} For a column of plain values give ColumnDefinition({item!r}, BuiltinTypes.text)."
+            str(item),
+            f"{error} For a column of plain values give ColumnDefinition({item!r}, BuiltinTypes.text).",
         ) from None
 
 
