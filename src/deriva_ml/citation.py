@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -91,11 +92,14 @@ def cite(session: Session, entity: str | Mapping[str, Any], current: bool = Fals
 def command_options(session: Session) -> str:
     """Options with which commands find this catalog, as they are typed here."""
     connection, here = session.connection, Path.cwd()
-    host = Path(connection.host) if connection.is_embedded else None
-    if host is not None and host.is_relative_to(here):
-        shown = f"./{host.relative_to(here)}"
-    else:
-        shown = connection.host
+    folder, shown = connection.site.address.folder, connection.host
+    if folder is not None:
+        plain = Path(os.path.normpath(folder))
+        if plain.is_relative_to(here):
+            shown = f"./{plain.relative_to(here)}"
+        elif Path(shown).expanduser().absolute() != folder:
+            # It counts from another folder than this one.
+            shown = str(plain)
     return (
         f"--host {shlex.quote(shown)} --catalog {shlex.quote(str(connection.alias or connection.catalog_id))}"
     )

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from deriva_ml.errors import DerivaMLValidationError
-from deriva_ml.names import RID, DatasetVersion
+from deriva_ml.names import RID, DatasetVersion, is_rid
 
 
 def _plain(value: Any) -> Any:
@@ -262,8 +262,14 @@ class WorkflowSpec(Checked):
 
 
 def _asset_item(value: Any) -> Any:
-    if isinstance(value, str | AssetSpec | LocalFile):
-        return AssetSpec(rid=value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        if not is_rid(value):
+            raise ValueError(
+                f"{value!r} is no RID; a file on this disk is given as LocalFile(path={value!r})"
+            )
+        return AssetSpec(rid=value)
+    if isinstance(value, AssetSpec | LocalFile):
+        return value
     value = _plain(value)
     if isinstance(value, dict):
         return LocalFile.model_validate(value) if "path" in value else AssetSpec.model_validate(value)

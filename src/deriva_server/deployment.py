@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sqlite3
 import tempfile
 import time
@@ -141,7 +142,7 @@ class Deployment:
         place = resolved(folder)
         if not place.exists():
             raise DeploymentError(
-                f"There is no folder {place}. `deriva-ml init {place}` makes a deployment there."
+                f"There is no folder {place}. `deriva-ml init {shlex.quote(str(place))}` makes a deployment there."
             )
         if not place.is_dir():
             raise DeploymentError(f"{place} is a file, not the folder of a deployment.")

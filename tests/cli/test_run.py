@@ -58,6 +58,8 @@ WRONG = {
     "+experiment=lng": "There is no option 'lng' in the group 'experiment'. Did you mean 'long'?",
     "+multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'? There are: bare, rates.",
     "--config-name deriva_modle": "There is no configuration 'deriva_modle'. Did you mean 'deriva_model'?",
+    "--epochs 3": "Error: There is no option --epochs. Did you mean model_config.epochs=3?",
+    "epochs=3": "There is no group or field 'epochs'. Did you mean model_config.epochs=3?",
     "--list-config": "There is no option --list-config. Did you mean --list-configs?",
     "--list-configs quik": "'quik' is no override",
     "--token secret": "--token is not used: a run takes the credentials that are stored for its host.",

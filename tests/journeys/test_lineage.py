@@ -10,7 +10,7 @@ import pytest
 from deriva_ml import DatasetSpec, DerivaML, ExecutionConfiguration
 from deriva_ml.dataset import VersionPart
 from deriva_ml.ermrest import connect
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.lineage.report import LineageNode, LineageResult
 from deriva_ml.lineage.text import markdown, tree
 from deriva_ml.schema import create_ml_catalog
@@ -147,6 +147,19 @@ def test_every_kind_of_root(ml: DerivaML, story: dict[str, str], root: str, kind
     assert found.root.type == kind
     assert found.root.producing_execution is not None
     assert found.root.producing_execution.rid == story[maker]
+
+
+def test_a_feature_value_is_given_as_it_was_read(ml: DerivaML, story: dict[str, str]) -> None:
+    value = next(iter(ml.feature_values("Image", "Quality", execution_rids=[story["label"]])))
+    found = ml.lookup_lineage(value)
+    (file,) = [each for each in ml.list_assets("Image") if each.asset_rid == value.Image]
+    assert found.root.description == f"Quality of Image {value.Image} {file.filename}: Grade good"
+    assert found == ml.lookup_lineage(found.root.rid)
+    assert ml.lookup_descendants(value) == ml.lookup_descendants(found.root.rid)
+    with pytest.raises(DerivaMLNotFoundError, match="it was deleted"):
+        ml.lookup_lineage(value.model_copy(update={"Execution": story["train"]}))
+    with pytest.raises(DerivaMLValidationError, match="in no catalog yet"):
+        ml.lookup_lineage(value.model_copy(update={"Execution": None}))
 
 
 def test_depth(ml: DerivaML, story: dict[str, str]) -> None:

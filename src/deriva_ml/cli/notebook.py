@@ -147,7 +147,7 @@ def _load(notebook: Path) -> list[str]:
 def _run(
     arguments: argparse.Namespace, notebook: Path, given: dict[str, Any], overrides: Sequence[str]
 ) -> int:
-    from deriva_ml.runner import harness
+    from deriva_ml.runner import harness, project
 
     if overrides and arguments.kernel is None and _load(notebook):
         # What is wrong with them is told at once, not from within a cell.
@@ -163,6 +163,8 @@ def _run(
     variables = {"DERIVA_ML_ALLOW_DIRTY": "true"} if arguments.allow_dirty else {}
     if any(word.lower() == "dry_run=true" for word in overrides):
         variables["DERIVA_ML_DRY_RUN"] = "true"
+    # What is typed counts from here, what a project's configuration says from the project.
+    variables |= project.from_here() if arguments.host else project.counted_from(project.project_of(notebook))
     with settings.told(variables):
         result = harness.run(job)
     return _told(result)

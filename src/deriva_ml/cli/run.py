@@ -64,7 +64,7 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
         f"{parser.prog} +experiment=cifar10_quick         an experiment",
         f"{parser.prog} --list-configs                    what can be chosen",
         f"{parser.prog} +experiment=NAME --cfg job        the composed configuration, without running",
-        f"{parser.prog} dry_run=true                      check everything, run and write nothing",
+        f"{parser.prog} dry_run=true                      check everything, call no model, write nothing",
         f"{parser.prog} +multirun=lr_sweep                a named sweep",
         f"{parser.prog} +multirun=lr_sweep resume=true    only its jobs that are not done",
         f"{parser.prog} -m model_config.epochs=5,10 hydra/launcher=joblib",

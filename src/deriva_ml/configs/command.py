@@ -44,8 +44,10 @@ class Words:
         """What to type instead of what cannot be understood."""
         lines = [*self.wrong, *(hints.bare_word(word) for word in self.bare)]
         for flag in self.unknown:
-            near = get_close_matches(flag.partition("=")[0], [*_arities(), *_OWN], 1, 0.6)
-            lines.append(f"There is no option {flag}." + (f" Did you mean {near[0]}?" if near else ""))
+            name = flag.partition("=")[0]
+            near = get_close_matches(name, [*_arities(), *_OWN], 1, 0.6)
+            meant = hints.override_of(flag) or next(iter(near), None)
+            lines.append(f"There is no option {name}." + (f" Did you mean {meant}?" if meant else ""))
         return "\n".join(lines)
 
 
@@ -84,7 +86,10 @@ def split(rest: Sequence[str]) -> Words:
         if word.startswith("-") and len(word) > 1:
             name = word.partition("=")[0]
             if name not in arities:
-                words.unknown.append(word)
+                is_apart = (
+                    "=" not in word and todo and not todo[0].startswith("-") and not _is_override(todo[0])
+                )
+                words.unknown.append(f"{word}={todo.pop(0)}" if is_apart else word)
                 continue
             words.flags.append(word)
             takes, choices = arities[name]

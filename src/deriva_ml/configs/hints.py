@@ -69,6 +69,18 @@ def _typed(group: str, name: str) -> str:
     return f"{'+' if group == 'experiment' else ''}{group}={name}"
 
 
+def override_of(word: str) -> str | None:
+    """The override that a field without its group stands for, as ``--epochs=3``, or ``epochs=3``, for one of the model."""
+    name, _, value = word.lstrip("-").partition("=")
+    name = name.replace("-", "_")
+    for group, options in groups().items():
+        for option in options if group else ():
+            stored = ConfigStore.instance().load(f"{group}/{option}.yaml").node
+            if name in _fields(stored, ""):
+                return f"{group.replace('/', '.')}.{name}={value or 'VALUE'}"
+    return None
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """Name what was probably meant, or everything there is.
 
@@ -185,7 +197,10 @@ def _no_key(key: str, overrides: Sequence[str], config: DictConfig | None) -> st
         fields = [*fields, *filter(None, known)]
         if not fields:
             return f"There is no group or field {name!r}. Write +{key}={_value(key, overrides)} to add it."
-        return f"There is no group or field {name!r}. {near(name, fields)}"
+        meant = override_of(f"{key}={_value(key, overrides)}")
+        return f"There is no group or field {name!r}. " + (
+            f"Did you mean {meant}?" if meant else near(name, fields)
+        )
     return f"{parent!r} has no field {name!r}. {near(name, fields)}"
 
 

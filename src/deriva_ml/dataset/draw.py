@@ -135,7 +135,7 @@ class Drawing:
                 "shuffle=False takes members in RID order, which stratify_by_column and selection_fn do not; leave it out."
             )
         if idle := self._idle():
-            raise DerivaMLValidationError(f"{idle[0]} needs {idle[1]}; give both, or neither.")
+            raise DerivaMLValidationError(f"{idle[0]} needs {idle[1]}.")
 
     def _idle(self) -> tuple[str, str] | None:
         """What is asked for but would not be heeded, and what it needs; None if there is nothing of the kind."""
@@ -148,7 +148,8 @@ class Drawing:
         }
         needing = [name for name, given in joins.items() if given]
         if needing and not self.include_tables:
-            return needing[0], "include_tables"
+            tables = "include_tables, which names the tables to read, features among them: ['Image', 'Label']"
+            return needing[0], tables
         if self.stratify_missing != "error" and self.stratify_by_column is None:
             return f"stratify_missing={self.stratify_missing!r}", "stratify_by_column"
         return None

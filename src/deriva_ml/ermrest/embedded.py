@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from deriva_ml.ermrest.patience import Patience, send_patiently
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.blobs.taken import Taken
+from deriva_server.deployment import DOCUMENT
 from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.http.message import FilePart, Request
@@ -45,13 +46,21 @@ def open_server(folder: Path, create: bool = False) -> LocalServer:
     try:
         return LocalServer.open(folder, create=create)
     except DeploymentError as error:
-        raise DerivaMLConnectionError(str(error)) from error
+        raise DerivaMLConnectionError(f"{error}{_further_up(folder)}") from error
     except ServiceError as error:
         raise DerivaMLConnectionError(
             f"The deployment {folder} cannot be used: {error.detail or error}"
         ) from error
     except OSError as error:
         raise DerivaMLConnectionError(f"The deployment {folder} cannot be opened: {error}.") from error
+
+
+def _further_up(folder: Path) -> str:
+    """A deployment that was probably meant: Jupyter, for one, starts in the folder of a notebook, not of its project."""
+    for place in folder.parent.parents if not folder.exists() else ():
+        if (place / folder.name / DOCUMENT).is_file():
+            return f" There is one at {os.path.relpath(place / folder.name)}."
+    return ""
 
 
 class LocalTransport(BaseAdapter):

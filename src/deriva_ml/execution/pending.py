@@ -121,4 +121,4 @@ def _dangling(
         there = {row[referred] for row in known}
         for key, value in values.items():
             if value not in there:
-                yield f"{key}: column {column} names {value!r}, no row of {reference.pk_table.name}"
+                yield f"{key}: column {column} names {value!r}, no {referred} of a row of {reference.pk_table.name}"

@@ -12,6 +12,7 @@ from deriva_ml.asset.define import shown_columns
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLFeatureNotFound,
+    DerivaMLTableNotFound,
     DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
@@ -213,7 +214,13 @@ def _column_or_reference(
     if isinstance(item, dict):
         item = {**item, "type": type_document(item["type"])}
         return {**item, "nullok": True} if item["name"] in optional else item
-    return _reference(model, item, optional, "")
+    try:
+        return _reference(model, item, optional, "")
+    except DerivaMLTableNotFound as error:
+        raise DerivaMLTableNotFound(
+            str(item),
+            f"{error} For a column of plain values give ColumnDefinition({item!r}, BuiltinTypes.text).",
+        ) from None
 
 
 def delete_feature(session: Session, table: TableName, feature_name: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from deriva_ml.ermrest.rows import escaped, path_of
+from deriva_ml.ermrest.rows import path_of
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLException,
@@ -14,6 +14,7 @@ from deriva_ml.errors import (
     DerivaMLRidsNotFound,
     DerivaMLValidationError,
 )
+from deriva_ml.lineage import values
 from deriva_ml.lineage.edges import Edges, moment_of, time_of
 from deriva_ml.lineage.links import Question, Step
 from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Plan, Questions
@@ -61,6 +62,8 @@ def split(session: Session, rid: Any) -> tuple[Session, str, str | None]:
     DerivaMLNotFoundError
         If the catalog has no such snapshot.
     """
+    if values.is_record(rid):
+        rid = values.rid_of(session, rid)
     plain, _, at = rid.partition("@") if isinstance(rid, str) else (rid, "", "")
     if "." in at:
         return session, plain, at
@@ -116,10 +119,10 @@ def _own(questions: Questions, table: Table, kind: Kind) -> Question:
     if "Description" in table.columns.elements and kind != "Feature":
         outputs.append("description:=Description")
     if kind == "Feature":
-        outputs += ["producer:=Execution", "name:=Feature_Name"]
         feature = _feature(questions, table)
         if feature is not None:
-            outputs.append(f"target:={escaped(feature.target_column)}")
+            return values.question(feature, any(each.table is feature.target for each in questions.assets))
+        outputs += ["producer:=Execution", "name:=Feature_Name"]
     return Question(path_of(table), "RID", ",".join(outputs))
 
 
@@ -174,7 +177,7 @@ def read(questions: Questions, source: Source, place: ResolvedRid, rid: str) -> 
     if kind != "Feature":
         return Root(place.rid, kind, table, row.get("description"))
     feature = _feature(questions, table)
-    text = row["name"] if feature is None else f"{feature.name} of {feature.target.name} {row['target']}"
+    text = row["name"] if feature is None else values.text(feature, row)
     return Root(place.rid, kind, table, text, row["producer"])
 
 

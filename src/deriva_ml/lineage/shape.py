@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Workflow(Protocol):
@@ -61,6 +61,15 @@ class Node(Protocol):
     @property
     def branches(self) -> Sequence[Node]:
         """What comes next in the tree."""
+
+
+class Value(Protocol):
+    """A record of a feature, as it was read."""
+
+    feature: ClassVar[Any]
+
+    def to_row(self) -> dict[str, Any]:
+        """Column to value."""
 
 
 class Root(Protocol):

@@ -101,4 +101,5 @@ def require_sound(ml: DerivaML, config: ExecutionConfiguration, what: str = "Exe
 
 
 def _message(what: str, wrong: list[str]) -> str:
-    return "\n".join([f"{what} config validation failed:", *(f"  {text}" for text in wrong)])
+    advice = "Mend the configuration that names them, or choose another: datasets=NAME, assets=NAME."
+    return "\n".join([f"{what} config validation failed:", *(f"  {text}" for text in wrong), advice])

@@ -146,6 +146,7 @@ def carried() -> Iterator[None]:
         yield
         return
     notes, number = SweepNotes(job.sweep_folder()), job.number()
+    _begin_processes_as_usual()
     with notes.running_job(number):
         try:
             yield
@@ -160,6 +161,17 @@ def carried() -> Iterator[None]:
             raise JobFailed(
                 f"Job {number} ({' '.join(job.overrides())}) failed: {reason_of(error)}"
             ) from error
+
+
+def _begin_processes_as_usual() -> None:
+    """Let what a model starts, such as workers that load its data, start as it does outside of a sweep.
+
+    Where joblib launches jobs, the default of `multiprocessing` can start joblib's own processes only.
+    """
+    import multiprocessing
+
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(None, force=True)
 
 
 # The sweep -------------------------------------------------------------------------------------------------------------

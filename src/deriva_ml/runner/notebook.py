@@ -23,7 +23,7 @@ from deriva_ml.connection import DerivaMLConfig
 from deriva_ml.execution.execution import Execution
 from deriva_ml.ml import DerivaML
 from deriva_ml.runner import check
-from deriva_ml.runner.project import import_from, project_of
+from deriva_ml.runner.project import counted_from, import_from, project_of
 from deriva_ml.specs import WorkflowSpec
 from deriva_ml.workflow.environment import without_settings_secrets
 from deriva_ml.workflow.source import notebook_path
@@ -47,6 +47,8 @@ def run_notebook(
     """Set a notebook up: compose its configuration, open the catalog, and start an execution.
 
     There is no ``with`` block, as cells cannot share one: the notebook ends with ``execution.commit_output_assets()``.
+    A relative folder of the configuration, such as ``./lab``, counts from the project's folder also where Jupyter has
+    started the kernel in that of the notebook.
 
     Parameters
     ----------
@@ -89,7 +91,9 @@ def run_notebook(
         raise ValueError(
             'The name of this notebook is not known, so its configuration is not either; write run_notebook("NAME").'
         )
-    import_from(project_of(notebook or Path.cwd() / "notebook", config_package))
+    project = project_of(notebook or Path.cwd() / "notebook", config_package)
+    import_from(project)
+    os.environ.update(counted_from(project, config_package))
     load_configs(config_package)
     if config_name is not None and not is_stored(name):
         logger.warning(

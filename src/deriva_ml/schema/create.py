@@ -94,7 +94,7 @@ def create_connected(
 def _check_project(name: str) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][-_A-Za-z0-9]*", name):
         raise DerivaMLValidationError(
-            f"project_name {name!r} must be letters, digits, '-' and '_' and begin with a letter."
+            f"project_name {name!r} names a schema too: it must be letters a to z, digits, '-' and '_', and begin with a letter."
         )
 
 

@@ -169,7 +169,8 @@ def dynamic_version(root: Path | None) -> str | None:
     if root is None:
         return None
     if not any(name.startswith(_SCM_SETTINGS) for name in os.environ) and (root / ".git").exists():
-        version = version_of(git.described(root) or "", datetime.now(UTC).date())
+        described = git.described(root)
+        version = None if described is None else version_of(described, datetime.now(UTC).date())
         if version is not None:
             return version
     from setuptools_scm import get_version

@@ -134,14 +134,18 @@ def current_commit(root: Path) -> str | None:
 def described(root: Path) -> str | None:
     """Last tag with a digit, commits since then, commit, and whether it is dirty; a repository without has tag ``0.0``.
 
+    Before the first commit it is empty.
+
     Examples
     --------
     >>> described(Path("project"))  # doctest: +SKIP
     'v1.2.0-3-g0123456789012345678901234567890123456789-dirty'
     """
     said = _git(root, "describe", "--long", "--always", "--dirty", "--tags", "--abbrev=40", "--match=*[0-9]*")
-    if not said or not _COMMIT.match(said):
-        return said.strip() if said else None
+    if not said:
+        return "" if _git(root, "rev-parse", "--is-inside-work-tree") else None
+    if not _COMMIT.match(said):
+        return said.strip()
     count = _git(root, "rev-list", "--count", "HEAD")
     return f"0.0-{count.strip()}-g{said.strip()}" if count else None
 

@@ -19,7 +19,8 @@ def version_of(described: str, today: date) -> str | None:
     Parameters
     ----------
     described : str
-        Of ``git describe --long --dirty --tags``.
+        Of ``git describe --long --dirty --tags``; empty before the first commit, where setuptools-scm would tell the user
+        of each call of git that fails.
     today : date
         In UTC.
 
@@ -38,8 +39,12 @@ def version_of(described: str, today: date) -> str | None:
     '1.2.1.dev3+g012345678.d20260131'
     >>> version_of("0.0-7-g0123456789abcdef", date(2026, 1, 31))
     '0.1.dev7+g012345678'
+    >>> version_of("", date(2026, 1, 31))
+    '0.1.dev0+d20260131'
     >>> version_of("v1.2.0rc1-0-g0123456789abcdef", date(2026, 1, 31))
     """
+    if not described:
+        return f"0.1.dev0+d{today:%Y%m%d}"
     found = _DESCRIBED.fullmatch(described)
     if found is None:
         return None

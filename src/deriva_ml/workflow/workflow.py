@@ -270,7 +270,10 @@ def lookup_by_url(session: Session, url_or_checksum: str) -> Workflow:
     """
     found = _find_rows(session, [url_or_checksum])
     if not found:
-        raise DerivaMLNotFoundError(f"No workflow of this catalog has URL or checksum {url_or_checksum!r}.")
+        raise DerivaMLNotFoundError(
+            f"No workflow of this catalog has URL or checksum {url_or_checksum!r}; make one with "
+            "ml.create_workflow(name, workflow_type), or see ml.find_workflows()."
+        )
     return next(iter(_live(session, found[:1]).values()))
 
 

@@ -88,6 +88,15 @@ def test_a_missing_folder_is_not_made_by_opening(says: Any, host: str) -> None:
     says(caught.value, "There is no folder", "missing", "deriva-ml init")
 
 
+def test_the_folder_further_up_is_named(lab: Any, says: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "lab").symlink_to(lab.folder)
+    (tmp_path / "my notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "my notebooks")
+    with pytest.raises(DerivaMLConnectionError) as caught:
+        DerivaML("./lab", 1)
+    says(caught.value, "`deriva-ml init '", "There is one at ../lab.")
+
+
 def test_a_folder_of_something_else_stays_as_it_is(says: Any, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")

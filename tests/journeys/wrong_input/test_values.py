@@ -23,6 +23,8 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
+from deriva_ml.schema import create_ml_catalog
+from deriva_ml.specs import ExecutionConfiguration
 
 # What is in the catalog ----------------------------------------------------------------------------------------------
 
@@ -120,6 +122,11 @@ TABLES: dict[str, Case] = {
         DerivaMLTableNotFound,
         ["'Nope'"],
     ),
+    "feature-column-as-text": (
+        lambda lab: lab.ml.create_feature("Document", "Kind", metadata=["Confidence"]),
+        DerivaMLTableNotFound,
+        ["'Confidence'", "ColumnDefinition('Confidence', BuiltinTypes.text)"],
+    ),
     "feature-of-no-asset": (
         lambda lab: lab.ml.create_feature("Document", "Kind", assets=["Mood"]),
         DerivaMLTableTypeError,
@@ -144,6 +151,26 @@ TABLES: dict[str, Case] = {
         lambda lab: lab.ml.create_workflow("X", "Analyzis"),
         DerivaMLInvalidTerm,
         ["'Analyzis'", "Analysis"],
+    ),
+    "workflow-as-text": (
+        lambda lab: lab.ml.create_execution(workflow="Analysis"),
+        DerivaMLNotFoundError,
+        ["'Analysis'", "ml.create_workflow(name, workflow_type)"],
+    ),
+    "file-as-asset": (
+        lambda lab: ExecutionConfiguration(assets=["my labels/é.csv"]),
+        DerivaMLValidationError,
+        ["LocalFile(path='my labels/é.csv')"],
+    ),
+    "type-of-column": (
+        lambda lab: lab.ml.create_table(TableDefinition("T", [ColumnDefinition("a", "string")])),
+        DerivaMLException,
+        ['"string"', " text, "],
+    ),
+    "name-of-project": (
+        lambda lab: create_ml_catalog("./nowhere", "été"),
+        DerivaMLValidationError,
+        ["'été'", "letters a to z"],
     ),
 }
 

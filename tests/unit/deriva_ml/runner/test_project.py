@@ -7,10 +7,11 @@ from tests.notebooks import code, write_notebook
 
 from deriva_ml.configs import compose
 from deriva_ml.configs.compose import given_overrides
+from deriva_ml.ermrest.address import RELATIVE_TO
 from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.execution import render_notebook_config
 from deriva_ml.runner.parameters import config_name_of, inspect
-from deriva_ml.runner.project import import_from, project_of
+from deriva_ml.runner.project import counted_from, from_here, import_from, project_of
 
 
 def test_the_next_folder_with_configurations(tmp_path, monkeypatch):
@@ -23,6 +24,20 @@ def test_the_next_folder_with_configurations(tmp_path, monkeypatch):
     import_from(tmp_path / "lab")
     import_from(tmp_path / "lab")
     assert sys.path == [str(tmp_path / "lab/src"), str(tmp_path / "lab"), "/first"]
+
+
+def test_relative_folders_count_from_the_project_in_the_folder_of_a_notebook(tmp_path, monkeypatch):
+    (tmp_path / "lab/src/configs").mkdir(parents=True)
+    (tmp_path / "lab/notebooks").mkdir()
+
+    def counted(start):
+        monkeypatch.chdir(tmp_path / start)
+        return counted_from(tmp_path / "lab").get(RELATIVE_TO)
+
+    assert counted("lab/notebooks") == str(tmp_path / "lab")
+    assert (counted("lab"), counted(".")) == (None, None)
+    monkeypatch.setenv(RELATIVE_TO, "/there")
+    assert (counted("lab/notebooks"), from_here()) == (None, {})
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_whether_outputs_stay_out_of_commits(repository):
     assert not git.strips_outputs(repository.parent / "elsewhere.ipynb")
 
 
-def test_the_version_is_that_of_setuptools_scm(repository, monkeypatch):
+def test_the_version_is_that_of_setuptools_scm(repository, monkeypatch, capfd):
     from setuptools_scm import get_version
 
     assert Workflow.get_dynamic_version(repository) == get_version(root=repository)
@@ -179,5 +179,11 @@ def test_the_version_is_that_of_setuptools_scm(repository, monkeypatch):
     run(repository, "tag", "v2.0rc1")
     assert Workflow.get_dynamic_version(repository) == "2.0rc1"
     assert Workflow.get_dynamic_version(repository / "nowhere") is None
+    (repository / "new").mkdir()
+    run(repository / "new", "init", "-q")
+    capfd.readouterr()
+    version = Workflow.get_dynamic_version(repository / "new")
+    assert capfd.readouterr() == ("", "")
+    assert version == get_version(root=repository / "new")
     monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "7")
     assert Workflow.get_dynamic_version(repository) == "7"

@@ -21,6 +21,8 @@ def open_laboratory() -> DerivaML:
     """Open the catalog of this project, made when there is none."""
     if not LAB.exists():
         return make_laboratory()
+    if not (LAB / "deployment.json").exists():
+        raise SystemExit(f"There is no catalog in {LAB}. Remove this folder and run this again.")
     ml = DerivaML(str(LAB), CATALOG, working_dir=WORK)
     # This is what is made last.
     if "Image" not in [table.name for table in ml.list_dataset_element_types()]:
