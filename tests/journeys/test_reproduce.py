@@ -61,6 +61,8 @@ for name in ("one", "two"):
         exe.asset_file_path("Execution_Asset", f"{name}.txt").write_text(text)
         made = exe.create_dataset(description=name)
         made.add_dataset_members({"Eye": eyes[:2]})
+        half = exe.create_dataset(description=f"half of {made.dataset_rid}, from {sys.argv[1]}")
+        half.add_dataset_members({"Eye": eyes[:1]})
         if name == "one":
             made.release("minor", "first")
     exe.commit_output_assets()
@@ -224,6 +226,7 @@ def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> 
     assert {each.name: (each.verdict, each.detail) for each in done.outputs} == {
         "Execution_Asset/two.txt": ("identical", ""),
         "dataset: two": ("identical", "2 members"),
+        f"dataset: half of …, from {project.dataset.dataset_rid}": ("identical", "1 member"),
     }
     assert heard[-1] == f"Of 2 executions alike, {done.repeated.execution_rid} is the nearest."
     told = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -120,6 +121,11 @@ def _latest(made: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
     }
 
 
+def _told(description: str, made: Collection[str]) -> str:
+    """A description without the RIDs of datasets of the same run: a repetition gives them others."""
+    return re.sub(r"[0-9A-Z-]+", lambda found: "…" if found[0] in made else found[0], description)
+
+
 def _datasets(ml: DerivaML, execution_rid: str, known: dict[str, Any]) -> dict[str, list[Hashable]]:
     versions = ml.pathBuilder().schemas[ml.ml_schema].tables[MLTable.dataset_version]
     made = list(versions.filter(versions.Execution == execution_rid).entities().fetch())
@@ -130,7 +136,7 @@ def _datasets(ml: DerivaML, execution_rid: str, known: dict[str, Any]) -> dict[s
     for rid, version in latest.items():
         dataset = ml.lookup_dataset(rid, deleted=True)
         types = ", ".join(sorted(dataset.dataset_types)) or "dataset"
-        name = f"{types}: {dataset.description}" if dataset.description else types
+        name = f"{types}: {_told(dataset.description, latest)}" if dataset.description else types
         seen = dataset if version is not None else then.lookup_dataset(rid, deleted=True)
         members = seen.list_dataset_members(version=version)
         rids = [row["RID"] for table, rows in members.items() if table != MLTable.dataset for row in rows]
