@@ -248,15 +248,15 @@ def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> 
 
 def test_a_run_that_ends_badly(project: Project, rid: str, tmp_path: Path) -> None:
     """What it made until then is compared, and the folder shows what happened."""
-    project.write(
-        "train.py",
-        SCRIPT.replace('"--die" in sys.argv', '"DERIVA_ML_REPETITION" in __import__("os").environ'),
-    )
+    project.write("train.py", SCRIPT.replace("if ", "open('notes.csv').close()\nif ", 1))
+    project.write(".gitignore", "__pycache__\nnotes.csv\n")
+    project.write("notes.csv", "")
     project.commit()
     failing = project.run("9", project.dataset.dataset_rid)
     done = project.reproduce(failing, "--folder", str(tmp_path / "kept"))
     assert done.returncode == 1
-    assert "no room for the model" in done.stderr
+    assert "No such file or directory: 'notes.csv'" in done.stderr
+    assert "without the files that git does not keep" in done.stderr
     assert "missing          Execution_Asset/model.txt" in done.stdout
     assert (tmp_path / "kept/code/train.py").is_file()
     with pytest.raises(DerivaMLConfigurationError, match="exists already"):

@@ -196,13 +196,25 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
     made = [each for each in repetition.created(journal) if each.repeats]
     if not made:
         ending = f"ended with {status}" if status else "ended well"
-        asking = " It asks for input, which a repetition cannot give." if "EOFError" in said else ""
         raise DerivaMLExecutionError(
-            f"The command {ending} and made no execution of the workflow {workflow.get('name')!r}.{asking} It said at last:\n{said}"
+            f"The command {ending} and made no execution of the workflow {workflow.get('name')!r}.{_advice(said)} "
+            f"It said at last:\n{said}"
         )
     if status:
-        say(f"The command ended with {status}.")
+        say(f"The command ended with {status}.{_advice(said)}")
     return made
+
+
+def _advice(said: str) -> str:
+    """What a user may not know of errors that a repetition alone brings about."""
+    if "EOFError" in said:
+        return " It asks for input, which a repetition cannot give."
+    if "FileNotFoundError" in said:
+        return (
+            " It runs in a copy of its commit, without the files that git does not keep: name such a file by its full path, "
+            "or let executions read it, as an asset or a LocalFile."
+        )
+    return ""
 
 
 def _variables(recorded: Recorded, place: Place, journal: Path) -> dict[str, str]:
