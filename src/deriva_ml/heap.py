@@ -27,6 +27,9 @@ _UNBUFFERED = (io.FileIO, io.BytesIO, io.StringIO, io.BufferedReader)
 _former: tuple[int, int, int] | None = None
 """Thresholds to come back to; None outside."""
 
+_is_set_aside = False
+"""Whether what there was is left out; Python can only count that, which takes long."""
+
 _is_users = False
 """Whether a user's code has begun in this process."""
 
@@ -85,7 +88,9 @@ def searched_again() -> None:
 
 
 def _set_aside() -> None:
-    if not gc.get_freeze_count():
+    global _is_set_aside
+    if not _is_set_aside:
+        _is_set_aside = True
         gc.freeze()
 
 
@@ -119,9 +124,10 @@ def _end() -> None:
 
 def _has_unfinished() -> bool:
     objects = gc.get_objects()
-    kinds = {id(kind): kind for kind in map(type, objects)}
-    kinds = {number: kind for number, kind in kinds.items() if _wants_finishing(kind)}
-    return bool(kinds) and any(id(type(item)) in kinds and not _is_closed(item) for item in objects)
+    kinds = list(map(type, objects))
+    found = dict(zip(map(id, kinds), kinds, strict=True))
+    wanted = {number for number, kind in found.items() if _wants_finishing(kind)}
+    return bool(wanted) and any(id(type(item)) in wanted and not _is_closed(item) for item in objects)
 
 
 def _wants_finishing(kind: type) -> bool:
