@@ -9,5 +9,6 @@ as those of a dataclass, and repeat ``frozen=True`` for type checkers::
 """
 
 from msgspec import Struct as Frozen
+from msgspec import field
 
-__all__ = ["Frozen"]
+__all__ = ["Frozen", "field"]
