@@ -133,9 +133,9 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
     words = command.split(rest)
     package = _on_path(Path(arguments.config_dir))
     places = sys.path[:2]
-    if not arguments.list_configs:
-        # Before the project, so that what it adds to the heap is its own.
-        from deriva_ml.runner import launch
+    # Configurations of a project import most of this; before it, so that what it adds to the heap is its own.
+    from deriva_ml.runner import launch
+
     with heap.users_code():
         _load(package, arguments.config_dir)
     if words.bare or words.unknown or words.wrong:
