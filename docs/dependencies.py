@@ -18,6 +18,7 @@ REASONS = {
     "deriva": "the client of catalogs and object stores; accounts of Deriva servers",
     "hydra-core": "configurations and sweeps",
     "hydra-zen": "configurations written in Python",
+    "msgspec": "values of the catalog service, which are made in C",
     "omegaconf": "what configurations of Hydra are made of",
     "packaging": "versions of datasets",
     "pydantic": "checks of what users ask for, and of records",

@@ -38,6 +38,7 @@ from deriva_server.sql import keeps, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
+from deriva_server.values import Frozen
 
 _WORKERS = 4
 _BATCH = 256
@@ -52,8 +53,7 @@ def _silent(what: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(Frozen, frozen=True):
     """A finished copy.
 
     Parameters

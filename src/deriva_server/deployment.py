@@ -24,12 +24,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deriva_server.errors import DeploymentError
 from deriva_server.mounts import network_file_system
+from deriva_server.values import Frozen
 
 FORMAT = 1
 """Format number that this release writes."""
@@ -45,8 +45,7 @@ UPGRADES: Mapping[int, Callable[[Path], None]] = {}
 """Steps between formats: `UPGRADES[n]` turns a folder of format n into one of format n + 1, and may be run twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Frozen, frozen=True):
     """One folder that can be served.
 
     Parameters

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from deriva_server.values import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Order:
+
+class Order(Frozen, frozen=True):
     """A comparison of values.
 
     Parameters
@@ -28,8 +28,7 @@ class Order:
     mirrored: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Frozen, frozen=True):
     """A search of texts.
 
     Parameters

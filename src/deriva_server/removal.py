@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from deriva_server.blobs.store import place_of
@@ -18,13 +17,13 @@ from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.locks import alone
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases, open_databases, shown_address
+from deriva_server.values import Frozen
 
 _CONTENT = ("objects", "catalogs", ".gitignore", SETTINGS, DOCUMENT)
 """What a deployment has in its folder beside its registry; the document is removed last, so that one can try again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Frozen, frozen=True):
     """What will be removed.
 
     Parameters

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml import settings
+from deriva_ml import heap, settings
 from deriva_ml.cli.program import command_parser, ended
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLValidationError
@@ -135,7 +135,8 @@ def _load(notebook: Path) -> list[str]:
 
     import_from(project_of(notebook))
     try:
-        found = load_configs("configs")
+        with heap.users_code():
+            found = load_configs("configs")
     except Exception as error:  # whatever the modules of a project raise
         raise DerivaMLValidationError(
             f"The configurations of {project_of(notebook)} cannot be loaded: {said_of(error)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deriva_ml import settings
+from deriva_ml import heap, settings
 from deriva_ml.cli.program import ended
 from deriva_ml.cli.text import examples
 from deriva_ml.errors import DerivaMLException
@@ -133,14 +133,16 @@ def _prepared(arguments: argparse.Namespace, rest: list[str], program: str) -> i
     words = command.split(rest)
     package = _on_path(Path(arguments.config_dir))
     places = sys.path[:2]
-    _load(package, arguments.config_dir)
+    # Configurations of a project import most of this; before it, so that what it adds to the heap is its own.
+    from deriva_ml.runner import launch
+
+    with heap.users_code():
+        _load(package, arguments.config_dir)
     if words.bare or words.unknown or words.wrong:
         raise _Wrong(words.complaint())
     if arguments.list_configs:
         print(menu(program=program))
         return 0
-    from deriva_ml.runner import launch
-
     flags = [*words.flags, *_files(arguments.config_path)]
     request = launch.Request(arguments.config_name, words.overrides, flags, arguments.multirun)
     for key, value in (("hostname", arguments.host), ("catalog_id", arguments.catalog)):

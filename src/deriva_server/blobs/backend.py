@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from deriva_server.blobs.checksums import Digests
 from deriva_server.errors import ServiceError
 from deriva_server.http.message import FilePart
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Frozen, frozen=True):
     """Bytes to take in.
 
     Parameters

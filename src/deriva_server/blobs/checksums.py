@@ -8,17 +8,16 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest
+from deriva_server.values import Frozen
 
 _THREADED = 8 << 20
 _WAITING = 4
 _SIZES = {"md5": 16, "sha256": 32}
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
+class Digests(Frozen, frozen=True):
     """Both digests in hexadecimal, and the number of bytes."""
 
     md5: str

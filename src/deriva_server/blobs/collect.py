@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from deriva_server.blobs.directory import Directory
 from deriva_server.sql import objects, usage
+from deriva_server.values import Frozen
 
 T = TypeVar("T")
 
@@ -22,8 +22,7 @@ Told = Callable[[str, int, int], None]
 """Gets what is done, how much of it, and of how much."""
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(Frozen, frozen=True):
     """What can be removed, or was.
 
     Parameters

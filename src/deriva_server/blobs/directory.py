@@ -25,6 +25,7 @@ from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.metrics import forget_summaries
 from deriva_server.sql.objects import NAMESPACE, OBJECT, Name
+from deriva_server.values import Frozen
 
 T = TypeVar("T")
 
@@ -165,8 +166,7 @@ class Directory:
         self.database.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen, frozen=True):
     """A path with what stands there and around it.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deriva_server.blobs.access import Right, owned_by
 from deriva_server.blobs.adding import writable_object
@@ -14,10 +13,10 @@ from deriva_server.identity import Client
 from deriva_server.sql import objects
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import OBJECT, Name, Version
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Frozen, frozen=True):
     """A wish to let versions of one object continue under another name.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from deriva_server.blobs.access import ACCESS_NAMES, Right, check_access_name, demand
 from deriva_server.blobs.content import find_content
@@ -15,6 +14,7 @@ from deriva_server.identity import Client
 from deriva_server.sql import objects
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import NAMESPACE, Metadata
+from deriva_server.values import Frozen
 
 AclGuard = Callable[[list[str]], None]
 """Refuses a request by the roles that a list holds before the change."""
@@ -23,8 +23,7 @@ FieldGuard = Callable[[str | None], None]
 """Refuses a request by the text of a metadata field before the change, None when it is unset."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Frozen, frozen=True):
     """A resource with lists of its own."""
 
     kind: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.bodies import pieces
@@ -13,12 +12,12 @@ from deriva_server.blobs.collect import Told
 from deriva_server.blobs.directory import Directory
 from deriva_server.errors import NotFound
 from deriva_server.sql import usage
+from deriva_server.values import Frozen
 
 _WORKERS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Frozen, frozen=True):
     """A content that is not as it was put.
 
     Parameters
@@ -36,8 +35,7 @@ class Damage:
     locations: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Frozen, frozen=True):
     """What was read: how many contents, how many bytes, and those that are damaged."""
 
     contents: int

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from deriva_server.sql.objects import Version
+from deriva_server.values import Frozen
 
 State = str | Sequence[str] | None
 """What a request would change: the tag of the current version, the paths in a namespace, None where there is neither."""
@@ -20,8 +20,7 @@ def no_guard(state: State) -> None:
     """No precondition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Frozen, frozen=True):
     """One version, with the object that it finally belongs to."""
 
     path: str

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deriva_server.catalogs.catalog import Reading, Writing
 from deriva_server.errors import BadRequest, Conflict, NotFound
 from deriva_server.names import decode_id, encode_id
 from deriva_server.sql import history, modelstore
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Frozen, frozen=True):
     """A stretch of the past.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from deriva_server.catalogs.catalog import Reading
@@ -11,10 +10,10 @@ from deriva_server.model.elements import Model, Same, Table
 from deriva_server.names import from_microseconds, normal_rid
 from deriva_server.sql import find, modelstore
 from deriva_server.sql.dialect import Expressions
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen, frozen=True):
     """Where a row is, or was.
 
     Parameters

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from deriva_server.grammar.tokens import encode
 from deriva_server.operators import written
+from deriva_server.values import Frozen
 
 Api = Literal["entity", "attribute", "attributegroup", "aggregate"]
 Outer = Literal["left", "right", "full"]
@@ -14,8 +14,7 @@ Quantifier = Literal["any", "all"]
 WILDCARD = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class QName:
+class QName(Frozen, frozen=True):
     """A name of one or more parts, such as ``schema:table`` or ``alias:column``.
 
     Parameters
@@ -33,8 +32,7 @@ class QName:
         return (":" if self.rooted else "") + ":".join(encode(part) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Null:
+class Null(Frozen, frozen=True):
     """``column::null::``."""
 
     column: QName
@@ -43,8 +41,7 @@ class Null:
         return f"{self.column}::null::"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen, frozen=True):
     """A column compared with one value, or with a quantified list of values.
 
     Parameters
@@ -71,8 +68,7 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Frozen, frozen=True):
     """A predicate in parentheses."""
 
     inner: Filter
@@ -81,8 +77,7 @@ class Group:
         return f"({self.inner})"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Frozen, frozen=True):
     """The three-valued negation of one predicate."""
 
     inner: Filter
@@ -91,8 +86,7 @@ class Not:
         return f"!{self.inner}"
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Frozen, frozen=True):
     """All of at least two predicates."""
 
     terms: tuple[Filter, ...]
@@ -101,8 +95,7 @@ class And:
         return "&".join(map(str, self.terms))
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Frozen, frozen=True):
     """Any of at least two predicates."""
 
     terms: tuple[Filter, ...]
@@ -118,8 +111,7 @@ def _names(names: tuple[QName, ...]) -> str:
     return "(" + ",".join(map(str, names)) + ")"
 
 
-@dataclass(frozen=True, slots=True)
-class TableLink:
+class TableLink(Frozen, frozen=True):
     """A step to another table along the foreign keys between it and the context."""
 
     table: QName
@@ -129,8 +121,7 @@ class TableLink:
         return _bound(self.alias, str(self.table))
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnLink:
+class ColumnLink(Frozen, frozen=True):
     """A step along named columns; `right` is None in the single-sided form."""
 
     left: tuple[QName, ...]
@@ -143,8 +134,7 @@ class ColumnLink:
         return _bound(self.alias, link if self.right is None else f"{link}={_names(self.right)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Frozen, frozen=True):
     """``$alias``: the context moves back."""
 
     alias: str
@@ -153,8 +143,7 @@ class Reset:
         return f"${encode(self.alias)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Frozen, frozen=True):
     """A filter on the rows so far."""
 
     filter: Filter
@@ -166,8 +155,7 @@ class Where:
 Step = TableLink | ColumnLink | Reset | Where
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Frozen, frozen=True):
     """A root table and the steps from it."""
 
     table: QName
@@ -179,8 +167,7 @@ class Path:
         return "/".join((root, *map(str, self.steps)))
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
+class Bin(Frozen, frozen=True):
     """``bin(column;count;low;high)``, bounds still as text."""
 
     column: QName
@@ -192,8 +179,7 @@ class Bin:
         return f"bin({self.column};{encode(self.count)};{encode(self.low)};{encode(self.high)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Frozen, frozen=True):
     """An aggregate or a rights summary of one column."""
 
     function: str
@@ -203,8 +189,7 @@ class Call:
         return f"{self.function}({self.column})"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Frozen, frozen=True):
     """One output: an expression and the name given to it."""
 
     expression: QName | Bin | Call
@@ -214,8 +199,7 @@ class Item:
         return _bound(self.alias, str(self.expression))
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(Frozen, frozen=True):
     """One output column to sort by."""
 
     name: str
@@ -229,8 +213,7 @@ PageValue = str | None
 """A page boundary for one sort key; None is NULL."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataPath:
+class DataPath(Frozen, frozen=True):
     """A whole data request.
 
     Parameters

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deriva_server.grammar.tokens import decode_option, encode
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Frozen, frozen=True):
     """The query part: names with lists of values; a bare name has none.
 
     Examples

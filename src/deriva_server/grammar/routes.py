@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -13,74 +12,64 @@ from deriva_server.grammar.nodes import DataPath, QName
 from deriva_server.grammar.options import Options, parse_options
 from deriva_server.grammar.parse import DATA_APIS, data_path_of
 from deriva_server.grammar.tokens import Cursor, Token, tokenize
+from deriva_server.values import Frozen
 
 DetailKind = Literal["comment", "acl", "annotation", "acl_binding"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRoute:
+class ServiceRoute(Frozen, frozen=True):
     """``/ermrest``."""
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogsRoute:
+class CatalogsRoute(Frozen, frozen=True):
     """``/ermrest/catalog``."""
 
 
-@dataclass(frozen=True, slots=True)
-class AliasesRoute:
+class AliasesRoute(Frozen, frozen=True):
     """``/ermrest/alias``."""
 
 
-@dataclass(frozen=True, slots=True)
-class AliasRoute:
+class AliasRoute(Frozen, frozen=True):
     """``/ermrest/alias/ID``."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogDocument:
+class CatalogDocument(Frozen, frozen=True):
     """The catalog itself; also the element that catalog ACLs and annotations belong to."""
 
 
-@dataclass(frozen=True, slots=True)
-class SchemasRoute:
+class SchemasRoute(Frozen, frozen=True):
     """``schema``: the whole model."""
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaRoute:
+class SchemaRoute(Frozen, frozen=True):
     """``schema/S``."""
 
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
-class TablesRoute:
+class TablesRoute(Frozen, frozen=True):
     """``schema/S/table``."""
 
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
-class TableRoute:
+class TableRoute(Frozen, frozen=True):
     """``schema/S/table/T``."""
 
     schema: str
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnsRoute:
+class ColumnsRoute(Frozen, frozen=True):
     """``…/column``."""
 
     schema: str
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnRoute:
+class ColumnRoute(Frozen, frozen=True):
     """``…/column/C``."""
 
     schema: str
@@ -88,16 +77,14 @@ class ColumnRoute:
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeysRoute:
+class KeysRoute(Frozen, frozen=True):
     """``…/key``."""
 
     schema: str
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRoute:
+class KeyRoute(Frozen, frozen=True):
     """``…/key/a,b``."""
 
     schema: str
@@ -105,16 +92,14 @@ class KeyRoute:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKeysRoute:
+class ForeignKeysRoute(Frozen, frozen=True):
     """``…/foreignkey``."""
 
     schema: str
     table: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKeyRoute:
+class ForeignKeyRoute(Frozen, frozen=True):
     """``…/foreignkey/a,b[/reference[/S:T[/x,y]]]``; only the full form names one foreign key."""
 
     schema: str
@@ -132,8 +117,7 @@ class ForeignKeyRoute:
 Element = CatalogDocument | SchemaRoute | TableRoute | ColumnRoute | KeyRoute | ForeignKeyRoute
 
 
-@dataclass(frozen=True, slots=True)
-class DetailRoute:
+class DetailRoute(Frozen, frozen=True):
     """A comment, or the ACLs, annotations or ACL bindings of an element; `name` is None for the whole collection."""
 
     element: Element
@@ -141,27 +125,23 @@ class DetailRoute:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RidRoute:
+class RidRoute(Frozen, frozen=True):
     """``entity_rid/RID``."""
 
     rid: str
 
 
-@dataclass(frozen=True, slots=True)
-class TextFacetRoute:
+class TextFacetRoute(Frozen, frozen=True):
     """``textfacet/PATTERN``."""
 
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class WalkRoute:
+class WalkRoute(Frozen, frozen=True):
     """``walk``: from a row over many."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRoute:
+class HistoryRoute(Frozen, frozen=True):
     """``history/FROM,UNTIL[/…]``.
 
     Parameters
@@ -207,8 +187,7 @@ Resource = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogRoute:
+class CatalogRoute(Frozen, frozen=True):
     """A resource within one catalog, maybe as of a snapshot."""
 
     catalog: str
@@ -219,16 +198,14 @@ class CatalogRoute:
 Route = ServiceRoute | CatalogsRoute | AliasesRoute | AliasRoute | CatalogRoute
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Frozen, frozen=True):
     """What a request target names, and the options it carries."""
 
     route: Route
     options: Options
 
 
-@dataclass(frozen=True, slots=True)
-class DataRoute:
+class DataRoute(Frozen, frozen=True):
     """A data request with its options, as the data handler takes it."""
 
     path: DataPath

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from deriva_server.errors import BadRequest
+from deriva_server.values import Frozen
 
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"((?:[A-Za-z0-9\-._~*]|%[0-9A-Fa-f]{2})+)|(::|:=|[():;,=@&/?!$])")
 _FREE = re.compile(r"(?:[A-Za-z0-9\-._~*:/@$!()]|%[0-9A-Fa-f]{2})*")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Frozen, frozen=True):
     """One lexical unit: a decoded string, or a punctuation mark.
 
     Parameters

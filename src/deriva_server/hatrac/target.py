@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from deriva_server.errors import BadRequest, NotFound
+from deriva_server.values import Frozen
 
 PREFIX = "/hatrac"
 
@@ -19,8 +19,7 @@ _DEPTH = {"versions": 0, "acl": 2, "metadata": 1, "upload": 2, "metrics": 0}
 """How many segments may follow each sub-resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Frozen, frozen=True):
     """What a URL addresses.
 
     Parameters

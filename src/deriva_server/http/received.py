@@ -8,9 +8,10 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from deriva_server.values import Frozen
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -33,8 +34,7 @@ def nobody(method: str, target: str, descriptor: int) -> None:
     """Follows nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receiving:
+class Receiving(Frozen, frozen=True):
     """What becomes of long bodies while they arrive.
 
     Parameters

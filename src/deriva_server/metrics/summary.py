@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from deriva_server.metrics.records import Notes, read_records
 from deriva_server.metrics.values import Record, Scalar
+from deriva_server.values import Frozen, field
 
 MOST_NAMES = 2000
 """Metrics of one file; more are most likely keys of something that is no metric."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Frozen, frozen=True):
     """One file.
 
     Parameters

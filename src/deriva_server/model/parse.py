@@ -7,7 +7,6 @@ to are not looked up here, but in `check`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from deriva_server.errors import BadRequest, Conflict
@@ -15,6 +14,7 @@ from deriva_server.model.elements import EMPTY, Column, ForeignKey, Json, Key, S
 from deriva_server.model.types import SYSTEM_NULLOK, SYSTEM_TYPES, is_serial, type_from_document
 from deriva_server.model.values import stored_from_json
 from deriva_server.names import NAME_BYTES, is_identifier
+from deriva_server.values import Frozen, field
 
 NewRid = Callable[[], str]
 """Gives the next RID of the catalog."""
@@ -34,8 +34,7 @@ FKEY_ACLS: Mapping[str, list[str]] = {"insert": ["*"], "update": ["*"]}
 """Access lists of a new foreign key where its document says nothing else."""
 
 
-@dataclass(frozen=True)
-class ForeignKeyRequest:
+class ForeignKeyRequest(Frozen, frozen=True):
     """A foreign key as asked for; a `name` of None lets the service choose."""
 
     table: tuple[str, str]

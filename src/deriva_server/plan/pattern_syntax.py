@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest
+from deriva_server.values import Frozen
 
 _ASSERTIONS = {
     "^": "start", "$": "end", "\\A": "start", "\\Z": "end", "\\m": "word start", "\\M": "word end",
@@ -39,8 +39,7 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 _SHORT_CLASSES = {"d": "digit", "s": "space", "w": "word"}
 
 
-@dataclass(frozen=True)
-class One:
+class One(Frozen, frozen=True):
     """One character out of a set.
 
     Parameters
@@ -78,29 +77,25 @@ class One:
         )
 
 
-@dataclass(frozen=True)
-class Assertion:
+class Assertion(Frozen, frozen=True):
     """A place rather than a character."""
 
     kind: str
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(Frozen, frozen=True):
     """One after the other."""
 
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Alternative:
+class Alternative(Frozen, frozen=True):
     """One of several."""
 
     branches: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Repeat:
+class Repeat(Frozen, frozen=True):
     """At least and at most so many times; `most` is None without limit."""
 
     inner: Node

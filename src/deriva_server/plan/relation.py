@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from deriva_server.grammar.nodes import Api
 from deriva_server.model.elements import Column, Table, Type
 from deriva_server.model.types import TYPES
 from deriva_server.model.values import Stored
+from deriva_server.values import Frozen
 
 JoinKind = Literal["inner", "left", "right", "full"]
 Format = Literal["json", "csv", "csv-json-arrays"]
@@ -22,8 +22,7 @@ DOCUMENT = TYPES["json"]
 """Type of outputs that are JSON texts already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Frozen, frozen=True):
     """How the instance `right` is joined to the instances before it.
 
     Parameters
@@ -42,8 +41,7 @@ class Link:
     alternatives: tuple[tuple[tuple[Column, Column], ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Frozen, frozen=True):
     """A column compared with stored values; with `every` all of them must hold, else any."""
 
     instance: int
@@ -53,16 +51,14 @@ class Compare:
     every: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class IsNull:
+class IsNull(Frozen, frozen=True):
     """A column without value."""
 
     instance: int
     column: Column
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Frozen, frozen=True):
     """Regular expressions found in the text form of any of the columns of an instance."""
 
     instance: int
@@ -72,30 +68,26 @@ class Match:
     every: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Frozen, frozen=True):
     """A column with one of the texts that are given when the query is run."""
 
     instance: int
     column: Column
 
 
-@dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(Frozen, frozen=True):
     """Three-valued NOT."""
 
     inner: Predicate
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Frozen, frozen=True):
     """AND."""
 
     terms: tuple[Predicate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Frozen, frozen=True):
     """OR."""
 
     terms: tuple[Predicate, ...]
@@ -104,8 +96,7 @@ class AnyOf:
 Predicate = Compare | IsNull | Given | Match | Negation | AllOf | AnyOf
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Frozen, frozen=True):
     """Table instances, how they are joined, and which rows of the join count.
 
     Parameters
@@ -178,8 +169,7 @@ def _columns_of(predicate: Predicate) -> Iterator[tuple[int, Column]]:
             yield from _columns_of(term)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Frozen, frozen=True):
     """The value of a column."""
 
     instance: int
@@ -191,8 +181,7 @@ class Value:
         return self.column.type
 
 
-@dataclass(frozen=True, slots=True)
-class Binned:
+class Binned(Frozen, frozen=True):
     """The bin that a value falls in, as ``[number, low, high]``; bounds are in stored form."""
 
     instance: int
@@ -207,8 +196,7 @@ class Binned:
         return DOCUMENT
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregated:
+class Aggregated(Frozen, frozen=True):
     """An aggregate of one column.
 
     Parameters
@@ -241,8 +229,7 @@ class Aggregated:
         return self.column.type
 
 
-@dataclass(frozen=True, slots=True)
-class RowRights:
+class RowRights(Frozen, frozen=True):
     """What the caller may do with a row, as a JSON object; with `by_column` also with each column of it."""
 
     instance: int
@@ -258,24 +245,21 @@ class RowRights:
 Expression = Value | Binned | Aggregated | RowRights
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Frozen, frozen=True):
     """One named output."""
 
     name: str
     expression: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Frozen, frozen=True):
     """Sorting by the output at an index."""
 
     output: int
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Frozen, frozen=True):
     """A whole read.
 
     Parameters

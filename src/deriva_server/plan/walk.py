@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest
 from deriva_server.plan import relation as r
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Frozen, frozen=True):
     """From the values of one place to those of another.
 
     Parameters
@@ -29,8 +28,7 @@ class Step:
     counts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen, frozen=True):
     """What to read of the values that were reached in a place.
 
     Parameters
@@ -44,8 +42,7 @@ class Look:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Frozen, frozen=True):
     """A walk as it is asked for.
 
     Parameters
@@ -64,8 +61,7 @@ class Walk:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Frozen, frozen=True):
     """A step whose path is bound; places are numbered."""
 
     origin: int

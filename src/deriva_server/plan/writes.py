@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from deriva_server.errors import BadRequest, Conflict
 from deriva_server.grammar import nodes
@@ -13,21 +12,20 @@ from deriva_server.model.elements import SYSTEM_COLUMNS, Column, Model, Table
 from deriva_server.plan.bind import bind_path
 from deriva_server.plan.links import find_table
 from deriva_server.plan.relation import Joined
+from deriva_server.values import Frozen
 
 _TEMPLATE_NAMES = frozenset(("ID", "URI", "id", "uri"))
 _TEMPLATE_TYPES = frozenset(("ermrest_uri", "ermrest_curie"))
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Frozen, frozen=True):
     """A field of the input: its name there, and the column it is for."""
 
     name: str
     column: Column
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(Frozen, frozen=True):
     """New rows.
 
     Parameters
@@ -67,8 +65,7 @@ class Insert:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Frozen, frozen=True):
     """Changed rows: every row whose key columns equal those of an input row gets its target values."""
 
     table: Table
@@ -76,16 +73,14 @@ class Update:
     targets: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(Frozen, frozen=True):
     """Rows to update where the key columns match, and to insert otherwise."""
 
     update: Update
     insert: Insert
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(Frozen, frozen=True):
     """Columns to set to NULL in the rows of a path."""
 
     joined: Joined

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deriva_server.sql.dialect import Connection
+from deriva_server.values import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Living:
+class Living(Frozen, frozen=True):
     """What of the object directory is not deleted.
 
     Parameters

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from deriva_server.model.elements import Column, Model, Table, Type
 from deriva_server.model.shown import RowTexts
 from deriva_server.model.values import Stored
 from deriva_server.plan import relation as r
+from deriva_server.values import Frozen
 
 INTERNAL = "_ermrest_"
 """Prefix of every table, index and trigger that is not a table of the catalog model."""
@@ -111,8 +111,7 @@ class Connection:
         self.dialect.limit_time(self.raw, seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class RowParts:
+class RowParts(Frozen, frozen=True):
     """How rows become texts.
 
     Parameters
@@ -132,8 +131,7 @@ def first_column(rows: Sequence[Sequence[Any]]) -> list[str]:
     return [row[0] for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Frozen, frozen=True):
     """How a read may be made of parts of its table.
 
     Parameters

@@ -7,13 +7,13 @@ an older parser counts as missing and is replaced.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from deriva_server.metrics.records import PARSER
 from deriva_server.sql.connect import Database
 from deriva_server.sql.dialect import Connection
+from deriva_server.values import Frozen
 
 _TABLE = """CREATE TABLE IF NOT EXISTS hatrac_metrics (
     blob TEXT NOT NULL,
@@ -28,8 +28,7 @@ Key = tuple[str, str]
 """Key of a content, and how it is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSize:
+class IndexSize(Frozen, frozen=True):
     """How much the index holds: entries, and bytes of their summaries."""
 
     entries: int

@@ -7,10 +7,10 @@ catalog reads a few dozen rows and a change writes one or two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from deriva_server.names import FIRST_RID, stored_time
 from deriva_server.sql.dialect import Connection
+from deriva_server.values import Frozen
 
 FORMAT = 1
 """Format number of the service's own tables; a newer one is refused."""
@@ -58,8 +58,7 @@ STATE = "SELECT format, snaptime, model_snaptime, next_rid FROM _ermrest_state W
 """Asked when a transaction begins; see `State`."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Frozen, frozen=True):
     """Where a catalog stands; times are microseconds since 1970."""
 
     format: int

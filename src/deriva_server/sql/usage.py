@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from deriva_server.sql.dialect import Connection
+from deriva_server.values import Frozen
 
 _PAGE = 1000
 _IN_USE = "deleted = 0 AND moved IS NULL"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Frozen, frozen=True):
     """What is not deleted.
 
     Parameters

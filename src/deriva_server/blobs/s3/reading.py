@@ -6,11 +6,11 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from deriva_server.blobs.s3.bucket import Bucket, translated
 from deriva_server.errors import Busy
+from deriva_server.values import Frozen
 
 PIECE = 1 << 20
 """Bytes read at a time."""
@@ -75,8 +75,7 @@ class Stretch:
         self._body.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen, frozen=True):
     """What lies under a key that may get other bytes.
 
     Parameters

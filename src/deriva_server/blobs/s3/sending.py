@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.s3.bucket import Bucket
 from deriva_server.blobs.s3.held import SMALL, Held
 from deriva_server.errors import Busy, NotFound, ServiceError
+from deriva_server.values import Frozen
 
 _WORKERS = 3
 _TINY = 64 << 10
 """Bytes that are sent sooner than it is asked whether they are there: both cost one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arriving:
+class Arriving(Frozen, frozen=True):
     """A multipart upload that has all its parts; it becomes visible under its key when it is completed.
 
     Parameters

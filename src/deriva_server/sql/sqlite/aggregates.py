@@ -7,7 +7,6 @@ Sums of floats are the only ones whose last digit depends on the ranges, as it d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import sqlalchemy as sa
@@ -15,14 +14,14 @@ import sqlalchemy as sa
 from deriva_server.model.elements import Type
 from deriva_server.plan import relation as r
 from deriva_server.sql.dialect import Expression
+from deriva_server.values import Frozen
 
 FLOATS = frozenset(("float4", "float8"))
 _WIDE = frozenset(("int8", "serial8"))
 _LOW_BITS = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen, frozen=True):
     """One column of an aggregate.
 
     Parameters
@@ -37,8 +36,7 @@ class Part:
     of_parts: Callable[[Expression], Expression]
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(Frozen, frozen=True):
     """An aggregate made of parts.
 
     Parameters
