@@ -45,6 +45,9 @@ class Checked(BaseModel):
 unable to parse string as an integer.
     """
 
+    # Of those that a program imports, it uses few.
+    model_config = ConfigDict(defer_build=True)
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)

@@ -42,7 +42,7 @@ class VocabularyTerm(BaseModel):
     rid : str
     """
 
-    model_config = ConfigDict(populate_by_name=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(populate_by_name=True, frozen=True, extra="ignore", defer_build=True)
 
     name: str = Field(validation_alias=AliasChoices("Name", "name"))
     synonyms: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("Synonyms", "synonyms"))
