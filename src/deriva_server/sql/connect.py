@@ -7,11 +7,12 @@ never touches it. Idle connections are therefore closed before every fork, and t
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -21,16 +22,29 @@ from deriva_server.errors import Busy, StorageUnusable, Unclear
 from deriva_server.sql.dialect import BUSY_SECONDS, Connection, Dialect
 
 _FORK_PATIENCE = 5.0
+_ORDINARY = (Exception, GeneratorExit)
+"""All but Ctrl-C and what else ends a program, which may come between any two steps."""
 
 
 class _Lease:
     """One use of a connection by one thread; known to the database before the connection is made."""
 
-    __slots__ = ("raw", "thread")
+    __slots__ = ("driver", "raw", "thread")
 
     def __init__(self) -> None:
         self.raw: sa.Connection | None = None
+        self.driver: Any = None
         self.thread = threading.get_ident()
+
+    def abandon(self) -> None:
+        """Close the connection whatever SQLAlchemy, which Ctrl-C may have met between two steps, takes it for."""
+        raw, self.raw = self.raw, None
+        with suppress(Exception):
+            if raw is not None:
+                raw.invalidate()
+        with suppress(Exception):
+            if self.driver is not None:
+                self.driver.close()
 
 
 class Database:
@@ -53,6 +67,7 @@ class Database:
         self._busy: set[_Lease] = set()
         self._gate = threading.Condition()
         self._writing = threading.Lock()
+        self._writer: int | None = None
         self._used = 0.0
         self._forking = False
         self._tainted = False
@@ -100,9 +115,13 @@ class Database:
         Unclear
             If the server went away while it committed.
         """
-        if not self._writing.acquire(timeout=BUSY_SECONDS):
-            raise Busy("Other requests of this process kept the catalog locked.")
+        had, me = False, threading.get_ident()
         try:
+            # What this very thread holds, Ctrl-C kept it from letting go of.
+            had = self._writer == me or self._writing.acquire(timeout=BUSY_SECONDS)
+            if not had:
+                raise Busy("Other requests of this process kept the catalog locked.")
+            self._writer = me
             with (
                 self._translated(),
                 self._leased(self._begin(), suspend_references=suspend_references) as raw,
@@ -111,7 +130,9 @@ class Database:
                 yield Connection(raw, self.dialect, row)
                 _commit(raw)
         finally:
-            self._writing.release()
+            if had:
+                self._writer = None
+                self._writing.release()
 
     @contextmanager
     def _beside(self, first: str | None, row: Sequence[Any] | None) -> Iterator[Connection | None]:
@@ -136,7 +157,7 @@ class Database:
 
     @contextmanager
     def _leased(self, lease: _Lease, *, suspend_references: bool = False) -> Iterator[sa.Connection]:
-        clean = False
+        clean, known = False, sys.exception()
         try:
             if lease.raw is not None and self.dialect.is_lost(lease.raw):
                 # What ended it, such as a new start of the server, has most likely ended the others that are idle.
@@ -146,20 +167,20 @@ class Database:
                 lease.raw = None
             if lease.raw is None:
                 lease.raw = self.dialect.connect(self._current_engine())
+            lease.driver = lease.raw.connection.driver_connection
             if suspend_references:
                 self.dialect.suspend_references(lease.raw)
             try:
                 yield lease.raw
-            finally:
-                if lease.raw.in_transaction():
-                    lease.raw.rollback()
-                # Ctrl-C in the middle of a statement makes SQLAlchemy give the connection up.
-                if not lease.raw.invalidated:
-                    self.dialect.limit_time(lease.raw, None)
-                    if suspend_references:
-                        self.dialect.resume_references(lease.raw)
+            except _ORDINARY:
+                self._come_to_rest(lease.raw, suspend_references)
+                raise
+            self._come_to_rest(lease.raw, suspend_references)
             clean = not lease.raw.invalidated
-        except BaseException as error:
+        except _ORDINARY as error:
+            if (interruption := _interruption(error, known)) is not None:
+                lease.abandon()
+                raise interruption from None
             # A database error may have broken the connection; any other error only ended the transaction.
             clean = (
                 lease.raw is not None
@@ -167,8 +188,19 @@ class Database:
                 and not isinstance(error, sa.exc.OperationalError)
             )
             raise
+        except BaseException:
+            lease.abandon()
+            raise
         finally:
             self._end(lease, clean=clean)
+
+    def _come_to_rest(self, raw: sa.Connection, suspend_references: bool) -> None:
+        if raw.in_transaction():
+            raw.rollback()
+        if not raw.invalidated:
+            self.dialect.limit_time(raw, None)
+            if suspend_references:
+                self.dialect.resume_references(raw)
 
     def _begin(self) -> _Lease:
         if self._tainted:
@@ -247,6 +279,15 @@ class Database:
         _inherited.extend(inside)
         self._start()
         self._tainted = bool(inside)
+
+
+def _interruption(error: BaseException | None, known: BaseException | None) -> BaseException | None:
+    """Ctrl-C that made SQLAlchemy stumble when it tidied up; not one that was met before."""
+    while error is not None and error is not known:
+        if not isinstance(error, _ORDINARY):
+            return error
+        error = error.__context__
+    return None
 
 
 def _commit(raw: sa.Connection) -> None:
