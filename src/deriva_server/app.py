@@ -10,7 +10,7 @@ from typing import Protocol
 
 from werkzeug.datastructures import Headers
 
-from deriva_server.errors import NotFound, ServiceError
+from deriva_server.errors import NotFound, NotSupported, ServiceError
 from deriva_server.http.message import FilePart, Request, Response
 from deriva_server.identity import Client
 from deriva_server.outages import Outages
@@ -79,13 +79,17 @@ class Application:
 
         return [self._answered(request, partial(answer, number)) for number, request in enumerate(requests)]
 
+    def _said(self, error: ServiceError) -> str | None:
+        """What the log is told; None where it knows."""
+        return str(error) if isinstance(error, NotSupported) else self._outages.failed(str(error))
+
     def _answered(self, request: Request, answer: Callable[[], Response]) -> Response:
         try:
             response = answer()
             for ended in self._outages.answered():
                 _log.warning("%s", ended)
         except ServiceError as error:
-            if error.status >= 500 and (said := self._outages.failed(str(error))):
+            if error.status >= 500 and (said := self._said(error)):
                 # It is known what is wrong; where it came from is of interest to few.
                 cause = error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None
                 _log.warning("%s %s: %s", request.method, request.target, said, exc_info=cause)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _AGAIN_SECONDS = 60.0
-_OVER_SECONDS = 2.0
+_OVER_SECONDS = 10.0
+"""Clients pause for less between two attempts."""
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Outages:
         outage.count += 1
         if now - outage.told < _AGAIN_SECONDS:
             return None
-        said = f"{reason} (and {_more(outage.count - 1)} meanwhile)"
+        said = f"{reason} (and {_more(outage.count - 1)} meanwhile)" if outage.count > 1 else reason
         outage.told, outage.count = now, 0
         return said
 
@@ -61,7 +62,8 @@ class Outages:
             if now - outage.last > _OVER_SECONDS:
                 ended = self._outages.pop(reason, None)
                 if ended is not None and ended.count:
-                    yield f"{_more(ended.count)} were answered so until it was over: {reason}"
+                    were = "was" if ended.count == 1 else "were"
+                    yield f"{_more(ended.count)} {were} answered so until it was over: {reason}"
 
 
 def _more(count: int) -> str:

@@ -8,7 +8,10 @@ as those of a dataclass, and repeat ``frozen=True`` for type checkers::
         column: QName
 """
 
-from msgspec import Struct as Frozen
-from msgspec import field
+from msgspec import Struct, field
 
 __all__ = ["Frozen", "field"]
+
+
+class Frozen(Struct, frozen=True):
+    """A value whose fields are set once; see the module."""

@@ -59,6 +59,8 @@ WRONG = {
     "+multirun=rate": "There is no sweep 'rate'. Did you mean 'rates'? There are: bare, rates.",
     "--config-name deriva_modle": "There is no configuration 'deriva_modle'. Did you mean 'deriva_model'?",
     "--epochs 3": "Error: There is no option --epochs. Did you mean model_config.epochs=3?",
+    "--datasets none": "Error: There is no option --datasets. Did you mean datasets=none?",
+    "--description hello": "Error: There is no option --description. Did you mean description=hello?",
     "epochs=3": "There is no group or field 'epochs'. Did you mean model_config.epochs=3?",
     "--list-config": "There is no option --list-config. Did you mean --list-configs?",
     "--list-configs quik": "'quik' is no override",

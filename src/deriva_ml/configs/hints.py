@@ -70,14 +70,18 @@ def _typed(group: str, name: str) -> str:
 
 
 def override_of(word: str) -> str | None:
-    """The override that a field without its group stands for, as ``--epochs=3``, or ``epochs=3``, for one of the model."""
+    """The override that an option stands for which is none, as ``--epochs=3``, or a field without its group, ``epochs=3``."""
     name, _, value = word.lstrip("-").partition("=")
-    name = name.replace("-", "_")
-    for group, options in groups().items():
-        for option in options if group else ():
-            stored = ConfigStore.instance().load(f"{group}/{option}.yaml").node
+    name, known = name.replace("-", "_"), groups()
+    if name in known:
+        return _typed(name, value or "NAME")
+    # First those of a whole configuration, and not those that an experiment only changes.
+    for group in sorted(known.keys() - {"experiment"}):
+        for option in known[group]:
+            stored = ConfigStore.instance().load(f"{group}/{option}.yaml" if group else f"{option}.yaml").node
             if name in _fields(stored, ""):
-                return f"{group.replace('/', '.')}.{name}={value or 'VALUE'}"
+                place = f"{group.replace('/', '.')}.{name}" if group else name
+                return f"{place}={value or 'VALUE'}"
     return None
 
 

@@ -58,9 +58,11 @@ def question(feature: FeatureTable, is_file: bool) -> Question:
     target = escaped(feature.target_column)
     outputs = ["rid:=F:RID", "producer:=F:Execution", "name:=F:Feature_Name", f"target:=F:{target}"]
     outputs += [f"value{number}:=F:{escaped(column)}" for number, column in enumerate(_told(feature))]
-    outputs += ["filename:=T:Filename"] if is_file else []
-    joined = f"T:=(F:{target})=({path_of(feature.target)}:RID)/$F"
-    return Question(f"F:={path_of(feature.table)}", "RID", f"{joined}/{','.join(outputs)}")
+    joined = ""
+    if is_file:
+        outputs.append("filename:=T:Filename")
+        joined = f"T:=(F:{target})=({path_of(feature.target)}:RID)/$F/"
+    return Question(f"F:={path_of(feature.table)}", "RID", joined + ",".join(outputs))
 
 
 def text(feature: FeatureTable, row: Row) -> str:

@@ -93,7 +93,6 @@ def run_notebook(
         )
     project = project_of(notebook or Path.cwd() / "notebook", config_package)
     import_from(project)
-    os.environ.update(counted_from(project, config_package))
     load_configs(config_package)
     if config_name is not None and not is_stored(name):
         logger.warning(
@@ -102,8 +101,9 @@ def run_notebook(
             name,
         )
     config = get_notebook_configuration(config_name=name, overrides=overrides)
-    ml = (ml_class or DerivaML).instantiate(config.deriva_ml)
-    execution = _execution(ml, config, name, workflow_name, workflow_type)
+    with settings.told(counted_from(project, config_package)):
+        ml = (ml_class or DerivaML).instantiate(config.deriva_ml)
+        execution = _execution(ml, config, name, workflow_name, workflow_type)
     # Whoever runs this notebook knows it by this execution, not by one that a later cell makes.
     os.environ.pop("DERIVA_ML_SAVE_EXECUTION_RID", None)
     execution.execution_start()

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from deriva_server.blobs.access import Acls, Right, demand, owned_by
 from deriva_server.blobs.backend import Backend, Staged, give_up
-from deriva_server.errors import Busy, Conflict, NotFound
+from deriva_server.errors import Busy, Conflict, NotFound, Unclear
 from deriva_server.identity import Client
 from deriva_server.sql import keeps, objects
 from deriva_server.sql.connect import Database
@@ -158,7 +158,7 @@ class Directory:
         """As `remove_unused`, once the deletion counts: bytes that cannot be removed now are orphans until `collect`."""
         try:
             self.remove_unused(blobs)
-        except Busy as error:
+        except (Busy, Unclear) as error:
             _log.warning("deleted contents are kept until garbage is collected: %s", error.detail)
 
     def close(self) -> None:

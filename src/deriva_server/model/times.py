@@ -175,7 +175,8 @@ def _interval_parts(text: str) -> tuple[int, int, int]:
     at = 0
     while at < len(words):
         match = _PART.match(words, at)
-        if match is None:
+        # ``1-2`` is a year and two months elsewhere.
+        if match is None or (words[at] in "+-" and at and words[at - 1].isdigit()):
             raise ValueError(text)
         kind, amount = _part(match)
         totals[kind] += amount

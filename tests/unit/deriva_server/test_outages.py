@@ -16,9 +16,13 @@ def test_once_at_the_beginning_each_minute_and_at_the_end():
         "no database (and 59 more requests meanwhile)",
     ]
     assert outages.failed("disk full") == "disk full"
-    now[0] += 3.0
+    now[0] += 11.0
     assert list(outages.answered()) == [
         "29 more requests were answered so until it was over: no database",
     ]
     assert list(outages.answered()) == []
     assert outages.failed("no database") == "no database"
+    now[0] += 61.0
+    assert outages.failed("no database") == "no database"
+    now[0] += 11.0
+    assert list(outages.answered()) == []

@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +112,13 @@ class SqliteDialect:
         A process that is killed in a commit may leave it whole in the log and missing in the index of the log. Nobody
         sees it then, but the index is made anew from the log once all who have the file open are gone.
         """
-        with locks.held(self.path.parent, BUSY_SECONDS) as had:
+        with ExitStack() as held:
+            try:
+                had = held.enter_context(locks.held(self.path.parent, BUSY_SECONDS))
+            except OSError as error:
+                raise StorageUnusable(f"{self.path.parent}: {error.strerror or error}") from error
             if not had:
-                raise Busy("Other processes kept the contents of the catalog's objects locked.")
+                raise Busy("Other processes kept the contents of objects locked.")
             yield True
 
     def settle(self, connection: Connection) -> None:

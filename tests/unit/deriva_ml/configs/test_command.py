@@ -45,4 +45,4 @@ def test_a_flag_that_shows_nothing_says_what_it_shows():
 
 
 def test_a_mistyped_option_is_named():
-    assert split(["--hots=x"]).complaint() == "There is no option --hots=x. Did you mean --host?"
+    assert split(["--hots=x"]).complaint() == "There is no option --hots. Did you mean --host?"
