@@ -138,14 +138,16 @@ def _referenced(
     pairs = zip(fkey.columns, fkey.referenced_columns, strict=True)
     condition = " AND ".join(f"c.{quote(other[a].storage)} = p.{quote(own[b].storage)}" for a, b in pairs)
     wanted = ", ".join(f"p.{quote(own[name].storage)}" for name in fkey.referenced_columns)
-    chosen = "(SELECT value FROM json_each(?1))"
+    chosen = "(SELECT value FROM json_each(?))"
     statement = (
         f"SELECT {wanted} FROM {quote(table.storage)} p JOIN {quote(child.storage)} c ON {condition}"
         f" WHERE p.{quote(own['RID'].storage)} IN {chosen}"
     )
+    parameters: tuple[str, ...] = (rids,)
     if child.rid == table.rid:
         statement += f" AND c.{quote(own['RID'].storage)} NOT IN {chosen}"
-    found = connection.run(statement + " LIMIT 1", (rids,)).first()
+        parameters = (rids, rids)
+    found = connection.run(statement + " LIMIT 1", parameters).first()
     return None if found is None else tuple(found)
 
 
