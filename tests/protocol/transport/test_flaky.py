@@ -235,6 +235,7 @@ def test_changes_of_a_dataset_are_completed(
         with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
             one, two = (exe.create_dataset(description=text) for text in ("One", "Two"))
         one.add_dataset_members([two.dataset_rid])
+        assert ml.lookup_workflow(exe.workflow_rid).workflow_types == ["Dataset_Management"]
         assert str(one.release("minor", "Both")) == "0.2.0"
         ml.add_term("Asset_Role", "Odd one", "Told apart by its name")
     assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
