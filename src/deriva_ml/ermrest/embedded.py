@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.client import responses as reasons
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
@@ -95,7 +96,8 @@ class LocalTransport(BaseAdapter):
         self, request: requests.PreparedRequest, stream: bool = False, **_: Any
     ) -> requests.Response:
         """Answer a request, of a database server that is away for a moment, too."""
-        patience = Patience(str(self.folder), known=True)
+        host = urlsplit(str(request.url)).netloc
+        patience = Patience(host, called=str(self.folder), known=True)
         return send_patiently(request, lambda: self._sent(request, stream), patience, stream=stream)
 
     def _sent(self, request: requests.PreparedRequest, stream: bool) -> requests.Response:

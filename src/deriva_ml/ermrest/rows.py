@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
 from deriva_ml.ermrest.connect import Connection
-from deriva_ml.ermrest.patience import Patience, repeated_when_lost, was_lost
-from deriva_ml.errors import (
-    DerivaMLConflictError,
-    DerivaMLConnectionError,
-    DerivaMLNotFoundError,
-    DerivaMLValidationError,
-)
+from deriva_ml.ermrest.lost import Insert, Row, as_sent
+from deriva_ml.ermrest.patience import is_doubtful
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.model.protocols import Table
 from deriva_ml.names import SYSTEM_COLUMNS
 
-Row = dict[str, Any]
 TableLike = Table | tuple[str, str]
 Where = Mapping[str, Collection[Any]]
 
@@ -280,7 +274,8 @@ def insert(
     Returns
     -------
     list of dict
-        The rows that were inserted, complete, in order.
+        The rows that were inserted, complete, in order. When conflicts are skipped and the answer to a request was
+        lost, also those of the request that are there with the values that were sent.
 
     Raises
     ------
@@ -294,9 +289,11 @@ def insert(
     options = []
     if skip_conflicts:
         options.append("onconflict=skip")
-    if filled := _defaulted(table, used, defaults):
+    filled = _defaulted(table, used, defaults)
+    if filled:
         options.append("defaults=" + ",".join(escaped(name) for name in filled))
-    if kept := [*(["RID"] if with_rids else []), *keep]:
+    kept = [*(["RID"] if with_rids else []), *keep]
+    if kept:
         options.append("nondefaults=" + ",".join(kept))
     path = f"/entity/{path_of(table)}" + ("?" + "&".join(options) if options else "")
     doing = f"Inserting into {_label(table)} of {connection.name}"
@@ -305,54 +302,32 @@ def insert(
         answer: list[Row] = connection.post(path, json=piece, doing=doing).json()
         return answer
 
+    request = Insert(connection.authority, post, lambda where: read(connection, table, where=where))
+    key = ["RID"] if with_rids else _telling_key(table, pending) if skip_conflicts else []
+    sent = used - set(filled) - (set(SYSTEM_COLUMNS) - set(kept))
     made: list[Row] = []
     for start in range(0, len(pending), chunk):
         piece = pending[start : start + chunk]
-        if with_rids:
-            made += _insert_known(connection, table, piece, post)
-        elif skip_conflicts and _are_told_apart(table, piece):
-            # Those that have arrived are left out when they are sent again.
-            made += repeated_when_lost(connection.authority, partial(post, piece))
-        else:
+        if not key:
             made += post(piece)
+        elif skip_conflicts:
+            made += request.skipping(piece, key, sent)
+        else:
+            made += request.of_leased(piece)
     return made
 
 
-def _are_told_apart(table: TableLike, rows: Sequence[Row]) -> bool:
-    """Whether a key of the table has a value in all rows, so that none of them can be there twice."""
+def _telling_key(table: TableLike, rows: Sequence[Row]) -> list[str]:
+    """Columns of the shortest key that has a plain value in all rows, so that none of them can be there twice."""
     if isinstance(table, tuple):
-        return False
-    keys = [{column.name for column in key.unique_columns} for key in table.keys]
-    return any(all(row.get(name) is not None for row in rows for name in key) for key in keys)
-
-
-def _insert_known(
-    connection: Connection, table: TableLike, rows: list[Row], post: Callable[[list[Row]], list[Row]]
-) -> list[Row]:
-    """One request; when its answer is lost, the RIDs tell which rows have arrived, and the others are sent again."""
-    patience, missing, arrived = Patience(connection.authority), rows, list[Row]()
-    is_repeated = False
-    while missing:
-        refusal = None
-        try:
-            arrived += post(missing)
-            break
-        except DerivaMLConnectionError as error:
-            if not was_lost(error.__cause__) or not patience.again(error.__cause__):
-                raise
-        except DerivaMLConflictError as error:
-            # A lost request may be carried out after it was asked for its rows.
-            if not is_repeated:
-                raise
-            refusal = error
-        found = list(read(connection, table, where={"RID": [row["RID"] for row in missing]}))
-        if refusal is not None and not found:
-            raise refusal
-        arrived += found
-        there = {row["RID"] for row in found}
-        missing, is_repeated = [row for row in missing if row["RID"] not in there], True
-    place = {row["RID"]: number for number, row in enumerate(rows)}
-    return sorted(arrived, key=lambda row: place[row["RID"]])
+        return []
+    keys = [[column.name for column in key.unique_columns] for key in table.keys]
+    telling = [
+        key
+        for key in keys
+        if all(isinstance(row.get(name), str | int | float) for row in rows for name in key)
+    ]
+    return min(telling, key=len, default=[])
 
 
 def update(
@@ -373,7 +348,8 @@ def update(
     rows : iterable of dict
         Each with `keys` and `columns`; one that matches nothing is ignored.
     keys : sequence of str
-        ``("RID", "RMT")`` makes the update conditional on nobody having changed the row.
+        ``("RID", "RMT")`` makes the update conditional on nobody having changed the row. When the answer to such a
+        request was lost, a row that has the values by now counts as changed.
     columns : sequence of str
         What is set; a row without one of them empties it.
 
@@ -392,8 +368,24 @@ def update(
     wanted = (*keys, *columns)
     for start in range(0, len(pending), chunk):
         body = [{name: row.get(name) for name in wanted} for row in pending[start : start + chunk]]
-        changed += connection.put(path, json=body, doing=doing).json()
+        answer = connection.put(path, json=body, doing=doing)
+        done: list[Row] = answer.json()
+        if {"RID", "RMT"} <= set(keys) and len(done) < len(body) and is_doubtful(answer):
+            done += _changed_before(connection, table, body, done, wanted)
+        changed += done
     return changed
+
+
+def _changed_before(
+    connection: Connection, table: TableLike, body: list[Row], done: list[Row], wanted: Sequence[str]
+) -> list[Row]:
+    """Rows that a lost attempt at a guarded update has changed, so that the next one found them changed."""
+    known = {row["RID"] for row in done}
+    left = {row["RID"]: row for row in body if row["RID"] not in known}
+    sent = set(wanted) - {"RMT"}
+    # One that somebody else gave the same values meanwhile is as it should be, too.
+    found = read(connection, table, where={"RID": left}, columns=[*wanted])
+    return as_sent(left.values(), found, ["RID"], sent)
 
 
 def update_one(connection: Connection, table: TableLike, rid: str, **values: Any) -> None:
@@ -420,8 +412,9 @@ def delete(connection: Connection, table: TableLike, where: Where) -> int:
         if found:
             try:
                 connection.delete(f"/entity/{path}", doing=doing)
-            except DerivaMLNotFoundError:
-                # Somebody else was faster.
-                continue
+            except DerivaMLNotFoundError as error:
+                if not is_doubtful(getattr(error.__cause__, "response", None)):
+                    # Somebody else was faster.
+                    continue
             gone += found
     return gone

@@ -19,6 +19,7 @@ from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, Loca
 if TYPE_CHECKING:
     from deriva_ml.dataset import view
     from deriva_ml.records import DatasetHistory
+    from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
 else:
     view = room("deriva_ml.dataset.view")
@@ -270,7 +271,7 @@ def _datasets(
 def _dataset(
     spec: DatasetSpec,
     place: ResolvedRid | None,
-    row: rows.Row | None,
+    row: Row | None,
     entries: Sequence[DatasetHistory],
 ) -> DatasetSpecResult:
     if place is None or row is None:

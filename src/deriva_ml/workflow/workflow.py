@@ -215,7 +215,8 @@ def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> s
     known = _find_rows(session, [workflow.checksum or workflow.url])
     if known and known[0]["RID"] != rid:
         rows.delete(session.connection, table, {"RID": [rid]})
-        return str(known[0]["RID"])
+        rid = str(known[0]["RID"])
+    # The oldest row may be the one whose answer was lost, which nobody has given its types.
     _insert_types(session, rid, types)
     return rid
 
@@ -338,7 +339,8 @@ def valid_types(session: Session, names: Iterable[str]) -> list[str]:
 def _insert_types(session: Session, workflow_rid: str, names: Iterable[str]) -> None:
     new = [{"Workflow": workflow_rid, "Workflow_Type": name} for name in names]
     if new:
-        rows.insert(session.connection, (session.ml_schema, _TYPES), new, skip_conflicts=True)
+        # With its keys known, the insert is completed when its answer is lost.
+        rows.insert(session.connection, session.ml_table(_TYPES), new, skip_conflicts=True)
 
 
 def _write_description(session: Session, workflow_rid: str, description: str | None) -> None:

@@ -19,11 +19,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import leases, objects, rows
 from deriva_ml.ermrest.connect import Connection, connect
+from deriva_ml.ermrest.patience import Patience, repeated_when_lost
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_ml.schema import create_ml_catalog
 from deriva_server.embed import LocalServer
@@ -31,7 +33,10 @@ from deriva_server.embed import LocalServer
 FATES = ("busy", "drop", "lose", "cut")
 """Answer 503; hang up before or after the request was carried out; hang up in the middle of the answer."""
 
-STATUS = ("deriva-ml", "Execution_Status")
+HELD = 1.0
+"""Seconds for which an answer is held back, before the line is hung up."""
+
+STATUS, ROLES = ("deriva-ml", "Execution_Status"), ("deriva-ml", "Asset_Role")
 LONGEST = 5.0
 
 pytestmark = pytest.mark.timeout(60)
@@ -57,7 +62,9 @@ class _Proxy(BaseHTTPRequestHandler):
         found = there.getresponse()
         data = found.read()
         there.close()
-        if fate == "lose":
+        if fate == "hold":
+            time.sleep(HELD)
+        if fate in ("lose", "hold"):
             self._hang_up()
             return
         kept = [item for item in found.getheaders() if item[0].lower() not in _OWN]
@@ -208,26 +215,68 @@ def test_an_insert_is_never_sent_twice_by_itself(served: str) -> None:
     assert rows.count(connect(served, 1), ("deriva-ml", "Asset_Role"), {"Name": ["Odd"]}) == 1
 
 
-@pytest.mark.parametrize("fate", ["drop", "lose", "cut"])
+def roles(names: list[str]) -> list[dict[str, Any]]:
+    """Terms with these RIDs."""
+    return [
+        {"RID": name, "Name": f"Role {name}", "Description": "", "ID": name, "URI": name} for name in names
+    ]
+
+
+@pytest.mark.parametrize("fate", ["drop", "lose", "cut", "hold"])
 def test_an_insert_of_leased_rids_is_completed(
     served: str, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
     rids = leases.lease(connect(served, 1), 2)
-    new = [{"RID": rid, "Name": f"Role {rid}", "Description": "", "ID": rid, "URI": rid} for rid in rids]
     with between(served, first(2, fate, "POST")) as url, soon():
-        made = rows.insert(connect(url, 1), ("deriva-ml", "Asset_Role"), new, with_rids=True)
+        connection = connect(url, 1).patient((2, HELD / 2))
+        made = rows.insert(connection, ROLES, roles(rids), with_rids=True)
     assert [row["RID"] for row in made] == rids
+
+
+@pytest.mark.parametrize("fate", ["drop", "lose"])
+def test_what_was_there_before_does_not_count_as_inserted(
+    served: str, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    direct = connect(served, 1)
+    old, *rids = leases.lease(direct, 4)
+    rows.insert(direct, ROLES, roles([old]), with_rids=True)
+    new = [{**row, "Description": "New"} for row in roles([rids[0], old, *rids[1:]])]
+    with between(served, first(1, fate, "POST")) as url, soon():
+        made = rows.insert(connect(url, 1), ROLES, new, with_rids=True, skip_conflicts=True)
+    assert [row["RID"] for row in made] == rids
+    with between(served, first(1, fate, "DELETE")) as url:
+        assert rows.delete(connect(url, 1), ROLES, {"RID": [old, *rids]}) == 4
+
+
+@pytest.mark.parametrize("is_raced", [False, True])
+def test_a_guarded_update_is_completed(served: str, is_raced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    direct, lost = connect(served, 1), first(1, "lose", "PUT")
+    found = rows.read(direct, STATUS, where={"Name": ["Aborted", "Running"]})
+    body = [{**row, "Description": f"Mine, {is_raced}"} for row in found]
+
+    def fate(method: str) -> str:
+        decided = lost(method)
+        if is_raced and decided == "lose":
+            rows.update_one(direct, STATUS, body[0]["RID"], Description="That of somebody else")
+        return decided
+
+    with between(served, fate) as url:
+        keys = ("RID", "RMT")
+        done = rows.update(connect(url, 1), STATUS, body, keys=keys, columns=["Description"])
+    assert [row["RID"] for row in done] == [row["RID"] for row in body[is_raced:]]
 
 
 def test_changes_of_a_dataset_are_completed(
     served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
-    lost = itertools.cycle([True, False])
+    lost = {method: itertools.cycle([True, False]) for method in ("POST", "PUT")}
 
     def fate(method: str) -> str:
-        return "lose" if method == "POST" and next(lost) else "pass"
+        return "lose" if method in lost and next(lost[method]) else "pass"
 
     with between(served, fate) as url:
         ml = DerivaML(url, 1, working_dir=tmp_path)
@@ -235,8 +284,9 @@ def test_changes_of_a_dataset_are_completed(
         with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
             one, two = (exe.create_dataset(description=text) for text in ("One", "Two"))
         one.add_dataset_members([two.dataset_rid])
+        assert ml.lookup_workflow(exe.workflow_rid).workflow_types == ["Dataset_Management"]
         assert str(one.release("minor", "Both")) == "0.2.0"
-        ml.add_term("Asset_Role", "Odd one", "Told apart by its name")
+        ml.add_term("Asset_Role", "Odd one", "Told apart by its name", exists_ok=False)
     assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
     assert len(one.dataset_history()) == 2
 
@@ -265,6 +315,44 @@ def test_a_server_that_starts_anew_is_waited_for(
     assert re.fullmatch(
         rf"127.0.0.1:{running.port} does not answer \(.*refused\); trying .* \d+ seconds.", said
     )
+
+
+def test_a_server_that_is_busy_at_first_is_waited_for(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "5000")
+    with between(served, first(6, "busy")) as url:
+        assert rows.count(connect(url, 1, check=False), STATUS) == 7
+
+
+def test_what_was_given_up_is_not_begun_anew(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "4")
+    asked: list[str] = []
+
+    def fate(method: str) -> str:
+        asked.append(method)
+        return "drop" if method == "GET" else "lose"
+
+    with between(served, fate) as url:
+        connection = connect(url, 1, check=False)
+        for act in (connection.document, lambda: leases.lease(connection, 1)):
+            with pytest.raises(DerivaMLConnectionError):
+                repeated_when_lost(connection.authority, act)
+    assert (asked.count("GET"), asked.count("POST")) == (4, 4)
+
+
+def test_requests_end_with_the_act_that_they_belong_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    ends: list[float] = []
+
+    def act() -> None:
+        ends.append(Patience("lab").end)
+        if len(ends) < 3:
+            raise DerivaMLConnectionError("lost") from requests.ConnectionError()
+
+    repeated_when_lost("lab", act)
+    assert len(ends) == 3 and len(set(ends)) == 1
+    assert Patience("lab").end > ends[0]
 
 
 def test_a_host_that_never_answered_is_not_waited_for(

@@ -13,10 +13,11 @@ from deriva.core.ermrest_model import Column, Key, Schema, Table, builtin_types
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.connect import connect, create_catalog
 from deriva_ml.ermrest.embedded import LocalTransport
+from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLConnectionError
 from deriva_server.app import error_response
 from deriva_server.embed import LocalServer
-from deriva_server.errors import Busy, TimeLimit
+from deriva_server.errors import Busy, TimeLimit, Unclear
 from deriva_server.http.message import Response
 
 LONGEST = 12.0
@@ -98,14 +99,14 @@ def people(tmp_path):
     return connection
 
 
-def stumble(monkeypatch, times):
-    """Let the first answers to writes be 503."""
+def stumble(monkeypatch, times, error=Busy):
+    """Let the first answers to writes be an error."""
     handle, left = LocalServer.handle, [times]
 
     def stumbling(self, request):
         if request.method != "GET" and left[0] > 0:
             left[0] -= 1
-            return error_response(request, Busy("locked"))
+            return error_response(request, error("locked"))
         return handle(self, request)
 
     monkeypatch.setattr(LocalServer, "handle", stumbling)
@@ -115,6 +116,13 @@ def test_a_short_stumble_is_not_noticed(people, monkeypatch):
     stumble(monkeypatch, 2)
     rows.insert(people, ("s", "Person"), [{"Name": "Ada"}])
     assert rows.count(people, ("s", "Person")) == 1
+
+
+def test_the_server_of_a_folder_is_no_stranger(people, monkeypatch):
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "6")
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.001")
+    stumble(monkeypatch, 5, Unclear)
+    assert lease(people, 1)
 
 
 def test_query_builder_gives_up_soon(people, monkeypatch):
