@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from deriva_server.blobs.files import DATA, FilesBackend
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.resources import Resources
-from deriva_server.blobs.s3.addresses import parse_address
+from deriva_server.blobs.s3.addresses import Address, parse_address
 from deriva_server.blobs.transfers import Transfers
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
@@ -119,6 +120,11 @@ def place_of(deployment: Deployment, address: str) -> Place:
     DeploymentError
         If the address is none, or what it needs is not installed.
     """
+    return place_claimed(parse_address(address), f"{deployment.id} {uuid.uuid4().hex}")
+
+
+def place_claimed(address: Address, claim: str) -> Place:
+    """The place in a bucket that was, or shall be, taken with a claim."""
     from deriva_server.blobs.s3.place import Place
 
-    return Place(parse_address(address), deployment.id)
+    return Place(address, claim)
