@@ -149,7 +149,7 @@ def _remove(partial: Path) -> None:
 
 def _noted(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    return os.read(descriptor, _MOST_NOTED).decode()
+    return os.read(descriptor, _MOST_NOTED).decode("utf-8", "replace")
 
 
 def _empty(folder: Path) -> None:

@@ -6,9 +6,8 @@ import json
 from typing import Protocol
 
 from deriva_server.blobs.backend import Backend
-from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.s3.addresses import parse_address
-from deriva_server.blobs.store import place_claimed, place_of
+from deriva_server.blobs.store import open_bucket, place_claimed, place_of
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.unfinished import reason
@@ -45,10 +44,7 @@ class NewPlace:
         self.address = str(parsed)
         self._beside = parsed.beside("NAME")
         self._place = place_of(deployment, address)
-        # Here, so that files on a disk do not wait for what they do not use.
-        from deriva_server.blobs.s3.backend import S3Backend
-
-        self._backend = S3Backend(parsed, Keeping(deployment.objects_folder / "keeping"))
+        self._backend = open_bucket(deployment, address)
 
     def note(self) -> str:
         """What `give_back_noted` needs to give the place back."""
@@ -100,7 +96,11 @@ def give_back_noted(note: str) -> None:
     DeploymentError
         If it cannot be given back now.
     """
-    known = json.loads(note)
+    try:
+        known = json.loads(note)
+    except ValueError:
+        # A power cut tore it, and so came before anything was taken: notes last before that.
+        return
     address = parse_address(known["address"])
     try:
         place_claimed(address, known["claim"]).undo()

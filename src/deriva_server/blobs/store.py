@@ -23,6 +23,7 @@ from deriva_server.sql.connect import Database
 from deriva_server.sql.directory import prepare_directory
 
 if TYPE_CHECKING:
+    from deriva_server.blobs.s3.backend import S3Backend
     from deriva_server.blobs.s3.place import Place
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
@@ -71,6 +72,11 @@ def open_backend(deployment: Deployment, address: str | None) -> Backend:
     """
     if address is None:
         return FilesBackend(deployment.objects_folder)
+    return open_bucket(deployment, address)
+
+
+def open_bucket(deployment: Deployment, address: str) -> S3Backend:
+    """Where a deployment keeps the bytes of its objects in a bucket; see `open_backend`."""
     # Here, so that files on a disk do not wait for what they do not use.
     from deriva_server.blobs.s3.backend import S3Backend
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 import requests
@@ -210,8 +211,18 @@ def test_what_has_its_name_is_not_taken_back(lab, s3, tmp_path, monkeypatch):
     monkeypatch.setattr(unfinished, "sync_folder", sync)
     with pytest.raises(DeploymentError, match="is whole, but a power cut .* Input/output error"):
         back_up(lab.folder, tmp_path / "copy", objects=s3.address())
-    with LocalServer.open(tmp_path / "copy") as copy:
-        assert whole(copy, "/a/one") == b"one"
+    monkeypatch.undo()
+
+    def rename(folder, place):
+        os.rename(folder, place)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        back_up(lab.folder, tmp_path / "second", objects=s3.address())
+    for name in ("copy", "second"):
+        with LocalServer.open(tmp_path / name) as copy:
+            assert whole(copy, "/a/one") == b"one"
 
 
 KILLED = """
@@ -252,6 +263,9 @@ def test_the_next_backup_to_a_name_frees_what_was_left(lab, s3, tmp_path, monkey
         DeploymentError, match="what it put to s3://no-such-bucket/.* cannot be removed: .*NoSuch"
     ):
         back_up(lab.folder, copy)
+    note.write_text(noted[:9])  # as a power cut before anything was taken may leave it
+    back_up(lab.folder, tmp_path / "copy").deployment.folder.rename(tmp_path / "other")
+    note.parent.mkdir()
     note.write_text(noted)
     assert back_up(lab.folder, copy).objects == 1
     assert s3.keys(beside) == [] and not note.parent.exists()
