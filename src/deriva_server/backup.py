@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import re
 import shutil
 import uuid
@@ -24,25 +23,24 @@ from deriva_server.blobs.backend import Backend
 from deriva_server.blobs.directory import Directory
 from deriva_server.blobs.files import FilesBackend
 from deriva_server.blobs.keeping import recorded
-from deriva_server.blobs.restoring import Filled, NewPlace
+from deriva_server.blobs.restoring import Filled, NewPlace, give_back_noted
 from deriva_server.blobs.store import open_backend
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
 from deriva_server.config import ServerConfig, keep_setting
-from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, sync_folder, write_document
+from deriva_server.deployment import DOCUMENT, Deployment, new_folders, resolved, write_document
 from deriva_server.errors import DeploymentError, NotFound, ServiceError
-from deriva_server.locks import lock
 from deriva_server.mounts import network_file_system
 from deriva_server.sql import backup as statements
 from deriva_server.sql import keeps, registry
 from deriva_server.sql.backup import Living
 from deriva_server.sql.connect import Database
 from deriva_server.sql.copies import Copies, open_copies
+from deriva_server.unfinished import Unfinished, reason, unfinished
 from deriva_server.values import Frozen
 
 _WORKERS = 4
 _BATCH = 256
-_LOCK = ".backup.lock"
 _ADDRESS_LINE = re.compile(r"^\s*(database|objects)\s*=.*\n?", re.M)
 
 Told = Callable[[str, int, int], None]
@@ -113,7 +111,7 @@ def back_up(
     Raises
     ------
     DeploymentError
-        If `folder` is no deployment, or `target` is not new or cannot be written. Nothing is left behind then.
+        If `folder` is no deployment, or `target` or `objects` is not new or cannot be written. Nothing is left behind then.
 
     Examples
     --------
@@ -130,23 +128,24 @@ def back_up(
     addresses = config.database, database
     bytes_ = open_backend(source, config.objects)
     try:
-        with contextlib.ExitStack() as undo:
-            with new_folders(place.parent), _half_made(place) as partial:
-                copies = open_copies(source.folder, partial, source.id, place.name, addresses)
-                undo.callback(copies.discard)
-                (partial / "objects").mkdir()
-                copy = Deployment(
-                    partial, uuid.uuid4().hex if new_id else source.id, source.name, source.format
-                )
-                bucket = None if objects is None else NewPlace(copy, objects)
-                if bucket is not None:
-                    undo.callback(bucket.give_back)
-                backup = _Copying(source, bytes_, copy, place, copies, told, bucket).run()
-            undo.pop_all()
+        with new_folders(place.parent), unfinished(place, give_back_noted) as work:
+            partial = work.folder
+            copies = open_copies(source.folder, partial, source.id, place.name, addresses)
+            work.undo(copies.discard)
+            (partial / "objects").mkdir()
+            copy = Deployment(partial, uuid.uuid4().hex if new_id else source.id, source.name, source.format)
+            bucket = None if objects is None else _taken(work, copy, objects)
+            backup = _Copying(source, bytes_, copy, place, copies, told, bucket).run()
     except (OSError, ServiceError) as error:
-        said = error.detail if isinstance(error, ServiceError) else error.strerror
-        raise DeploymentError(f"The backup to {place} failed: {str(said or error).rstrip('.')}.") from error
+        raise DeploymentError(f"The backup to {place} failed: {reason(error)}.") from error
     return backup
+
+
+def _taken(work: Unfinished, copy: Deployment, address: str) -> NewPlace:
+    place = NewPlace(copy, address)
+    work.undo_noted(place.note(), place.give_back)
+    place.take()
+    return place
 
 
 def _check_target(source: Path, place: Path) -> None:
@@ -162,48 +161,6 @@ def _check_target(source: Path, place: Path) -> None:
         raise DeploymentError(
             f"{place} exists already, and a backup overwrites nothing. Choose a new folder."
         )
-
-
-@contextlib.contextmanager
-def _half_made(place: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the name `place` at the end and is removed on any failure.
-
-    One that a killed process left is removed first; one that is being filled is refused.
-    """
-    partial = place.with_name(f".{place.name}.partial")
-    try:
-        partial.mkdir(exist_ok=True)
-        with _locked(partial):
-            _clear(partial)
-            yield partial
-            sync_folder(partial)
-            partial.rename(place)
-            sync_folder(place.parent)
-            (place / _LOCK).unlink(missing_ok=True)
-    except BaseException:
-        # Not that of another backup, which holds its lock.
-        with contextlib.suppress(OSError, DeploymentError), _locked(partial):
-            shutil.rmtree(partial)
-        raise
-
-
-def _clear(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != _LOCK:
-            entry.unlink()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if not lock(descriptor, wait=False):
-            raise DeploymentError("Another backup to this folder is running.")
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @dataclass
@@ -232,6 +189,8 @@ class _Copying:
                 self._directory(before)
         finally:
             self._remove_deleted(self.bytes)
+        if self.bucket is not None:
+            self.bucket.confirm()
         deployment = self._documents()
         if catalogs is not None:
             self.copies.finish(deployment.id)

@@ -17,6 +17,7 @@ from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.locks import alone
 from deriva_server.sql import registry
 from deriva_server.sql.databases import Databases, open_databases, shown_address
+from deriva_server.unfinished import reason
 from deriva_server.values import Frozen
 
 _CONTENT = ("objects", "catalogs", ".gitignore", SETTINGS, DOCUMENT)
@@ -71,8 +72,7 @@ class Removal(Frozen, frozen=True):
             if not left:
                 folder.rmdir()
         except (OSError, ServiceError) as error:
-            said = error.detail if isinstance(error, ServiceError) else error.strerror
-            raise DeploymentError(f"{folder} cannot be removed: {str(said or error).rstrip('.')}.") from error
+            raise DeploymentError(f"{folder} cannot be removed: {reason(error)}.") from error
         return left
 
 

@@ -48,7 +48,7 @@ def test_a_function_is_not_too_long() -> None:
 
 CHOOSING = {
     "deriva_server/embed.py": {"serve"},
-    "deriva_server/blobs/store.py": {"open_backend", "place_of"},
+    "deriva_server/blobs/store.py": {"open_bucket", "place_claimed"},
     "deriva_server/sql/databases.py": {"open_databases"},
     "deriva_server/ermrest/face.py": {"handle", "_in_catalog", "_answer"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from deriva_server.blobs.files import DATA, FilesBackend
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.metrics import MetricsIndex
 from deriva_server.blobs.resources import Resources
-from deriva_server.blobs.s3.addresses import parse_address
+from deriva_server.blobs.s3.addresses import Address, parse_address
 from deriva_server.blobs.transfers import Transfers
 from deriva_server.deployment import Deployment
 from deriva_server.errors import DeploymentError
@@ -22,6 +23,7 @@ from deriva_server.sql.connect import Database
 from deriva_server.sql.directory import prepare_directory
 
 if TYPE_CHECKING:
+    from deriva_server.blobs.s3.backend import S3Backend
     from deriva_server.blobs.s3.place import Place
 
 ROOT_ACLS = {"owner": [ADMIN], "subtree-owner": [ADMIN]}
@@ -70,6 +72,11 @@ def open_backend(deployment: Deployment, address: str | None) -> Backend:
     """
     if address is None:
         return FilesBackend(deployment.objects_folder)
+    return open_bucket(deployment, address)
+
+
+def open_bucket(deployment: Deployment, address: str) -> S3Backend:
+    """Where a deployment keeps the bytes of its objects in a bucket; see `open_backend`."""
     # Here, so that files on a disk do not wait for what they do not use.
     from deriva_server.blobs.s3.backend import S3Backend
 
@@ -119,6 +126,11 @@ def place_of(deployment: Deployment, address: str) -> Place:
     DeploymentError
         If the address is none, or what it needs is not installed.
     """
+    return place_claimed(parse_address(address), f"{deployment.id} {uuid.uuid4().hex}")
+
+
+def place_claimed(address: Address, claim: str) -> Place:
+    """The place in a bucket that was, or shall be, taken with a claim."""
     from deriva_server.blobs.s3.place import Place
 
-    return Place(parse_address(address), deployment.id)
+    return Place(address, claim)

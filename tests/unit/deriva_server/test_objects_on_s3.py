@@ -1,18 +1,27 @@
 """Deployments whose objects are on S3: where they may be kept, and what happens to the bytes."""
 
+import errno
 import io
 import json
+import os
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 import requests
-from tests.buckets import BUCKET, free_ports
+from tests.buckets import BUCKET, CREDENTIALS, free_ports
 from tests.deployments import Http
+from tests.interpreter import python
 from tests.proxy import Proxy
 from tests.unit.deriva_server.test_backup import ME, put, read
 
+from deriva_server import unfinished
 from deriva_server.backup import back_up
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.collect import collect, find_garbage
+from deriva_server.blobs.restoring import NewPlace
+from deriva_server.blobs.s3.place import Place
 from deriva_server.blobs.verify import verify
 from deriva_server.embed import LocalServer
 from deriva_server.errors import Busy, DeploymentError
@@ -155,7 +164,128 @@ def test_a_copy_in_a_bucket_takes_a_place_of_its_own(lab, s3, prefix, address, t
     assert s3.keys(beside) == [] and not (tmp_path / "copy").exists() and len(s3.keys(prefix)) == 3
     made = back_up(lab.folder, tmp_path / "copy", objects=s3.address(beside), new_id=True)
     assert made.damaged == (key.rpartition("/")[2],) and made.deployment.id != lab.id
-    LocalServer.open(tmp_path / "copy").close()
+    with LocalServer.open(tmp_path / "copy") as copy:
+        assert copy.objects.backend.read(made.damaged[0], 0, 7) == b"changed"
+    assert made.objects == 2
+
+
+def test_of_two_backups_one_takes_the_place(lab, s3, tmp_path, monkeypatch):
+    """Copies of one deployment have the same id; who comes second takes nothing away from who came first."""
+    put(lab, "/a/one", b"one")
+    address, free = s3.address(), Place._check_free
+
+    def is_beaten(place):
+        monkeypatch.undo()
+        free(place)
+        back_up(lab.folder, tmp_path / "first", objects=address)
+
+    monkeypatch.setattr(Place, "_check_free", is_beaten)
+    with pytest.raises(DeploymentError, match="holds objects of this deployment already"):
+        back_up(lab.folder, tmp_path / "second", objects=address)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "lab"]
+    with LocalServer.open(tmp_path / "first") as first:
+        assert whole(first, "/a/one") == b"one"
+
+
+def test_where_two_backups_take_a_place_the_last_one_keeps_it(lab, s3, tmp_path):
+    """A service that knows no conditions lets both."""
+    beside = s3.prefix()
+    claim = f"{lab.id} {'0' * 32}"
+
+    def told(what, done, total):
+        s3.client.put_object(Bucket=BUCKET, Key=f"{beside}/deployment", Body=claim.encode())
+
+    put(lab, "/a/one", b"one")
+    with pytest.raises(DeploymentError, match="Somebody else has taken .* meanwhile"):
+        back_up(lab.folder, tmp_path / "copy", objects=s3.address(beside), told=told)
+    assert len(s3.keys(beside)) == 2 and not (tmp_path / "copy").exists()
+
+
+def test_what_has_its_name_is_not_taken_back(lab, s3, tmp_path, monkeypatch):
+    put(lab, "/a/one", b"one")
+
+    def sync(folder):
+        if folder == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(unfinished, "sync_folder", sync)
+    with pytest.raises(DeploymentError, match="is whole, but a power cut .* Input/output error"):
+        back_up(lab.folder, tmp_path / "copy", objects=s3.address())
+    monkeypatch.undo()
+
+    def rename(folder, place):
+        os.rename(folder, place)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        back_up(lab.folder, tmp_path / "second", objects=s3.address())
+    for name in ("copy", "second"):
+        with LocalServer.open(tmp_path / name) as copy:
+            assert whole(copy, "/a/one") == b"one"
+
+
+KILLED = """
+import os, signal, sys
+from deriva_server import unfinished
+from deriva_server.backup import back_up
+
+def told(what, done, total):
+    if what == "object directory":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+back_up(*sys.argv[1:3], objects=sys.argv[3], told=told)
+"""
+
+
+def test_the_next_backup_to_a_name_frees_what_was_left(lab, s3, tmp_path, monkeypatch):
+    put(lab, "/a/one", b"one")
+    copy, beside = tmp_path / "copy", s3.prefix()
+    address, note = s3.address(beside), tmp_path / ".copy.partial" / ".backup.lock"
+
+    def fail(*_):
+        raise Busy("it is away")
+
+    monkeypatch.setattr(NewPlace, "give_back", fail)
+    with pytest.raises(
+        DeploymentError, match="failed: it burns. .* \\(it is away\\); the next backup to that"
+    ):
+        back_up(lab.folder, copy, objects=address, told=lambda *_: (_ for _ in ()).throw(OSError("it burns")))
+    monkeypatch.undo()
+    assert [path.name for path in note.parent.iterdir()] == [note.name]
+    # It can take the place only when that is free again.
+    words = [python(), "-c", KILLED, lab.folder, copy, address]
+    assert subprocess.run(words, env={**os.environ, **CREDENTIALS}).returncode == -signal.SIGKILL
+    assert len(s3.keys(beside)) == 2
+    noted = note.read_text()
+    note.write_text(noted.replace(BUCKET, "no-such-bucket"))
+    with pytest.raises(
+        DeploymentError, match="what it put to s3://no-such-bucket/.* cannot be removed: .*NoSuch"
+    ):
+        back_up(lab.folder, copy)
+    note.write_text(noted[:9])  # as a power cut before anything was taken may leave it
+    back_up(lab.folder, tmp_path / "copy").deployment.folder.rename(tmp_path / "other")
+    note.parent.mkdir()
+    note.write_text(noted)
+    assert back_up(lab.folder, copy).objects == 1
+    assert s3.keys(beside) == [] and not note.parent.exists()
+
+
+def test_no_place_lies_in_that_of_another(lab, s3, prefix, address, tmp_path):
+    put(lab, "/a/one", b"one")
+    inside, around = (address.replace(prefix, other) for other in (f"{prefix}/a/b", prefix.partition("/")[0]))
+    for options in ({}, {"new_id": True}):
+        with pytest.raises(DeploymentError, match=f"lies in s3://{BUCKET}/{prefix}.* prefix: .*/NAME"):
+            back_up(lab.folder, tmp_path / "copy", objects=inside, **options)
+    with pytest.raises(DeploymentError, match="holds something else already"):
+        back_up(lab.folder, tmp_path / "copy", objects=around)
+    # What is there all the same, such as from elsewhere, is not taken along.
+    foreign = ["a/data/00/" + "0" * 64, "a/deployment", "data/note"]
+    for key in foreign:
+        s3.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"x")
+    lab.close()
+    plan_removal(lab.folder).run()
+    assert s3.keys(prefix) == foreign
 
 
 def test_a_backup_tells_of_damage(lab, s3, prefix, tmp_path):
@@ -165,6 +295,7 @@ def test_a_backup_tells_of_damage(lab, s3, prefix, tmp_path):
     s3.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{first}")
     s3.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{second}", Body=b"changed")
     made = back_up(lab.folder, tmp_path / "copy")
+    assert made.objects == 1
     assert set(made.damaged) == {first.rpartition("/")[2], second.rpartition("/")[2]}
 
 

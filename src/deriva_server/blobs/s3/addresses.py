@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -46,6 +47,13 @@ class Address:
     def root(self) -> str:
         """What all keys begin with, up to and with the slash."""
         return self.prefix and f"{self.prefix}/"
+
+    def above(self) -> Iterator[Address]:
+        """The prefixes that this one lies in, the nearest first."""
+        prefix = self.prefix
+        while prefix:
+            prefix = prefix.rpartition("/")[0]
+            yield replace(self, prefix=prefix)
 
     def beside(self, name: str) -> Address:
         """The same bucket with another prefix."""

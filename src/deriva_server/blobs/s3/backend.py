@@ -2,7 +2,7 @@
 
 ::
 
-    <prefix>/deployment               id of the deployment that the prefix belongs to
+    <prefix>/deployment               id of the deployment that the prefix belongs to, and of its claim
     <prefix>/data/<xx>/<sha256>       stored bytes
     <prefix>/uploads/<job>/<index>    chunks of unfinished uploads
 
@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from deriva_server.blobs.backend import Source, Staged, stage_each
+from deriva_server.blobs.backend import Backend, Source, Staged, stage_each
+from deriva_server.blobs.bodies import readable
 from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.s3.addresses import Address
 from deriva_server.blobs.s3.bucket import Bucket
@@ -104,6 +105,19 @@ class S3Backend:
     def kept(self) -> contextlib.AbstractContextManager[None]:
         """While this lasts no process removes stored bytes; what is to be removed stays, for `remove` afterwards."""
         return self._keeping.kept()
+
+    def copy_from(self, source: Backend, key: str) -> bool:
+        """Take over what another store has under a key, as `FilesBackend.copy_from` does."""
+        length = source.size(key)
+        if length is None:
+            raise NotFound(f"content {key} is not in the store")
+        with readable(source.read(key, 0, length)) as stream:
+            staged = StagedContent(self._bucket, self._key(key), Local(Held(Source(stream, length))))
+        try:
+            staged.adopt()
+        finally:
+            staged.discard()
+        return staged.digests.sha256 == key
 
     def put_part(self, upload: str, index: int, start: int, source: Source, md5: str | None) -> None:
         """Take a part of an upload, which replaces a former one when all of it has arrived."""
