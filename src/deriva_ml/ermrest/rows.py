@@ -24,6 +24,9 @@ PAGE = 10_000
 PAGE_OF_KEYS = 100_000
 """Rows per request where no more than two columns are asked for: membership and keys."""
 CHUNK = 1_000
+"""Rows per request that writes, and values that are asked for at once."""
+LOCAL_CHUNK = 10_000
+"""The first of these for a server in this process, where nothing is on its way for long."""
 _WHOLE = 10
 """Up to how many times as many values are read at once as are asked for."""
 FILTER_BYTES = 6_000
@@ -249,7 +252,7 @@ def insert(
     keep: Collection[str] = (),
     skip_conflicts: bool = False,
     defaults: Collection[str] = (),
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> list[Row]:
     """Insert rows, some per request.
 
@@ -268,8 +271,8 @@ def insert(
         Whether rows that violate a key are left out silently.
     defaults : collection of str
         Further columns that get their default.
-    chunk : int
-        Rows per request; each request is all or nothing.
+    chunk : int, optional
+        Rows per request; each request is all or nothing. By default `CHUNK` or `LOCAL_CHUNK`.
 
     Returns
     -------
@@ -306,8 +309,9 @@ def insert(
     key = ["RID"] if with_rids else _telling_key(table, pending) if skip_conflicts else []
     sent = used - set(filled) - (set(SYSTEM_COLUMNS) - set(kept))
     made: list[Row] = []
-    for start in range(0, len(pending), chunk):
-        piece = pending[start : start + chunk]
+    size = chunk or (LOCAL_CHUNK if connection.is_embedded else CHUNK)
+    for start in range(0, len(pending), size):
+        piece = pending[start : start + size]
         if not key:
             made += post(piece)
         elif skip_conflicts:
