@@ -263,6 +263,8 @@ def interrupted_at(number, work):
     return begun, last[1].strip()
 
 
+# Python tells of what is raised while an object is given back, and goes on.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_at_any_line_leaves_the_database_usable(database, monkeypatch):
     for room in (connect, sqlite):
         monkeypatch.setattr(room, "BUSY_SECONDS", 0.1)
