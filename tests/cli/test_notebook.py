@@ -1,6 +1,7 @@
 """``deriva-ml-run-notebook``, as a user types it, on a project of its own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +243,26 @@ def test_from_a_process_that_is_no_kernel(project, executions, tmp_path):
     assert done.stdout.endswith("default_dataset 0\n")
     assert json.loads((tmp_path / "made.json").read_text())["execution_rid"] == "0000"
     assert executions() == []
+
+
+FROM_ITS_FOLDER = """
+import os
+os.chdir("notebooks")
+from deriva_ml.execution import run_notebook
+
+folders = ["deriva_ml.hostname=../lab", f"+deriva_ml.working_dir={os.path.abspath('../../work')}"]
+ml, execution, config = run_notebook("class_report", overrides=[*folders, "dry_run=true"])
+print(ml.working_dir, os.environ.get("DERIVA_ML_RELATIVE_TO"))
+"""
+
+
+def test_a_kernel_that_starts_in_the_folder_of_the_notebook(project):
+    """Folders of the configuration count from the project, and what comes after it is as before."""
+    done = python(project, "-c", FROM_ITS_FOLDER, DERIVA_ML_NOTEBOOK_PATH=str(project.folder / REPORT))
+    assert done.returncode == 0, done.stderr
+    place, said = done.stdout.split()[-2:]
+    assert re.search(r"/lab-[0-9a-f]{12}/1$", place), place
+    assert said == "None"
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def run_notebook(
             name,
             name,
         )
-    config = get_notebook_configuration(config_name=name, overrides=overrides)
     with settings.told(counted_from(project, config_package)):
+        config = get_notebook_configuration(config_name=name, overrides=overrides)
         ml = (ml_class or DerivaML).instantiate(config.deriva_ml)
         execution = _execution(ml, config, name, workflow_name, workflow_type)
     # Whoever runs this notebook knows it by this execution, not by one that a later cell makes.

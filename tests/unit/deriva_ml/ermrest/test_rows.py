@@ -63,6 +63,19 @@ def test_chunks_are_whole(ml_catalog, table):
     assert names(rows.insert(ml_catalog, table, given[:3], skip_conflicts=True)) == ["c"]
 
 
+def test_a_server_in_this_process_gets_more_rows_at_once(ml_catalog, table, monkeypatch):
+    sent = []
+    post = type(ml_catalog).post
+    monkeypatch.setattr(
+        type(ml_catalog),
+        "post",
+        lambda self, path, json, **options: sent.append(len(json)) or post(self, path, json=json, **options),
+    )
+    given = [{"Name": str(number)} for number in range(2 * rows.CHUNK)]
+    rows.insert(ml_catalog, table, given)
+    assert sent == [2 * rows.CHUNK]
+
+
 def test_unknown_columns_are_refused(ml_catalog, table):
     with pytest.raises(DerivaMLValidationError, match="no column Nmae"):
         rows.insert(ml_catalog, table, [{"Nmae": "a"}])
