@@ -114,7 +114,7 @@ def test_types_metadata_and_description(session, execute, row_of, rows_of):
         bare.write_bytes(b"bare")
         later = exe.asset_file_path("Image", "later.png")
         later.set_asset_types(["Mask", "Output_File"])
-        later.write_bytes(b"later")
+        later.write_bytes(b"typed later")
         record = asset_record_class(session.model, "Image")(Note="from a record")
         exe.asset_file_path("Image", "r.png", metadata=record).write_bytes(b"r")
     exe.commit_output_assets()
