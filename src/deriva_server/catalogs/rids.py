@@ -41,11 +41,12 @@ def lookup(reading: Reading, text: str) -> Found | None:
     If several tables hold the RID the most recent row is given.
     """
     spellings = (text, normal_rid(text))
+    x = reading.connection.dialect.expressions
     if reading.as_of is None:
-        statements = _live_statements(reading.connection.dialect.expressions, Same(reading.model))
+        statements = _live_statements(x, Same(reading.model))
     else:
         statements = find.looking_into(
-            [(table.rid, reading.source(table), _system(table)) for table in reading.model.tables()]
+            x, [(table.rid, reading.source(table), _system(table)) for table in reading.model.tables()]
         )
     found = find.present_row(reading.connection, statements, spellings)
     if found is not None:
@@ -56,7 +57,9 @@ def lookup(reading: Reading, text: str) -> Found | None:
 
 @lru_cache(maxsize=8)
 def _live_statements(x: Expressions, model: Same[Model]) -> find.Statements:
-    return find.looking_into([(table.rid, x.source(table), _system(table)) for table in model.value.tables()])
+    return find.looking_into(
+        x, [(table.rid, x.source(table), _system(table)) for table in model.value.tables()]
+    )
 
 
 def _system(table: Table) -> tuple[str, str]:

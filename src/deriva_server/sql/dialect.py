@@ -276,8 +276,11 @@ class Expressions(Hashable, Protocol):
     def among_given(self, value: Expression, name: str) -> Expression:
         """Whether a text is one of those in the parameter `name`, as of `given`."""
 
+    def among_shared(self, name: str) -> Callable[[Expression], Expression]:
+        """The same of texts in many parts of one statement, which reads the parameter once."""
+
     def given(self, values: Sequence[str]) -> Any:
-        """Texts as a parameter of `among_given`."""
+        """Texts as a parameter of `among_given` and `among_shared`."""
 
     def linked(self, left: tuple[Type, Expression], right: tuple[Type, Expression]) -> Expression:
         """Whether two columns of any types are equal."""

@@ -7,30 +7,34 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deriva_server.sql.dialect import Connection, history_name, quote
+from deriva_server.sql.dialect import Connection, Expressions, history_name, quote, text_literal
 from deriva_server.sql.history import Source, tables_with_history
 
 _MOST_PARTS = 400
+_WANTED = "wanted"
 
 
 Statements = tuple[sa.CompoundSelect[Any], ...]
 """Together they look into every table."""
 
 
-def looking_into(tables: Sequence[tuple[str, Source, tuple[str, str]]]) -> Statements:
+def looking_into(x: Expressions, tables: Sequence[tuple[str, Source, tuple[str, str]]]) -> Statements:
     """Statements that look for a row by its RID; they may be used again as long as the tables stay the same.
 
     Parameters
     ----------
+    x : Expressions
+        Of the database.
     tables : sequence of (table RID, rows, (name of the RID column, name of the RMT column))
         Where to look.
     """
-    # A list of any length would have to be written into the text of the statement each time.
-    wanted: list[sa.BindParameter[Any]] = [sa.bindparam("one"), sa.bindparam("other")]
+    is_wanted = x.among_shared(_WANTED)
     parts = [
-        sa.select(sa.literal(table_rid).label("t"), source.c[rid].label("r"), source.c[rmt].label("m")).where(
-            source.c[rid].in_(wanted)
-        )
+        sa.select(
+            sa.literal_column(text_literal(table_rid)).label("t"),
+            source.c[rid].label("r"),
+            source.c[rmt].label("m"),
+        ).where(is_wanted(source.c[rid]))
         for table_rid, source, (rid, rmt) in tables
     ]
     return tuple(
@@ -43,8 +47,9 @@ def present_row(
 ) -> tuple[str, str] | None:
     """Table RID and stored RID of the newest row with a RID in either spelling."""
     newest: tuple[Any, ...] | None = None
+    wanted = {_WANTED: connection.dialect.expressions.given(list(dict.fromkeys(spellings)))}
     for statement in statements:
-        rows: Iterable[Any] = connection.raw.execute(statement, {"one": spellings[0], "other": spellings[1]})
+        rows: Iterable[Any] = connection.raw.execute(statement, wanted)
         for row in rows:
             found = (row[0], row[1], row[2])
             if newest is None or found[2] > newest[2]:

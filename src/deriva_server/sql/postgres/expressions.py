@@ -134,6 +134,10 @@ class PostgresExpressions:
         """An array."""
         return value == sa.func.any(_cast(sa.bindparam(name, type_=_Named("text[]")), "text[]"))
 
+    def among_shared(self, name: str) -> Callable[[Expression], Expression]:
+        """PostgreSQL is sent the parameter once in any case."""
+        return lambda value: self.among_given(value, name)
+
     def given(self, values: Sequence[str]) -> Any:
         """The text of an array."""
         return list_text(TYPES["text"], values)

@@ -126,6 +126,12 @@ class SqliteExpressions:
         texts = sa.func.json_each(sa.bindparam(name)).table_valued("value")
         return value.in_(sa.select(texts.c.value))
 
+    def among_shared(self, name: str) -> Callable[[Expression], Expression]:
+        """Read into a table that every part is joined with: for a list SQLite would make one in each of them."""
+        texts = sa.func.json_each(sa.bindparam(name)).table_valued("value")
+        wanted = sa.select(texts.c.value).distinct().cte("wanted")
+        return lambda value: value == wanted.c.value
+
     def given(self, values: Sequence[str]) -> Any:
         """A JSON array."""
         return json.dumps(values)
