@@ -30,8 +30,15 @@ from deriva_ml.errors import DerivaMLConnectionError
 from deriva_ml.schema import create_ml_catalog
 from deriva_server.embed import LocalServer
 
-FATES = ("busy", "drop", "lose", "cut")
-"""Answer 503; hang up before or after the request was carried out; hang up in the middle of the answer."""
+ANSWERED = {"busy": 503, "away": 502, "unclear": 504}
+"""Answers of a server, or of what stands before it."""
+
+FATES = ("busy", "away", "unclear", "drop", "lose", "cut")
+"""Answer so, ``unclear`` after the request was carried out; hang up before or after that; hang up in the middle of the
+answer."""
+
+LOST = ("away", "unclear", "drop", "lose", "cut")
+"""Those of which the client cannot tell whether the request was carried out."""
 
 HELD = 1.0
 """Seconds for which an answer is held back, before the line is hung up."""
@@ -50,8 +57,8 @@ class _Proxy(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fate = type(self).fate(self.command)
-        if fate == "busy":
-            self._send(503, [("Retry-After", "600")], b"busy\n")
+        if fate in ("busy", "away"):
+            self._send(ANSWERED[fate], [("Retry-After", "600")], b"not now\n")
             return
         if fate == "drop":
             self._hang_up()
@@ -66,6 +73,9 @@ class _Proxy(BaseHTTPRequestHandler):
             time.sleep(HELD)
         if fate in ("lose", "hold"):
             self._hang_up()
+            return
+        if fate == "unclear":
+            self._send(ANSWERED[fate], [], b"who knows\n")
             return
         kept = [item for item in found.getheaders() if item[0].lower() not in _OWN]
         length = found.getheader("Content-Length") if self.command == "HEAD" else None
@@ -222,7 +232,7 @@ def roles(names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("fate", ["drop", "lose", "cut", "hold"])
+@pytest.mark.parametrize("fate", [*LOST, "hold"])
 def test_an_insert_of_leased_rids_is_completed(
     served: str, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +244,7 @@ def test_an_insert_of_leased_rids_is_completed(
     assert [row["RID"] for row in made] == rids
 
 
-@pytest.mark.parametrize("fate", ["drop", "lose"])
+@pytest.mark.parametrize("fate", LOST)
 def test_what_was_there_before_does_not_count_as_inserted(
     served: str, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,16 +260,19 @@ def test_what_was_there_before_does_not_count_as_inserted(
         assert rows.delete(connect(url, 1), ROLES, {"RID": [old, *rids]}) == 4
 
 
+@pytest.mark.parametrize("lost_as", ["lose", "unclear"])
 @pytest.mark.parametrize("is_raced", [False, True])
-def test_a_guarded_update_is_completed(served: str, is_raced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guarded_update_is_completed(
+    served: str, is_raced: bool, lost_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
-    direct, lost = connect(served, 1), first(1, "lose", "PUT")
+    direct, lost = connect(served, 1), first(1, lost_as, "PUT")
     found = rows.read(direct, STATUS, where={"Name": ["Aborted", "Running"]})
-    body = [{**row, "Description": f"Mine, {is_raced}"} for row in found]
+    body = [{**row, "Description": f"Mine, {is_raced}, {lost_as}"} for row in found]
 
     def fate(method: str) -> str:
         decided = lost(method)
-        if is_raced and decided == "lose":
+        if is_raced and decided == lost_as:
             rows.update_one(direct, STATUS, body[0]["RID"], Description="That of somebody else")
         return decided
 
@@ -269,14 +282,15 @@ def test_a_guarded_update_is_completed(served: str, is_raced: bool, monkeypatch:
     assert [row["RID"] for row in done] == [row["RID"] for row in body[is_raced:]]
 
 
+@pytest.mark.parametrize("lost_as", ["lose", "unclear"])
 def test_changes_of_a_dataset_are_completed(
-    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: str, tmp_path: Path, lost_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
     lost = {method: itertools.cycle([True, False]) for method in ("POST", "PUT")}
 
     def fate(method: str) -> str:
-        return "lose" if method in lost and next(lost[method]) else "pass"
+        return lost_as if method in lost and next(lost[method]) else "pass"
 
     with between(served, fate) as url:
         ml = DerivaML(url, 1, working_dir=tmp_path)
@@ -286,7 +300,7 @@ def test_changes_of_a_dataset_are_completed(
         one.add_dataset_members([two.dataset_rid])
         assert ml.lookup_workflow(exe.workflow_rid).workflow_types == ["Dataset_Management"]
         assert str(one.release("minor", "Both")) == "0.2.0"
-        ml.add_term("Asset_Role", "Odd one", "Told apart by its name", exists_ok=False)
+        ml.add_term("Asset_Role", f"Odd one, {lost_as}", "Told apart by its name", exists_ok=False)
     assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
     assert len(one.dataset_history()) == 2
 
@@ -364,6 +378,22 @@ def test_a_host_that_never_answered_is_not_waited_for(
         connect("nowhere.invalid", 1)
     assert not caplog.records
     assert len(traceback.format_exception(caught.value)) < 12
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("fate", LOST)
+def test_an_upload_in_pieces_is_begun_and_finished_over_a_bad_line(
+    served: str, tmp_path: Path, fate: str, which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    posts = itertools.count()
+
+    def fate_of(method: str) -> str:
+        return fate if method == "POST" and next(posts) == which else "pass"
+
+    with between(served, fate_of) as url, soon():
+        put_and_fetch(connect(url, 1, chunk_size=1_000_000), tmp_path)
+    assert next(posts) > which
 
 
 @pytest.mark.parametrize("seed", range(3))
