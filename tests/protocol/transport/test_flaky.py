@@ -24,7 +24,7 @@ import requests
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.catalog import localize_assets
 from deriva_ml.checksums import md5_of
-from deriva_ml.ermrest import leases, objects, patience, rows, schemas
+from deriva_ml.ermrest import leases, metrics, objects, patience, rows, schemas
 from deriva_ml.ermrest.connect import Connection, connect, create_catalog, delete_catalog
 from deriva_ml.ermrest.patience import Patience, repeated_when_lost
 from deriva_ml.errors import DerivaMLCatalogNotFound, DerivaMLConnectionError, DerivaMLNotFoundError
@@ -330,6 +330,19 @@ def test_a_commit_is_completed(
     assert exe.status == "Uploaded"
     made = [row for row in ml.get_table_as_dict("Execution_Asset") if row["Filename"] in sizes]
     assert {row["Filename"]: row["Length"] for row in made} == sizes and len(made) == len(sizes)
+
+
+@pytest.mark.parametrize("fate", LOST)
+def test_a_question_about_metrics_is_asked_again(
+    served: str, tmp_path: Path, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    source, url = tmp_path / "m.json", objects.object_url("metrics", fate)
+    source.write_text('{"loss": 0.5}')
+    objects.put(connect(served, 1), source, url, md5=md5_of(source))
+    with between(served, first(1, fate, "POST")) as bad:
+        (found,) = metrics.ask(connect(bad, 1), [(url, source.name, md5_of(source))])
+    assert isinstance(found, metrics.Parsed) and found.last == [0.5]
 
 
 def test_files_are_brought_here_over_a_bad_line(
