@@ -27,7 +27,12 @@ from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import leases, metrics, objects, patience, rows, schemas
 from deriva_ml.ermrest.connect import Connection, connect, create_catalog, delete_catalog
 from deriva_ml.ermrest.patience import Patience, repeated_when_lost
-from deriva_ml.errors import DerivaMLCatalogNotFound, DerivaMLConnectionError, DerivaMLNotFoundError
+from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+)
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
 from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.schema import create_ml_catalog
@@ -397,6 +402,32 @@ def test_deletions_are_completed(
     assert name not in direct.model().schemas
     with pytest.raises(DerivaMLCatalogNotFound):
         connect(served, catalog.catalog_id)
+
+
+@pytest.mark.parametrize("fate", LOST)
+def test_schemas_and_tables_are_made_over_a_bad_line(
+    served: str, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    names, direct = [f"New {fate}", f"Bulk {fate}"], connect(served, 1)
+    tables = [TableDefinition(each, [ColumnDefinition("C", BuiltinTypes.text)]) for each in ("T", "U")]
+    with between(served, alternately("POST", fate=fate)) as url:
+        connection = connect(url, 1)
+        model = connection.model()
+        assert schemas.create_schema(connection, model, names[0], "Said").comment == "Said"
+        made = schemas.create_tables(connection, model, names[0], tables)
+        assert [table.name for table in made] == ["T", "U"] and "C" in made[1].columns.elements
+        schemas.create_schemas(connection, {names[1]: {"tables": {}}})
+    found = direct.model().schemas
+    assert {name: sorted(found[name].tables) for name in names} == {names[0]: ["T", "U"], names[1]: []}
+    with between(served, first(1, fate, "POST")) as url:
+        connection = connect(url, 1)
+        stale = connection.model()
+        schemas.create_tables(direct, direct.model(), names[1], tables[:1])
+        # It cannot be told who made it, and what was wanted is there.
+        schemas.create_tables(connection, stale, names[1], tables[:1])
+    with pytest.raises(DerivaMLConflictError):
+        schemas.create_schemas(direct, {names[1]: {"tables": {}}})
 
 
 def test_what_never_was_cannot_be_deleted(served: str) -> None:
