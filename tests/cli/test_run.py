@@ -1,6 +1,7 @@
 """``deriva-ml-run`` as users type it, in a project of their own."""
 
 import os
+import re
 import signal
 import time
 
@@ -262,6 +263,17 @@ def test_a_sweep_that_is_stopped_says_so_and_is_recorded(project, ml, number, st
         "1 job: 1 interrupted; the sweep was interrupted",
     )
     assert children == [(0, "Failed")]
+
+
+def test_a_run_that_is_stopped_says_which_it_was(project, ml):
+    process = project.start("model_config.seconds=60")
+    while not process.stdout.readline().startswith("training with"):
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    rid = re.search(r"interrupted\nExecution (\S+) is Failed. See it with: deriva-ml lineage", err)[1]
+    assert ml.lookup_execution(rid).status == "Failed"
 
 
 BROKEN = {
