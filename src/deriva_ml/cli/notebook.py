@@ -157,7 +157,9 @@ def _run(
         except DerivaMLConfigurationError as error:
             meant = parameters.as_overrides(notebook, overrides)
             raise DerivaMLConfigurationError(
-                f"{error} Parameters of the notebook are set with -p {' '.join(meant)}." if meant else str(error)
+                f"{error} Parameters of the notebook are set with -p {' '.join(meant)}."
+                if meant
+                else str(error)
             ) from error
     connection = {name: getattr(arguments, name) for name in ("host", "catalog")}
     job = harness.NotebookJob(

@@ -235,6 +235,8 @@ def _chosen(config_name: str, overrides: Sequence[str]) -> Any:
     """What is composed of the options that are chosen, with no field changed; None where that cannot be composed either."""
     try:
         with initialize(config_path=None, version_base="1.3"):
-            return compose(config_name if is_stored(config_name) else _BASE, overrides=hints.chosen(overrides))
+            return compose(
+                config_name if is_stored(config_name) else _BASE, overrides=hints.chosen(overrides)
+            )
     except hints.COMPOSING:
         return None

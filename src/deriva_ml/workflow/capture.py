@@ -135,7 +135,7 @@ def _warn_unseen(tolerant: bool) -> None:
     text = "This session runs code that is in no file, so the workflow is known by its name only."
     if in_kernel():
         text = "The file of this notebook is not known, so the workflow is known by its name only."
-        hint = "Name it: %env DERIVA_ML_NOTEBOOK_PATH=FILE.ipynb"
+        hint = "Name it with %env DERIVA_ML_NOTEBOOK_PATH=FILE.ipynb"
     else:
         hint = "Put the code into a script"
     if settings.strict_workflow():
