@@ -24,6 +24,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure():
     """Before any process is started that others are forked from."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it does not wait for so, and everything that the tests start would be deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(buckets.CREDENTIALS)
     # Whether a developer has committed must not change what runs of the tests record.
     os.environ["DERIVA_ML_PATCH_BYTES"] = "0"

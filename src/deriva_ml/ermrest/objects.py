@@ -6,7 +6,7 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,7 +15,6 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from deriva_ml import settings
 from deriva_ml.copies import partial_of
 from deriva_ml.ermrest import arrivals
 from deriva_ml.ermrest.arrivals import local_path as local_path
@@ -29,7 +28,6 @@ from deriva_ml.errors import (
     DerivaMLNotFoundError,
     DerivaMLValidationError,
 )
-from deriva_ml.parallel import run_all
 
 ASK_FIRST = 1024 * 1024
 """From this size on the store is asked whether it has the content before the bytes are sent."""
@@ -82,16 +80,6 @@ class Upload:
     filename: str | None = None
     content_type: str | None = None
     taken: Taken | None = None
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file to fetch; `md5` in hex and `length` in bytes are checked when given."""
-
-    url: str
-    target: Path
-    md5: str | None = None
-    length: int | None = None
 
 
 def object_url(*parts: str) -> str:
@@ -421,24 +409,3 @@ def _receive(connection: Connection, url: str, partial: Path, progress: Progress
                     raise
         if progress is not None:
             progress(-partial.stat().st_size)
-
-
-def fetch_many(
-    connection: Connection,
-    downloads: Iterable[Download],
-    *,
-    workers: int | None = None,
-    progress: Callable[[Download, Path], object] | None = None,
-) -> list[Path]:
-    """Fetch many files, some at a time; `progress` is called with each file that is done.
-
-    Raises
-    ------
-    DerivaMLException
-        For the first file that fails; files that arrived stay.
-    """
-
-    def one(download: Download) -> Path:
-        return fetch(connection, download.url, download.target, md5=download.md5, length=download.length)
-
-    return run_all(one, downloads, workers or settings.upload_workers() or None, progress)

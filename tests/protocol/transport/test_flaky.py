@@ -37,7 +37,7 @@ HELD = 1.0
 """Seconds for which an answer is held back, before the line is hung up."""
 
 STATUS, ROLES = ("deriva-ml", "Execution_Status"), ("deriva-ml", "Asset_Role")
-LONGEST = 5.0
+LONGEST = 20.0
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -6,8 +6,7 @@ import pytest
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import connect
-from deriva_ml.ermrest.objects import Download, Upload, object_url
-from deriva_ml.ermrest.together import put_many
+from deriva_ml.ermrest.objects import object_url
 from deriva_ml.errors import (
     DerivaMLChecksumError,
     DerivaMLConnectionError,
@@ -123,17 +122,3 @@ def test_files_by_address(ml_catalog, tmp_path):
     source.unlink()
     with pytest.raises(DerivaMLNotFoundError, match="by its place"):
         objects.fetch(ml_catalog, url, tmp_path / "y")
-
-
-def test_many(connection, tmp_path, fresh):
-    space, uploads = fresh("Many"), []
-    for number in range(30):
-        path = tmp_path / f"{number}.txt"
-        path.write_text(str(number))
-        uploads.append(Upload(path, object_url(space, path.name), md5_of(path)))
-    done = []
-    urls = put_many(connection, uploads, workers=4, progress=lambda upload, url: done.append(url))
-    assert urls == [upload.url for upload in uploads] and sorted(done) == sorted(urls)
-    downloads = [Download(url, tmp_path / "back" / url.rpartition("/")[2]) for url in urls]
-    fetched = objects.fetch_many(connection, downloads, workers=4)
-    assert [path.read_text() for path in fetched] == [str(number) for number in range(30)]
