@@ -149,7 +149,9 @@ def _code(recorded: Recorded) -> Finding:
     if code.commit is None or source is None:
         return Finding("code", Level.missing, _no_code(code))
     if not git.is_reachable(source):
-        hint = f"; clone its repository to {code.root}, or go to a clone of it" if code.root is not None else ""
+        hint = (
+            f"; clone its repository to {code.root}, or go to a clone of it" if code.root is not None else ""
+        )
         detail = f"commit {code.commit[:12]} of {source}, which cannot be reached{hint}"
         return Finding("code", Level.missing, detail)
     if not code.is_exact:
