@@ -91,29 +91,34 @@ class DerivaMLConfig(Checked):
         -------
         Path
             ``<working_dir>/<user>/deriva-ml/<host>/<catalog>``, or ``~/.deriva-ml/<host>/<catalog>``; absolute. The
-            host of a folder is the name of the deployment in it: every project may call its own ``./lab``.
+            host of a folder is the name of the deployment in it: every project may call its own ``./lab``. A folder that
+            is no deployment yet is not made by what would be kept in it.
         """
-        base = (
-            Path(working_dir).expanduser().absolute() / getpass.getuser() / "deriva-ml"
-            if working_dir
-            else settings.home()
-        )
-        host = None if hostname is None else _name_of(hostname)
+        host, none_yet = (None, None) if hostname is None else _name_of(hostname)
+        base = settings.home()
+        if working_dir:
+            given = Path(working_dir).expanduser().absolute()
+            if none_yet is None or not given.is_relative_to(none_yet):
+                base = given / getpass.getuser() / "deriva-ml"
         return base.joinpath(*(safe_name(str(part)) for part in (host, catalog_id) if part is not None))
 
 
-def _name_of(hostname: str) -> str:
-    """The name of a host in local paths, which no other host has; that of a folder is kept in it."""
+def _name_of(hostname: str) -> tuple[str, Path | None]:
+    """The name of a host in local paths, which no other host has, and the folder that should be one but cannot be opened.
+
+    The name of a folder is kept in it.
+    """
+    folder = None
     try:
         address = read_address(hostname)
-        if address.folder is None:
-            return hostname
+        folder = address.folder
+        if folder is None:
+            return hostname, None
         # What opens folders is loaded only where there is one.
-        site: str = importlib.import_module("deriva_ml.ermrest.connect").Site(address).authority
+        return importlib.import_module("deriva_ml.ermrest.connect").Site(address).authority, None
     except DerivaMLException:
         # Whoever opens it is told; until then nothing is kept.
-        return hostname
-    return site
+        return hostname, folder
 
 
 CONTEXT_NAME = ".deriva-context.json"

@@ -72,6 +72,7 @@ _FORMER: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 _GONE = {
+    "create_dataset": "datasets are made by a run: exe.create_dataset(types, description) in an execution",
     "add_features": "values are written by a run: exe.add_features(records) in an execution",
 }
 """Former method to what to do instead, where nothing can stand in for it."""

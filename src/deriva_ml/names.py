@@ -41,6 +41,11 @@ def is_rid(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(RID_PATTERN, text) is not None
 
 
+def rid_of(thing: Any) -> Any:
+    """RID of an asset that was looked up; anything else as it is."""
+    return getattr(thing, "asset_rid", thing)
+
+
 def require_list(name: str, given: Any, of: str = "") -> list[Any]:
     """What is given as a list; a text is refused, as it would be taken for a list of its letters.
 

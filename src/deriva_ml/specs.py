@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -273,6 +273,8 @@ def _asset_item(value: Any) -> Any:
         return AssetSpec(rid=value)
     if isinstance(value, AssetSpec | LocalFile):
         return value
+    if isinstance(value, PurePath):
+        raise ValueError(f"a file on this disk is given as LocalFile(path={str(value)!r})")
     value = _plain(value)
     if isinstance(value, dict):
         return LocalFile.model_validate(value) if "path" in value else AssetSpec.model_validate(value)

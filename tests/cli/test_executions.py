@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tests.interpreter import python
 
-from deriva_ml import DerivaML
+from deriva_ml import DerivaML, DerivaMLConfig
 from deriva_ml.cli.main import main
 from deriva_ml.schema import create_ml_catalog
 
 CRASHING = """
 import os, sys
-from deriva_ml import DerivaML
+from deriva_ml import DerivaML, DerivaMLConfig
 ml = DerivaML(sys.argv[1], "1", working_dir=sys.argv[2])
 exe = ml.create_execution(workflow=ml.create_workflow("Crash", "Analysis"), description="A run that is killed")
 with exe:
@@ -57,3 +57,22 @@ def test_what_a_dead_process_left_is_seen_and_sent(
 def test_errors_name_the_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["executions", "--host", str(tmp_path / "nowhere"), "--catalog", "1"]) == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_a_run_of_a_project_left_is_found_where_its_configuration_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], named: bool
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+    monkeypatch.setenv("DERIVA_ML_HOME", str(tmp_path / "home"))
+    lab = tmp_path / "lab"
+    create_ml_catalog(str(lab), "lab")
+    work = str(lab / "work")
+    ml = DerivaML.instantiate(DerivaMLConfig(hostname=str(lab), catalog_id="1", working_dir=work))
+    with ml.create_execution(workflow=ml.create_workflow("Train", "Training"), description="Waits") as run:
+        run.asset_file_path("Execution_Asset", "model.txt").write_text("model")
+    place = ["--host", str(lab), "--catalog", "1", *(["--working-dir", work] if named else [])]
+    assert main(["executions", *place]) == 0
+    assert "Waits" in capsys.readouterr().out
+    assert main(["upload", *place]) == 0
+    assert [asset.filename for asset in ml.list_assets("Execution_Asset")] == ["model.txt"]

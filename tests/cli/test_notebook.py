@@ -160,6 +160,7 @@ WRONG = [
     ([REPORT, "datasets=al"], 1, "There is no option 'al' in the group 'datasets'. Did you mean 'all'?"),
     ([REPORT, "dataset=all"], 1, "Did you mean 'datasets'?"),
     ([REPORT, "per_clas=true"], 1, "Did you mean 'per_class'?"),
+    ([REPORT, "epochs=3"], 1, "Parameters of the notebook are set with -p epochs 3."),
     ([REPORT, "-p", "epoch", "3"], 1, "has no parameter epoch. Did you mean epochs?"),
     ([REPORT, "-f", "values.toml"], 1, "values.toml is no file of parameters; give a .json or .yaml file."),
     ([REPORT, "-f", "none.json"], 1, "none.json cannot be read: No such file"),

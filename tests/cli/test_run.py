@@ -1,6 +1,7 @@
 """``deriva-ml-run`` as users type it, in a project of their own."""
 
 import os
+import re
 import signal
 import time
 
@@ -53,6 +54,7 @@ WRONG = {
     "model_confg=quick": "There is no group or field 'model_confg'. Did you mean 'model_config'? There are: ",
     "model_config.epoch=3": "'model_config' has no field 'epoch'. Did you mean 'epochs'? There are: epochs, fail_at, learning_rate, seconds.",
     "model_config.epochs=many": "model_config.epochs: Value 'many' of type 'str' could not be converted to Integer.",
+    "model_config=digits_long model_config.epochs=many": "Write it like model_config.epochs=10, which is the default.",
     "'description=[1'": "'description=[1' cannot be read: ",
     "experiment=long": "write +experiment=long to add it.",
     "+experiment=lng": "There is no option 'lng' in the group 'experiment'. Did you mean 'long'?",
@@ -218,6 +220,9 @@ def test_a_sweep_in_several_processes_is_resumed(project, ml):
     (project.home / "healed").touch()
     [(status, out, err)] = run_each(project, [" ".join(sweep_words("resume=true"))])
     assert status == 0, err
+    assert [line.partition(", by")[0] for line in out.splitlines() if "was done before" in line] == [
+        f"Job {number} was done before" for number in (0, 2, 3)
+    ]
     same, children = sweep_of(ml, out)
     assert same.execution_rid == parent.execution_rid
     assert same.status_detail == "4 jobs: 4 done"
@@ -262,6 +267,17 @@ def test_a_sweep_that_is_stopped_says_so_and_is_recorded(project, ml, number, st
         "1 job: 1 interrupted; the sweep was interrupted",
     )
     assert children == [(0, "Failed")]
+
+
+def test_a_run_that_is_stopped_says_which_it_was(project, ml):
+    process = project.start("model_config.seconds=60")
+    while not process.stdout.readline().startswith("training with"):
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    rid = re.search(r"interrupted\nExecution (\S+) is Failed. See it with: deriva-ml lineage", err)[1]
+    assert ml.lookup_execution(rid).status == "Failed"
 
 
 BROKEN = {

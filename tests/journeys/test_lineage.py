@@ -156,6 +156,8 @@ def test_a_feature_value_is_given_as_it_was_read(ml: DerivaML, story: dict[str, 
     assert found.root.description == f"Quality of Image {value.Image} {file.filename}: Grade good"
     assert found == ml.lookup_lineage(found.root.rid)
     assert ml.lookup_descendants(value) == ml.lookup_descendants(found.root.rid)
+    assert ml.lookup_lineage(file) == ml.lookup_lineage(value.Image)
+    assert ml.lookup_descendants(file) == ml.lookup_descendants(value.Image)
     with pytest.raises(DerivaMLNotFoundError, match="it was deleted"):
         ml.lookup_lineage(value.model_copy(update={"Execution": story["train"]}))
     with pytest.raises(DerivaMLValidationError, match="in no catalog yet"):
@@ -200,7 +202,9 @@ def test_members_added_later_do_not_count(
     ml: DerivaML, run: Callable[..., Any], story: dict[str, str]
 ) -> None:
     later, _ = run("Later", write("Image", "later.png"))
-    ml.lookup_dataset(story["dataset"]).add_dataset_members({"Image": [asset(ml, "Image", "later.png")]})
+    ml.lookup_dataset(story["dataset"]).add_dataset_members(
+        [ml.lookup_asset(asset(ml, "Image", "later.png"))]
+    )
     assert later not in ml.lookup_lineage(story["predictions"]).model_dump_json()
 
 

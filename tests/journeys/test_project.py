@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.interpreter import path, python
 
-from deriva_ml import DerivaML
+from deriva_ml import DerivaML, DerivaMLConfig
 
 # Looked for only: they take seconds to import, in all processes that collect tests.
 for needed in ("sklearn", "papermill"):
@@ -88,7 +88,9 @@ def names_under(folder: Path) -> list[str]:
 
 
 def opened(project: Path) -> DerivaML:
-    return DerivaML(str(project / "lab"), 1, working_dir=project / "lab" / "work")
+    lab = project / "lab"
+    config = DerivaMLConfig(hostname=str(lab), catalog_id=1, working_dir=lab / "work")
+    return DerivaML.instantiate(config)
 
 
 def test_the_demo_traces_its_predictions(told) -> None:

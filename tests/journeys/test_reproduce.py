@@ -200,6 +200,22 @@ def test_what_is_gone_is_named(project: Project, rid: str, tmp_path: Path) -> No
     assert (tried.returncode, str(checked) in tried.stderr) == (1, True)
 
 
+def test_a_project_that_has_moved(project: Project, rid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = project.folder.with_name("moved")
+    ml = DerivaML(project.lab, 1)
+    shutil.move(project.folder, moved)
+    try:
+        from_elsewhere = check(ml, rid)
+        monkeypatch.chdir(moved)
+        done = reproduce(ml, rid)
+    finally:
+        monkeypatch.undo()
+        shutil.move(moved, project.folder)
+    assert not from_elsewhere.is_possible
+    # Its `../lab` is beside the folder where the project is now.
+    assert [each.verdict for each in done.outputs].count("identical") == 3
+
+
 def test_one_of_several_executions_that_reads_a_local_file(project: Project) -> None:
     """The one that is meant is compared, by the members that it left in its dataset; inputs are those of then."""
     beside = project.folder.parent / "beside.csv"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import heap, settings
 from deriva_ml.cli.program import command_parser, ended
 from deriva_ml.cli.text import examples
-from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 
 if TYPE_CHECKING:
     from deriva_ml.runner.harness import NotebookResult
@@ -148,11 +148,19 @@ def _load(notebook: Path) -> list[str]:
 def _run(
     arguments: argparse.Namespace, notebook: Path, given: dict[str, Any], overrides: Sequence[str]
 ) -> int:
-    from deriva_ml.runner import harness, project
+    from deriva_ml.runner import harness, parameters, project
 
     if overrides and arguments.kernel is None and _load(notebook):
         # What is wrong with them is told at once, not from within a cell.
-        _shown(argparse.Namespace(list_configs=False, cfg="job", info=None), notebook, overrides)
+        try:
+            _shown(argparse.Namespace(list_configs=False, cfg="job", info=None), notebook, overrides)
+        except DerivaMLConfigurationError as error:
+            meant = parameters.as_overrides(notebook, overrides)
+            raise DerivaMLConfigurationError(
+                f"{error} Parameters of the notebook are set with -p {' '.join(meant)}."
+                if meant
+                else str(error)
+            ) from error
     connection = {name: getattr(arguments, name) for name in ("host", "catalog")}
     job = harness.NotebookJob(
         notebook,

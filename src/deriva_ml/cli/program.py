@@ -65,8 +65,9 @@ def ended(name: str, failed: int, call: Callable[[], int]) -> int:
     except (DerivaMLException, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return failed
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        # Notes say what became of a run.
+        print("\n".join(["interrupted", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return INTERRUPTED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.cli.program import program
@@ -24,7 +25,8 @@ def connection_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--working-dir",
         metavar="DIR",
-        help="working directory that the executions ran with (default: the usual one)",
+        help="working directory that the executions ran with, or what a configuration names as such (default: the usual "
+        "one, and where that knows no execution the folder work of a HOST that is a folder)",
     )
     parser.add_argument(
         "--mode", choices=("online", "offline"), default="online", help="offline works with the kept schema"
@@ -32,11 +34,30 @@ def connection_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def connected(arguments: argparse.Namespace) -> DerivaML:
-    """Open the catalog that the arguments name."""
+    """Open the catalog that the arguments name, in the working directory that knows executions of it."""
     # Here, so that --help stays instant.
     from deriva_ml.ml import DerivaML
 
-    return DerivaML(arguments.host, arguments.catalog, working_dir=arguments.working_dir, mode=arguments.mode)
+    def opened(working_dir: str | Path | None) -> DerivaML:
+        return DerivaML(arguments.host, arguments.catalog, working_dir=working_dir, mode=arguments.mode)
+
+    ml = opened(arguments.working_dir)
+    configured = _configured(arguments)
+    return ml if configured is None or ml.list_executions() else opened(configured)
+
+
+def _configured(arguments: argparse.Namespace) -> Path | None:
+    """Where runs work whose configuration names the working directory that is meant, None when there is no such folder.
+
+    A configuration names one that users and catalogs share; projects that `deriva-ml new` makes name ``HOST/work``.
+    """
+    from deriva_ml.connection import DerivaMLConfig
+
+    named = arguments.working_dir or Path(arguments.host).expanduser() / "work"
+    if not Path(named).is_dir():
+        return None
+    folder = DerivaMLConfig.compute_workdir(named, arguments.catalog, arguments.host)
+    return folder if folder.is_dir() else None
 
 
 def upload_arguments(parser: argparse.ArgumentParser) -> None:

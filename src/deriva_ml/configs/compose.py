@@ -226,15 +226,17 @@ def _explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
         yield
     except hints.COMPOSING as error:
         cause = hints.cause_of(error)
-        plain = _without_overrides(config_name) if overrides else None
+        plain = _chosen(config_name, overrides) if overrides else None
         said = hints.explain(cause if isinstance(cause, DerivaMLException) else error, overrides, plain)
         raise DerivaMLConfigurationError(f"The configuration cannot be composed: {said}") from error
 
 
-def _without_overrides(config_name: str) -> Any:
-    """What is composed when nothing is overridden, None where that cannot be composed either."""
+def _chosen(config_name: str, overrides: Sequence[str]) -> Any:
+    """What is composed of the options that are chosen, with no field changed; None where that cannot be composed either."""
     try:
         with initialize(config_path=None, version_base="1.3"):
-            return compose(config_name if is_stored(config_name) else _BASE)
+            return compose(
+                config_name if is_stored(config_name) else _BASE, overrides=hints.chosen(overrides)
+            )
     except hints.COMPOSING:
         return None

@@ -110,7 +110,7 @@ def explain(error: Exception, overrides: Sequence[str], config: DictConfig | Non
     overrides : sequence of str
         As typed.
     config : DictConfig, optional
-        What is composed without them.
+        What is composed of those of them that choose an option, see `chosen`.
     """
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link is not None)
@@ -144,6 +144,13 @@ def cause_of(error: Exception) -> Exception:
     while isinstance(error, InstantiationException) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
+
+
+def chosen(overrides: Sequence[str]) -> list[str]:
+    """Those of some overrides that choose an option that there is: what others mean depends on them."""
+    known = groups()
+    given = [(override, *_PLUS.sub("", override).partition("=")) for override in overrides]
+    return [override for override, group, _, value in given if group and value in known.get(group, [])]
 
 
 def _not_chosen(group: str) -> str:

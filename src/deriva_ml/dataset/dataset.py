@@ -170,7 +170,7 @@ class Dataset(WideView):
         Parameters
         ----------
         members : list of str, or dict of table name to list of str
-            RIDs.
+            RIDs, or datasets and assets.
         validate : bool
             Whether to check that none of them is a member already.
         description : str

@@ -20,7 +20,7 @@ from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLValidationError,
 )
-from deriva_ml.names import MLTable, MLVocab, is_rid, one_or_more, require_list
+from deriva_ml.names import MLTable, MLVocab, is_rid, one_or_more, require_list, rid_of
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Element
@@ -54,7 +54,7 @@ def add(
     session : Session
     dataset_rid : str
     members : iterable of str, or mapping of table to iterable of str
-        RIDs, or datasets. With a mapping their tables need not be looked up.
+        RIDs, or datasets and assets. With a mapping their tables need not be looked up.
     validate : bool
         Whether to check that none of them is a member already; without the check those are left as they are.
     description : str
@@ -179,7 +179,7 @@ def _by_element(session: Session, members: Members) -> ByElement:
 
 def _rids(given: Any) -> list[str]:
     given = [given] if hasattr(given, "dataset_rid") else require_list("members", given, of="RIDs")
-    rids = [getattr(one, "dataset_rid", one) for one in given]
+    rids = [getattr(one, "dataset_rid", rid_of(one)) for one in given]
     for rid in rids:
         if not is_rid(rid):
             raise DerivaMLValidationError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -277,7 +278,8 @@ class Connection:
             raise DerivaMLCatalogNotFound(f"There is no {self.name}: {ours}") from error
         if isinstance(ours, DerivaMLNotFoundError) and opening:
             raise DerivaMLCatalogNotFound(
-                f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
+                f"There is no {self.name}. Catalogs are named by id or alias: `deriva-ml catalog list {shlex.quote(self.host)}` "
+                "tells which there are; create_ml_catalog() makes one."
             ) from error
         raise ours from error
 

@@ -87,6 +87,10 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
     asset_specs = {item.rid: item for item in configuration.assets if isinstance(item, AssetSpec)}
     found_assets = assets.lookup_assets(session, list(asset_specs)) if asset_specs else {}
     files = [repetition.local_file(item.path) for item in configuration.assets if isinstance(item, LocalFile)]
+    if folders := [str(path) for path in files if path.is_dir()]:
+        raise DerivaMLException(
+            f"Local input files cannot be folders: {', '.join(folders)}. Give each file in them as LocalFile(path=...)."
+        )
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise DerivaMLException(f"Local input files do not exist: {', '.join(missing)}.")

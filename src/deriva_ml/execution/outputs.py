@@ -343,8 +343,8 @@ class Outputs:
             taken, what = linked and Path(known.source).exists(), "A new file"
         if taken:
             raise DerivaMLValidationError(
-                f"{what} would take the place of {known.source}: both would be {key}. Pass rename_file= for one of them, give "
-                "a new file another name, or forget the first with discard_asset_file()."
+                f"{what} would take the place of {known.source}: both would be {key}. Pass rename_file=, of which the last "
+                "part counts, for one of them, give a new file another name, or forget the first with discard_asset_file()."
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,7 +29,10 @@ def shown(callback: UploadCallback | None) -> Iterator[UploadCallback | None]:
     if callback is not None or not (watched or sys.stderr.isatty()):
         yield callback
         return
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        # Without ipywidgets it makes a bar of text, and says so by a warning.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
 
     bar = tqdm(
         total=100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ from deriva_ml.vocabulary import add_term, delete_term, list_terms
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, TableName
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 def find_features(model: CatalogModel, table: TableName | None = None) -> list[Feature]:
@@ -137,6 +140,15 @@ def create_feature(
     further = [_column_or_reference(model, item, nullable) for item in optional_list("metadata", metadata)]
     home = model.default_schema or target.schema.name
     columns = [*payload, *further]
+    if not columns:
+        logger.warning(
+            "Feature %r of %r has no values: its records only say that a run marked a row. For a label give terms=[...], "
+            "for numbers and text metadata=[...]; ml.delete_feature(%r, %r) takes it back.",
+            feature_name,
+            target.name,
+            target.name,
+            feature_name,
+        )
     if model.is_vocabulary(target):
         raise DerivaMLTableTypeError(
             "table of records",

@@ -23,12 +23,12 @@ from deriva_ml.lineage.sources import FEATURE, Asked, Source, walk_from
 from deriva_ml.lineage.walk import Facts, walk
 
 if TYPE_CHECKING:
-    from deriva_ml.lineage.shape import Value
+    from deriva_ml.lineage.shape import File, Value
     from deriva_ml.session import Session
 
 
 def lineage(
-    session: Session, rid: str | Value, *, depth: int | None = None, max_executions: int = 500
+    session: Session, rid: str | Value | File, *, depth: int | None = None, max_executions: int = 500
 ) -> LineageResult:
     """Walk from something back over the executions that made it and what these read.
 
@@ -38,9 +38,9 @@ def lineage(
     Parameters
     ----------
     session : Session
-    rid : str or FeatureRecord
+    rid : str, FeatureRecord or Asset
         RID of a dataset, an asset, a feature value or an execution; as of a snapshot with ``RID@snapshot``. A feature
-        value may also be given as it was read.
+        value or an asset may also be given as it was read.
     depth : int, optional
         Generations beyond the producing execution; 0 for that one alone, None for all.
     max_executions : int
@@ -87,7 +87,7 @@ def lineage(
 
 
 def descendants(
-    session: Session, rid: str | Value, *, depth: int | None = None, max_executions: int = 500
+    session: Session, rid: str | Value | File, *, depth: int | None = None, max_executions: int = 500
 ) -> DescendantsResult:
     """Walk from something to all that depends on it: what must be done again if it was wrong?
 
@@ -99,9 +99,9 @@ def descendants(
     Parameters
     ----------
     session : Session
-    rid : str or FeatureRecord
+    rid : str, FeatureRecord or Asset
         RID of a dataset, an asset, a feature value or an execution; as of a snapshot with ``RID@snapshot``, and of one
-        version of a dataset with ``RID@1.2.0``. A feature value may also be given as it was read.
+        version of a dataset with ``RID@1.2.0``. A feature value or an asset may also be given as it was read.
     depth : int, optional
         Generations beyond the executions that read it; 0 for these alone, None for all.
     max_executions : int

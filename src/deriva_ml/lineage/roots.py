@@ -18,7 +18,7 @@ from deriva_ml.lineage import values
 from deriva_ml.lineage.edges import Edges, moment_of, time_of
 from deriva_ml.lineage.links import Question, Step
 from deriva_ml.lineage.questions import CONTAINER, EXECUTION, READ, Plan, Questions
-from deriva_ml.names import MLTable
+from deriva_ml.names import MLTable, rid_of
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest.rids import ResolvedRid
@@ -64,6 +64,7 @@ def split(session: Session, rid: Any) -> tuple[Session, str, str | None]:
     """
     if values.is_record(rid):
         rid = values.rid_of(session, rid)
+    rid = rid_of(rid)
     plain, _, at = rid.partition("@") if isinstance(rid, str) else (rid, "", "")
     if "." in at:
         return session, plain, at

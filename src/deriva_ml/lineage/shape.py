@@ -72,6 +72,14 @@ class Value(Protocol):
         """Column to value."""
 
 
+class File(Protocol):
+    """An asset, as it was looked up."""
+
+    @property
+    def asset_rid(self) -> str:
+        """Its RID."""
+
+
 class Root(Protocol):
     """What was asked for."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from deriva_ml.errors import DerivaMLValidationError
+
 
 class BuiltinTypes(StrEnum):
     """Column types by name; the value is ERMrest's spelling."""
@@ -67,10 +69,24 @@ _DOMAINS = {
 }
 
 
+_OF_PYTHON = {
+    str: BuiltinTypes.text,
+    int: BuiltinTypes.int8,
+    float: BuiltinTypes.float8,
+    bool: BuiltinTypes.boolean,
+    dict: BuiltinTypes.jsonb,
+}
+
+
 def type_name(kind: Any) -> str:
     """Spelling of a type given by name, as a `BuiltinTypes`, a type document, or an object with ``typename``."""
     if isinstance(kind, dict):
         return str(kind["typename"])
+    if isinstance(kind, type):
+        like = _OF_PYTHON.get(kind, BuiltinTypes.text)
+        raise DerivaMLValidationError(
+            f"{kind.__name__} of Python is no type of a column; give one of BuiltinTypes, such as BuiltinTypes.{like.name}."
+        )
     return str(getattr(kind, "typename", kind))
 
 

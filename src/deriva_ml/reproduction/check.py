@@ -16,13 +16,16 @@ from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution.files import place_of
 from deriva_ml.reproduction import packages
 from deriva_ml.reproduction.command import RUNNER, overrides_of, unfit
-from deriva_ml.reproduction.recorded import Recorded, read
+from deriva_ml.reproduction.recorded import Code, Recorded, read
 from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import git
 
 if TYPE_CHECKING:
     from deriva_ml.asset.asset import Asset
     from deriva_ml.ml import DerivaML
+
+
+_SHOWN = 3
 
 
 class Level(StrEnum):
@@ -119,21 +122,36 @@ def _command(recorded: Recorded) -> Finding:
 
 
 def source_of(recorded: Recorded) -> str | None:
-    """Repository that has the commit: the one that it ran from, else one on this disk that this was made of, else its origin."""
+    """Repository that has the commit, else the address of its origin.
+
+    The one that it ran from, one on this disk that this was made of, or that of the current folder: a project may have
+    moved since.
+    """
     code = recorded.code
-    here = [code.root, *(Path(each) for each in code.remotes if Path(each).is_absolute())]
+    made_of = (Path(each) for each in code.remotes if Path(each).is_absolute())
+    here = [code.root, *made_of, git.repository_root(Path.cwd())]
     for folder in here:
         if folder is not None and code.commit and folder.is_dir() and git.has_commit(folder, code.commit):
             return str(folder)
     return code.origin
 
 
+def relative_to(recorded: Recorded) -> Path | None:
+    """What relative places mean now: the same as then, unless that was in a project that has moved since."""
+    then, root, source = recorded.relative_to, recorded.code.root, source_of(recorded)
+    if then is None or root is None or source is None or root.is_dir() or not then.is_relative_to(root):
+        return then
+    return Path(source) / then.relative_to(root) if Path(source).is_dir() else then
+
+
 def _code(recorded: Recorded) -> Finding:
     code, source = recorded.code, source_of(recorded)
     if code.commit is None or source is None:
-        return Finding("code", Level.missing, "no commit was recorded, or no repository has it")
+        return Finding("code", Level.missing, _no_code(code))
     if not git.is_reachable(source):
-        hint = f"; clone its repository to {code.root}" if code.root is not None else ""
+        hint = (
+            f"; clone its repository to {code.root}, or go to a clone of it" if code.root is not None else ""
+        )
         detail = f"commit {code.commit[:12]} of {source}, which cannot be reached{hint}"
         return Finding("code", Level.missing, detail)
     if not code.is_exact:
@@ -143,19 +161,30 @@ def _code(recorded: Recorded) -> Finding:
     return Finding("code", Level.ok, f"commit {code.commit[:12]} of {source}")
 
 
+def _no_code(code: Code) -> str:
+    if code.commit is None:
+        return "no commit was recorded"
+    where = "" if code.root is None else f", made in {code.root},"
+    return f"commit {code.commit[:12]}{where} is in no repository here; try from a folder of one that has it"
+
+
 def _changes(recorded: Recorded) -> Iterator[Finding]:
     if recorded.code.patch is None:
         return
     left_out = packages.left_out(recorded.code.patch)
-    detail = f"left out of the patch: {', '.join(left_out)}" if left_out else "kept as a patch"
+    detail = f"left out of the patch: {_some(left_out)}" if left_out else "kept as a patch"
     yield Finding("uncommitted changes", Level.doubt if left_out else Level.ok, detail)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _packages(recorded: Recorded) -> Finding:
     differing = packages.differences(recorded)
     if not differing:
         return Finding("packages", Level.ok, "the same as here")
-    shown = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if len(differing) > 3 else "")
+    shown = _some(differing)
     if recorded.lock is not None and packages.uv() is not None:
         return Finding("packages", Level.ok, f"from its uv.lock; here differ {shown}")
     hint = "install uv to use its uv.lock" if recorded.lock is not None else "it had no uv.lock"

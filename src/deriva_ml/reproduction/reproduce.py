@@ -23,7 +23,7 @@ from deriva_ml.errors import (
 from deriva_ml.execution import repetition
 from deriva_ml.execution.repetition import Repeated, Repetition
 from deriva_ml.reproduction import command as commands
-from deriva_ml.reproduction.check import Level, checked, source_of
+from deriva_ml.reproduction.check import Level, checked, relative_to, source_of
 from deriva_ml.reproduction.command import Place
 from deriva_ml.reproduction.compare import Compared, Verdict
 from deriva_ml.reproduction.packages import python_for
@@ -175,6 +175,7 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
     if recorded.code.patch is not None:
         say("Applying what was not committed …")
         git.apply(code, recorded.code.patch.download(folder))
+    meant = relative_to(recorded)
     place = Place(code, python_for(recorded, code, folder, say), _host(ml), str(ml.catalog_id))
     words = commands.command(recorded, place)
     journal = folder / "executions.jsonl"
@@ -186,7 +187,7 @@ def _run(ml: DerivaML, recorded: Recorded, folder: Path, say: Say) -> list[Repea
             workflow.get("name", ""),
             workflow.get("checksum"),
             recorded.datasets,
-            str(recorded.relative_to) if recorded.relative_to is not None else None,
+            str(meant) if meant is not None else None,
             repetition.own_description(recorded.description),
         ),
     )
@@ -227,8 +228,8 @@ def _variables(recorded: Recorded, place: Place, journal: Path) -> dict[str, str
         "PYTHONPATH": os.pathsep.join(paths),
         "PATH": os.pathsep.join((str(place.python.parent), own.get("PATH", ""))),
     }
-    if recorded.relative_to is not None:
-        own[address.RELATIVE_TO] = str(recorded.relative_to)
+    if (meant := relative_to(recorded)) is not None:
+        own[address.RELATIVE_TO] = str(meant)
     return own
 
 

@@ -249,8 +249,8 @@ def _show(error: Exception, request: Request) -> None:
 
 
 def _plain(request: Request) -> Any:
-    """What is composed without overrides, None where not even that can be."""
+    """What is composed of the options that are chosen, with no field changed; None where not even that can be."""
     try:
-        return _composed(request.config_name, [])
+        return _composed(request.config_name, hints.chosen(request.overrides))
     except hints.COMPOSING:
         return None

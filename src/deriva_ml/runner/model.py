@@ -174,7 +174,7 @@ def _followed(execution: Execution) -> Iterator[None]:
     """Add to an error what became of the execution, and what to type."""
     try:
         yield
-    except Exception as error:  # whatever the model raises goes on, with a note
+    except (Exception, KeyboardInterrupt) as error:  # whatever ends the model goes on, with a note
         rid, session = execution.execution_rid, session_of(execution.catalog)
         text = f"Execution {rid} is {execution.status}. See it with: {sight(session, rid)}"
         if execution.status in _WAITING:

@@ -75,7 +75,7 @@ class Part:
         if known.state != "done":
             completion.give_up(self.ml, known)
             return False
-        logger.info("Job %s was done before, by execution %s.", self.number, known.execution)
+        print(f"Job {self.number} was done before, by execution {known.execution}.")
         return True
 
     def note(self, state: Any, execution: str | None, error: str | None = None) -> None:

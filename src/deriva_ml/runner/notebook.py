@@ -19,9 +19,11 @@ from deriva_ml.configs.compose import (
     render_notebook_config,
 )
 from deriva_ml.configs.load import load_configs
+from deriva_ml.configs.registry import list_notebook_configs
 from deriva_ml.connection import DerivaMLConfig
 from deriva_ml.execution.execution import Execution
 from deriva_ml.ml import DerivaML
+from deriva_ml.names import did_you_mean
 from deriva_ml.runner import check
 from deriva_ml.runner.project import counted_from, import_from, project_of
 from deriva_ml.specs import WorkflowSpec
@@ -96,9 +98,10 @@ def run_notebook(
     load_configs(config_package)
     if config_name is not None and not is_stored(name):
         logger.warning(
-            "No configuration %r is stored, so the basic one is used; declare notebook_config(%r).",
+            "No configuration %r is stored, so the basic one is used; declare notebook_config(%r).%s",
             name,
             name,
+            did_you_mean(name, list_notebook_configs()),
         )
     with settings.told(counted_from(project, config_package)):
         config = get_notebook_configuration(config_name=name, overrides=overrides)

@@ -128,6 +128,13 @@ def read_file(path: Path) -> dict[str, Any]:
     return found
 
 
+def as_overrides(path: Path, overrides: Iterable[str]) -> list[str]:
+    """Names and values of overrides that are named like parameters of a notebook, as ``-p`` takes them."""
+    known = _assigned(read_notebook(path)) or ()
+    pairs = (override.partition("=") for override in overrides)
+    return [word for name, _, value in pairs if name in known for word in (name, value)]
+
+
 def check_names(path: Path, given: Mapping[str, Any]) -> None:
     """Refuse parameters that a notebook does not have, which would be set for nothing.
 

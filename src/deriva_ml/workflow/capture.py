@@ -12,7 +12,7 @@ from pathlib import Path
 from deriva_ml import settings
 from deriva_ml.errors import DerivaMLDirtyWorkflowError, DerivaMLWorkflowError
 from deriva_ml.workflow import git
-from deriva_ml.workflow.source import find_source
+from deriva_ml.workflow.source import find_source, in_kernel
 from deriva_ml.workflow.tagged import version_of
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def capture(allow_dirty: bool = False) -> Code:
     DerivaMLDirtyWorkflowError
         If there are uncommitted changes and ``DERIVA_ML_STRICT`` is on.
     DerivaMLWorkflowError
-        If the code is in no repository with an origin and ``DERIVA_ML_STRICT`` is on.
+        If the code is in no file, or in no repository with an origin, and ``DERIVA_ML_STRICT`` is on.
     """
     if settings.flag("DERIVA_MCP_IN_DOCKER"):
         return _from_image()
@@ -76,6 +76,7 @@ def capture(allow_dirty: bool = False) -> Code:
         )
     source = find_source()
     if source.path is None:
+        _warn_unseen(_tolerant(allow_dirty))
         return Code(checksum=REPL_CHECKSUM, version=dynamic_version(None))
     root = git.repository_root(source.path)
     url, checksum = identify(source.path, allow_dirty=allow_dirty, root=root)
@@ -113,7 +114,7 @@ def identify(path: Path, *, allow_dirty: bool = False, root: Path | None = None)
     checksum = git.checksum_of(path, root)
     commit = git.last_commit(root, path) if root else None
     origin = git.origin_url(root) if root else None
-    tolerant = allow_dirty or settings.allow_dirty() or settings.flag("DERIVA_ML_DRY_RUN")
+    tolerant = _tolerant(allow_dirty)
     if root is None or commit is None:
         _warn_unknown(path, "is in no git repository" if root is None else "has no commit", tolerant)
         return path.as_uri(), checksum
@@ -122,6 +123,24 @@ def identify(path: Path, *, allow_dirty: bool = False, root: Path | None = None)
         _tell_local(path, commit, tolerant)
         return path.as_uri(), checksum
     return f"{origin}/blob/{commit}/{path.relative_to(root.resolve()).as_posix()}", checksum
+
+
+def _tolerant(allow_dirty: bool) -> bool:
+    return allow_dirty or settings.allow_dirty() or settings.flag("DERIVA_ML_DRY_RUN")
+
+
+def _warn_unseen(tolerant: bool) -> None:
+    if tolerant:
+        return
+    text = "This session runs code that is in no file, so the workflow is known by its name only."
+    if in_kernel():
+        text = "The file of this notebook is not known, so the workflow is known by its name only."
+        hint = "Name it with %env DERIVA_ML_NOTEBOOK_PATH=FILE.ipynb"
+    else:
+        hint = "Put the code into a script"
+    if settings.strict_workflow():
+        raise DerivaMLWorkflowError(f"{text} {hint}, or unset DERIVA_ML_STRICT.")
+    logger.warning("%s %s to make runs reproducible.", text, hint)
 
 
 def _warn_unknown(path: Path, lack: str, tolerant: bool) -> None:

@@ -35,6 +35,7 @@ FOUND_IN = "found-in"
 """Remote of a copy whose ``origin`` is not the repository that it was made of."""
 
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+|localhost):(?P<path>(?!//).+)$")
+_COPIES = frozenset(("__pycache__", ".ipynb_checkpoints"))
 _COMMIT = re.compile(r"[0-9a-f]{40,}(-dirty)?$")
 _WITH_USER = re.compile(r"^(?P<scheme>https?|ssh|git)://(?:[^@/]*@)?(?P<rest>.+)$")
 
@@ -170,6 +171,8 @@ def dirty_paths(root: Path, ignored: Iterable[str] = ()) -> list[str]:
 def changed(root: Path) -> list[tuple[str, str]]:
     """Two letters of ``git status`` and path of each file with uncommitted changes; ``??`` for an untracked one.
 
+    Copies that Python and Jupyter put beside code by themselves are no changes, in a project that does not ignore them.
+
     Raises
     ------
     DerivaMLWorkflowError
@@ -184,7 +187,9 @@ def changed(root: Path) -> list[tuple[str, str]]:
             continue
         if field[0] in "RC":
             next(rest, None)
-        found.append((field[:2], field[3:]))
+        state, path = field[:2], field[3:]
+        if state != "??" or _COPIES.isdisjoint(path.split("/")):
+            found.append((state, path))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from deriva_ml.workflow.git import repository_root
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 _TYPES = "Workflow_Workflow_Type"
 
@@ -173,6 +176,8 @@ def create(
 def add(session: Session, workflow: WorkflowSpec) -> str:
     """Register a workflow, or find it: same checksum or same URL is the same workflow.
 
+    Code that is in no file, as that of an interactive session, is told apart by its name.
+
     Parameters
     ----------
     session : Session
@@ -191,7 +196,15 @@ def add(session: Session, workflow: WorkflowSpec) -> str:
     """
     if workflow.workflow_rid is None:
         types = valid_types(session, workflow.workflow_type)
-        found = _find_rows(session, [workflow.checksum or workflow.url])
+        found = _same_code(session, workflow)
+        if found and found[0]["Name"] != workflow.name:
+            logger.warning(
+                "The code of workflow %r is registered as %r (%s) already, and its runs are known as that: a workflow is a "
+                "file of code, not a name. Keep code of another name in a file of its own.",
+                workflow.name,
+                found[0]["Name"],
+                found[0]["RID"],
+            )
         rid = found[0]["RID"] if found else _insert(session, workflow, types)
         workflow.__dict__["workflow_rid"] = rid
     return str(workflow.workflow_rid)
@@ -212,13 +225,21 @@ def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> s
     rid = str(inserted[0]["RID"])
     # Many jobs of a sweep may register the same code at once, and a lost answer leaves a row behind, and the table has
     # no key against it: the oldest row stays, the others are taken back before anything refers to them.
-    known = _find_rows(session, [workflow.checksum or workflow.url])
+    known = _same_code(session, workflow)
     if known and known[0]["RID"] != rid:
         rows.delete(session.connection, table, {"RID": [rid]})
         rid = str(known[0]["RID"])
     # The oldest row may be the one whose answer was lost, which nobody has given its types.
     _insert_types(session, rid, types)
     return rid
+
+
+def _same_code(session: Session, workflow: WorkflowSpec) -> list[Row]:
+    """Rows of the same code, oldest first; of code that is in no file, those of the same name."""
+    found = _find_rows(session, [workflow.checksum or workflow.url])
+    if workflow.checksum != capture.REPL_CHECKSUM or workflow.url is not None:
+        return found
+    return [row for row in found if row["URL"] is None and row["Name"] == workflow.name]
 
 
 def _find_rows(session: Session, identities: Sequence[str | None]) -> list[Row]:

@@ -19,6 +19,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
     InvalidTransitionError,
 )
+from deriva_ml.execution import LocalFile
 
 Case = tuple[Callable[[Any], Any], type[Exception], list[str]]
 
@@ -100,6 +101,16 @@ RUNS: dict[str, Case] = {
         lambda lab: ExecutionConfiguration(assets=[3]),
         DerivaMLValidationError,
         ["assets", "3"],
+    ),
+    "config-path": (
+        lambda lab: ExecutionConfiguration(assets=[lab.files / "real.txt"]),
+        DerivaMLValidationError,
+        ["LocalFile(path=", "real.txt"],
+    ),
+    "input-folder": (
+        lambda lab: lab.configure(assets=[LocalFile(path=lab.files)]),
+        DerivaMLException,
+        ["cannot be folders", "files"],
     ),
     "dataset": (lambda lab: lab.configure(datasets=["9-ZZZ"]), DerivaMLDatasetNotFound, ["'9-ZZZ'"]),
     "dataset-kind": (

@@ -167,6 +167,16 @@ TABLES: dict[str, Case] = {
         DerivaMLException,
         ['"string"', " text, "],
     ),
+    "type-of-python": (
+        lambda lab: lab.ml.create_table(TableDefinition("T", [ColumnDefinition("a", float)])),
+        DerivaMLValidationError,
+        ["float", "BuiltinTypes.float8"],
+    ),
+    "dataset-without-a-run": (
+        lambda lab: lab.ml.create_dataset(["Complete"]),
+        DerivaMLException,
+        ["exe.create_dataset"],
+    ),
     "name-of-project": (
         lambda lab: create_ml_catalog("./nowhere", "été"),
         DerivaMLValidationError,

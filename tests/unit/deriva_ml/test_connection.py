@@ -55,6 +55,17 @@ def test_projects_that_call_their_folder_alike_have_working_directories_of_their
     assert DerivaMLConfig.compute_workdir(None, 1, "./none").parts[-2:] == ("._none", "1")
 
 
+def test_a_folder_that_is_no_deployment_yet_is_not_made_by_what_would_be_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_HOME", str(tmp_path / "home"))
+    lab = tmp_path / "lab"
+    placed = DerivaMLConfig.compute_workdir(lab / "work", 1, str(lab))
+    assert placed.is_relative_to(tmp_path / "home")
+    LocalServer.open(lab, create=True)
+    assert DerivaMLConfig.compute_workdir(lab / "work", 1, str(lab)).is_relative_to(lab / "work")
+
+
 @pytest.mark.parametrize(
     ("bucket", "asked", "used"),
     [

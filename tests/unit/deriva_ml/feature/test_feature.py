@@ -91,12 +91,15 @@ def test_columns_that_cannot_be_leave_nothing_behind(
 
 
 @pytest.mark.parametrize("name", ["Two words", "Größe ✓", "a/b:c", "é" * 63, "feature"])
-def test_odd_names_and_no_columns(ml_session: Session, eyes: list[str], runs: list[str], name: str) -> None:
+def test_odd_names_and_no_columns(
+    ml_session: Session, eyes: list[str], runs: list[str], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     sure = ColumnDefinition("Sure", BuiltinTypes.float8, nullok=False)
     as_document = {"name": "Sure", "type": "float8", "nullok": False}
     metadata = [as_document if name == "feature" else sure]
     columns = {} if name == "Two words" else {"metadata": metadata, "optional": ["Sure"]}
     record_class = create_feature(ml_session, "Eye", name, **columns)
+    assert ("has no values" in caplog.text) == (not columns)
     feature = lookup_feature(ml_session.model, "Eye", name)
     assert {column.name for column in feature.feature_columns} == ({"Sure"} if columns else set())
     record = record_class(Eye=eyes[0], Execution=runs[0])

@@ -103,6 +103,15 @@ def test_some_folders_do_not_make_a_tree_dirty(repository, caplog, monkeypatch):
     assert len(git.dirty_paths(repository)) == 4
 
 
+def test_what_python_and_jupyter_put_beside_code_is_no_change(repository):
+    for folder in ("src/__pycache__", "notebooks/.ipynb_checkpoints"):
+        (repository / folder).mkdir(parents=True)
+        (repository / folder / "train.cpython-311.pyc").write_bytes(b"\0")
+    assert git.dirty_paths(repository) == []
+    run(repository, "add", "--all")
+    assert len(git.dirty_paths(repository)) == 2
+
+
 def test_renames_count_once(repository):
     run(repository, "mv", "other.py", "another.py")
     assert git.dirty_paths(repository) == ["another.py"]

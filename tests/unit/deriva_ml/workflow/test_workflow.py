@@ -60,6 +60,15 @@ def test_an_interactive_session_is_known_as_one(monkeypatch):
     assert "url=None, checksum='1'" in done.stdout
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_code_in_no_file_is_told(monkeypatch, strict):
+    monkeypatch.delenv("DERIVA_ML_ALLOW_DIRTY")
+    monkeypatch.setenv("DERIVA_ML_STRICT", str(strict).lower())
+    program = "from deriva_ml.workflow.capture import capture; capture()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ("known by its name only" in done.stderr, done.returncode) == (True, int(strict))
+
+
 def test_an_image_is_known_by_its_digest(monkeypatch):
     monkeypatch.setenv("DERIVA_MCP_IN_DOCKER", "true")
     monkeypatch.setenv("DERIVA_MCP_IMAGE_NAME", "ghcr.io/lab/eyes")
@@ -103,6 +112,26 @@ def test_a_workflow_is_registered_once(ml_session, unique):
         assert workflow.lookup_by_url(ml_session, name).workflow_rid == first
     assert first in {each.workflow_rid for each in workflow.find(ml_session)}
     assert workflow.find(ml_session, sort=True)[0].workflow_rid == first
+
+
+def test_a_second_name_of_the_same_code_is_told(ml_session, unique, caplog):
+    checksum = unique()
+    first, again, other = (Workflow(name=name, workflow_type="Training", checksum=checksum) for name in "aab")
+    rid = workflow.add(ml_session, first)
+    assert workflow.add(ml_session, again) == rid
+    assert not caplog.records
+    assert workflow.add(ml_session, other) == rid
+    assert f"The code of workflow 'b' is registered as 'a' ({rid}) already" in caplog.text
+
+
+def test_sessions_without_a_file_are_told_apart_by_name(ml_session, unique, caplog):
+    names = [unique(), unique()]
+    made = [Workflow(name=name, workflow_type="Training", checksum=capture.REPL_CHECKSUM) for name in names]
+    rids = [workflow.add(ml_session, each) for each in made]
+    assert [workflow.lookup(ml_session, rid).name for rid in rids] == names
+    again = Workflow(name=names[0], workflow_type="Training", checksum=capture.REPL_CHECKSUM)
+    assert workflow.add(ml_session, again) == rids[0]
+    assert not caplog.records
 
 
 def test_two_jobs_registering_at_once_agree(ml_session, unique):

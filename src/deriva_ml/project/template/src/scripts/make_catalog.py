@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from configs.deriva import CATALOG, LAB, WORK
-from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML
+from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, DerivaMLConfig
 from deriva_ml.schema import create_ml_catalog
 
 SCHEMA = "$schema"
@@ -23,18 +23,23 @@ def open_laboratory() -> DerivaML:
         return make_laboratory()
     if not (LAB / "deployment.json").exists():
         raise SystemExit(f"There is no catalog in {LAB}. Remove this folder and run this again.")
-    ml = DerivaML(str(LAB), CATALOG, working_dir=WORK)
+    ml = _opened()
     # This is what is made last.
     if "Image" not in [table.name for table in ml.list_dataset_element_types()]:
         raise SystemExit(f"The catalog in {LAB} is half made. Remove this folder and run this again.")
     return ml
 
 
+def _opened() -> DerivaML:
+    """As runs open it, so that what scripts and runs leave waits in one place."""
+    return DerivaML.instantiate(DerivaMLConfig(hostname=str(LAB), catalog_id=CATALOG, working_dir=str(WORK)))
+
+
 def make_laboratory() -> DerivaML:
     """Make a catalog with digit images, the ten classes and two features; open it."""
     made = create_ml_catalog(str(LAB), "$name")
     assert made.catalog_id == CATALOG, f"the first catalog of {LAB} is {made.catalog_id}, not {CATALOG}"
-    ml = DerivaML(str(LAB), CATALOG, working_dir=WORK)
+    ml = _opened()
     ml.create_schema(SCHEMA, "Handwritten digits and what models read in them")
     ml.create_vocabulary("Digit_Class", "The ten digits", update_navbar=False)
     for digit in range(10):
