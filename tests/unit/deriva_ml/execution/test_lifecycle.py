@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import UTC
 
 import pytest
@@ -156,6 +157,32 @@ def test_an_exception_fails_the_run_and_flies_on(execute, row_of):
     assert status(row_of, exe) == ("Uploaded", "ZeroDivisionError: division by zero")
 
 
+@pytest.mark.parametrize("ending", [None, ZeroDivisionError])
+def test_the_catalog_is_told_once_of_an_end(execute, counted, ending):
+    exe = execute()
+    with counted() as told, suppress(ZeroDivisionError), exe:
+        told.sent.clear()
+        if ending is not None:
+            raise ending
+    assert [method for method, _ in told.catalog] == ["PUT"]
+
+
+def test_an_abort_stops_the_clock_of_what_runs(execute, row_of):
+    running, created = execute(), execute()
+    running.execution_start()
+    with execute() as stopped:
+        pass
+    ended = stopped.stop_time
+    for exe in (running, created, stopped):
+        exe.abort()
+        assert status(row_of, exe) == ("Aborted", "Execution Aborted")
+    assert running.stop_time >= running.start_time
+    assert row_of("Execution", running.execution_rid)["Execution_Duration"].startswith("0.0H 0.0min ")
+    assert created.stop_time is None
+    assert row_of("Execution", created.execution_rid)["Execution_Duration"] is None
+    assert stopped.stop_time == ended
+
+
 def test_execute_gives_the_execution(execute):
     exe = execute()
     with exe.execute() as same:
@@ -191,7 +218,7 @@ def test_illegal_moves_are_refused(execute, row_of):
     exe = execute()
     with pytest.raises(InvalidTransitionError):
         exe.update_status(ExecutionStatus.Stopped, "no")
-    with pytest.raises(InvalidTransitionError):
+    with pytest.raises(InvalidTransitionError, match="from Created to Created"):
         exe.update_status(ExecutionStatus.Created)
     with pytest.raises(InvalidTransitionError, match="run it first"):
         exe.commit_output_assets()
