@@ -149,7 +149,9 @@ def fail(session: Session, execution_rid: str, error: str) -> None:
     It is left to the caller to tell the catalog.
     """
     clock = _stopped_clock(session, execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Failed, message=error, error=error, send=False, **clock)
+    transition(
+        session, execution_rid, ExecutionStatus.Failed, message=error, error=error, send=False, **clock
+    )
 
 
 def reason_of(error: BaseException) -> str:

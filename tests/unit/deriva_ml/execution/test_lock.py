@@ -260,9 +260,10 @@ def test_an_execution_that_is_created_is_not_resumed(session, execute):
     assert resume_execution(session, exe.execution_rid).status is ExecutionStatus.Created
 
 
-def test_who_commits_is_not_called_gone(session, waiting):
+@pytest.mark.parametrize("before", ["Stopped", "Pending_Upload"])
+def test_who_commits_is_not_called_gone(session, waiting, before):
     rid = waiting.execution_rid
-    session.workspace.executions.update(rid, status=ExecutionStatus.Pending_Upload, owner_pid=2**22 + 1)
+    session.workspace.executions.update(rid, status=ExecutionStatus(before), owner_pid=2**22 + 1)
     assert session.workspace.executions.get(rid).owner_is_gone
     lifecycle.begin_upload(session, rid)
     assert session.workspace.executions.get(rid).is_mine
