@@ -203,7 +203,7 @@ class BagCatalogLoader:
         """Refer to the assets that the catalog has already, instead of rows that it did not take."""
         wanted = {row["URL"]: row for row in left}
         found = matching_rows(self._connection, table, "MD5", {row["MD5"] for row in left})
-        by_url = {row["URL"]: row for row in found if row["URL"] in wanted}
+        by_url = {row["URL"]: row for row in found}
         refused = [url for url in wanted if url not in by_url]
         if refused:
             raise DerivaMLConflictError(

@@ -49,7 +49,6 @@ def seal(
     *,
     fetch: Sequence[FetchEntry] = (),
     info: Mapping[str, str] | None = None,
-    digests: Mapping[str, str] | None = None,
 ) -> None:
     """Write the tag files that make a folder a bag.
 
@@ -61,15 +60,12 @@ def seal(
         Files that belong to the bag but are elsewhere.
     info : mapping, optional
         Further lines of ``bag-info.txt``.
-    digests : mapping, optional
-        MD5 by place inside the bag of payload files that need not be read again.
     """
-    known = digests or {}
     sums: dict[str, str] = {}
     octets = count = 0
     for path in _payload(folder):
         place = _place(folder, path)
-        sums[place] = known.get(place) or _digest(path, "md5")
+        sums[place] = _digest(path, "md5")
         octets, count = octets + path.stat().st_size, count + 1
     for entry in fetch:
         sums[entry.path] = entry.md5

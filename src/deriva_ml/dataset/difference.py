@@ -82,7 +82,7 @@ def _told_by_numbers(session: Session, dataset_rid: str) -> bool | None:
     """The same without a look at the rows, where nobody has changed their tables; None where that does not tell."""
     found = version_rows(session, dataset_rid)
     last = labels.latest_release(found)
-    snapshot = last and pinned(session, last, found[last]["RID"], found[last]["Snapshot"])
+    snapshot = last and _snapshot(session, found, last)
     if not snapshot:
         return None
     changes = _Changes(session, session.at(snapshot), time_of(snapshot))
@@ -140,9 +140,12 @@ def _reader_at(
 ) -> Reader:
     if label is None:
         return session.reader
-    row = found[labels.choose(found, label, dataset_rid)]
-    snapshot = pinned(session, label, row["RID"], row["Snapshot"])
+    snapshot = _snapshot(session, found, labels.choose(found, label, dataset_rid))
     return session.at(snapshot).reader if snapshot else session.reader
+
+
+def _snapshot(session: Session, found: Mapping[DatasetVersion, Row], label: DatasetVersion) -> str | None:
+    return pinned(session, label, found[label]["RID"], found[label]["Snapshot"])
 
 
 def _state(reader: Reader, dataset_rid: str) -> dict[TableName, dict[str, str]]:

@@ -66,7 +66,7 @@ def transition(
     message : str, optional
         Shown as ``Status_Detail`` from now on; the former one stays where it is not given.
     error : str, optional
-        Why it failed or was aborted.
+        Why it failed or was aborted; of no other status.
     send : bool
         False to leave it to the caller to tell the catalog.
     fields
@@ -111,9 +111,7 @@ def update_status(
     state = required_state(session, execution_rid)
     if target != state.status:
         extra = _times_of(session, state, target)
-        transition(
-            session, execution_rid, target, message=message, error=error or _reason(target, message), **extra
-        )
+        transition(session, execution_rid, target, message=message, error=error or message, **extra)
     elif message is None and error is None:
         validate_transition(current=state.status, target=target)
     else:
@@ -124,10 +122,6 @@ def update_status(
             changes["error"] = _plain(error or message)
         session.workspace.executions.update(execution_rid, **changes)
         push(session, execution_rid)
-
-
-def _reason(target: ExecutionStatus, message: str | None) -> str | None:
-    return message if target in ENDED_BADLY else None
 
 
 def _times_of(session: Session, state: ExecutionState, target: ExecutionStatus) -> dict[str, Any]:
@@ -149,10 +143,15 @@ def stop(session: Session, execution_rid: str, *, send: bool = True) -> None:
     transition(session, execution_rid, ExecutionStatus.Stopped, send=send, **clock)
 
 
-def fail(session: Session, execution_rid: str, error: str, *, send: bool = True) -> None:
-    """Running to Failed, with the reason, which is still shown when its outputs are committed; the clock stops."""
+def fail(session: Session, execution_rid: str, error: str) -> None:
+    """Running to Failed, with the reason, which is still shown when its outputs are committed; the clock stops.
+
+    It is left to the caller to tell the catalog.
+    """
     clock = _stopped_clock(session, execution_rid)
-    transition(session, execution_rid, ExecutionStatus.Failed, message=error, error=error, send=send, **clock)
+    transition(
+        session, execution_rid, ExecutionStatus.Failed, message=error, error=error, send=False, **clock
+    )
 
 
 def reason_of(error: BaseException) -> str:

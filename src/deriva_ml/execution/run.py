@@ -187,7 +187,7 @@ class Run:
         if reason is None:
             lifecycle.stop(self._session, self.execution_rid, send=False)
         else:
-            lifecycle.fail(self._session, self.execution_rid, reason, send=False)
+            lifecycle.fail(self._session, self.execution_rid, reason)
         return True
 
     def _hint(self) -> None:

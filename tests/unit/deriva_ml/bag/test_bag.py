@@ -131,3 +131,79 @@ def test_bags_are_packed_and_unpacked(bag, tmp_path):
         pack.extract(tmp_path / "text.zip", tmp_path / "out")
     seal.discard(again)
     assert not again.exists()
+
+
+def test_half_a_bag_is_none(bag, monkeypatch):
+    """Whoever makes or deletes a bag may be killed at any moment; what is left must not be used as one."""
+    tags = (bag / seal.TAG_MANIFEST).read_bytes()
+    (bag / seal.TAG_MANIFEST).unlink()
+    assert not seal.is_sealed(bag)
+    (bag / seal.TAG_MANIFEST).write_bytes(tags)
+    assert seal.is_sealed(bag)
+    monkeypatch.setattr(shutil, "rmtree", lambda *given, **options: None)
+    seal.discard(bag)
+    assert (bag / seal.MANIFEST).exists()
+    assert not seal.is_sealed(bag)
+    seal.discard(bag)
+
+
+def test_every_file_of_a_bag_counts(bag):
+    [entry] = seal.missing(bag)
+    shutil.copy(seal.source_of(entry), seal_target(bag, entry))
+    assert seal.missing(bag) == []
+    payload = [path for path in (bag / "data").rglob("*") if path.is_file()]
+    size = f"{sum(path.stat().st_size for path in payload)}.{len(payload)}"
+    assert f"Payload-Oxum: {size}\n" in (bag / layout.BAG_INFO).read_text()
+    for path in [*payload, *bag.glob("*.txt")]:
+        if path.name == seal.TAG_MANIFEST:
+            continue
+        content = path.read_bytes()
+        for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"other")):
+            damage(path)
+            with pytest.raises((DerivaMLChecksumError, DerivaMLDataError), match=path.name):
+                seal.validate(bag)
+            path.write_bytes(content)
+    seal.validate(bag)
+
+
+def test_what_is_used_is_checked(bag):
+    place = layout.rows_json("s", "T")
+    seal.check(bag, [place])
+    (bag / "data" / "extra").write_text("extra")
+    with pytest.raises(DerivaMLChecksumError, match="data/extra changed or unknown"):
+        seal.check(bag, [place, "data/extra"])
+    (bag / place).write_text("changed")
+    with pytest.raises(DerivaMLChecksumError, match=f"{place} changed or unknown"):
+        seal.check(bag, [place])
+
+
+def test_the_list_of_files_elsewhere_is_that_of_the_last_seal(bag, tmp_path):
+    [entry] = seal.read_fetch(bag)
+    unknown = write.FetchEntry("https://example.org/100% of it?a=b", None, entry.path, entry.md5)
+    empty = write.FetchEntry(
+        "/hatrac/empty", 0, layout.asset_file("T", "4", "empty"), hashlib.md5().hexdigest()
+    )
+    seal.seal(bag, fetch=[unknown, empty])
+    [found, other] = seal.read_fetch(bag)
+    assert (found.length, found.path, found.md5) == (None, entry.path, entry.md5)
+    assert other == empty
+    assert seal.source_of(found) is None
+    assert seal.source_of(entry) == tmp_path / "scan 1.png"
+    (bag / layout.FETCH).write_text(f"file:///x\t5\t{entry.path}x\n")
+    with pytest.raises(DerivaMLDataError, match=f"not in the manifest: '{entry.path}x'"):
+        seal.read_fetch(bag)
+    for line in ("file:///x\tfive\tdata/x", "no columns"):
+        (bag / layout.FETCH).write_text(line)
+        with pytest.raises(DerivaMLDataError, match="is no list of files"):
+            seal.read_fetch(bag)
+    seal.seal(bag)
+    assert seal.read_fetch(bag) == seal.missing(bag) == []
+    seal.validate(bag)
+
+
+def test_checksums_of_other_tools_are_read(bag):
+    """Some write capitals, and a star where a file was read as bytes."""
+    expected = seal.read_manifest(bag)
+    lines = [f"{md5.upper()} *{place}\n" for place, md5 in expected.items()]
+    (bag / seal.MANIFEST).write_text("".join(lines))
+    assert seal.read_manifest(bag) == expected

@@ -4,10 +4,11 @@ import pytest
 
 from deriva_ml.asset import define
 from deriva_ml.bag import layout, seal, write
+from deriva_ml.bag import load as loading
 from deriva_ml.bag.load import BagCatalogLoader, matching_rows
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLConflictError
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLConnectionError
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
 from deriva_ml.model.types import BuiltinTypes
 
@@ -86,6 +87,58 @@ def test_a_rid_used_for_other_content_is_replaced(ml_session, tables, bag_of):
     fresh = report.rids[rid]
     found = {row["RID"]: row["Length"] for row in rows.read(ml_session.connection, tables[1])}
     assert found == {rid: 6, fresh: 5}
+
+
+def test_a_rid_used_for_other_content_gives_way_to_that_of_the_content(ml_session, tables, bag_of):
+    """What refers to the row in the bag then means the one that the catalog had all along."""
+    folder, [rid, known] = bag_of({"a.txt": b"before", "b.txt": b"after"})
+    load(ml_session, folder)
+    folder, _ = bag_of({"b.txt": b"after"}, rids=[rid], tag="Output_File")
+    report = load(ml_session, folder, resumed=True)
+    assert report.rids[rid] == known
+    assert report.existing_assets[rid]["RID"] == known
+    types = ml_session.table(f"{tables[0]}_Asset_Type")
+    tagged = rows.read(ml_session.connection, types, where={"Asset_Type": ["Output_File"]})
+    assert known in {tag[tables[0]] for tag in tagged}
+
+
+def test_a_file_that_the_catalog_takes_under_no_rid_is_named(ml_session, tables, bag_of):
+    folder, [rid] = bag_of({"a.txt": b"before"})
+    load(ml_session, folder)
+    folder, _ = bag_of({"a.txt": b"after"}, rids=[rid])
+    with pytest.raises(DerivaMLConflictError, match=f"1 files were refused by table '{tables[0]}'.*'a.txt'"):
+        load(ml_session, folder)
+
+
+def test_rows_that_only_their_rid_tells_apart_are_loaded_once(ml_session, fresh, tmp_path):
+    text = ColumnDefinition("Text", BuiltinTypes.text)
+    [table] = ml_session.create_tables([TableDefinition(fresh("Plain"), [text])])
+    key, rids = (table.schema.name, table.name), lease(ml_session.connection, 2)
+    write.write_json_rows(tmp_path / "bag", *key, [{"RID": rid, "Text": "same"} for rid in rids])
+    seal.seal(tmp_path / "bag")
+    first = load(ml_session, tmp_path / "bag")
+    assert (first.inserted, first.existing) == ({key: 2}, {key: 0})
+    again = load(ml_session, tmp_path / "bag", resumed=True)
+    assert (again.inserted, again.existing) == ({key: 0}, {key: 2})
+    assert {row["RID"] for row in rows.read(ml_session.connection, table)} == set(rids)
+
+
+def test_once_the_store_is_away_the_rest_is_not_tried(ml_session, tables, bag_of, monkeypatch):
+    folder, rids = bag_of({f"{number}.txt": b"%d" % number for number in range(4)})
+    asked = []
+
+    def away(connection, uploads, progress_of):
+        asked.append(len(uploads))
+        yield from (DerivaMLConnectionError("nobody there") for _ in uploads)
+
+    monkeypatch.setattr(loading, "batches", lambda connection, jobs, path_of: [jobs[:2], jobs[2:]])
+    monkeypatch.setattr(loading, "put_batch", away)
+    report = load(ml_session, folder, workers=1)
+    assert asked == [2]
+    assert [report.failures[tables[0], rid] for rid in rids] == [
+        "nobody there",
+        *3 * ["not tried, because others failed"],
+    ]
 
 
 def test_a_missing_file_stops_the_rows(ml_session, tables, bag_of, tmp_path):

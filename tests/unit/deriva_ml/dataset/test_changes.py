@@ -71,12 +71,21 @@ def test_of_two_who_change_at_once_one_is_told(lab: Any, before_request: Any) ->
     assert set(theirs + mine) < set(dataset.list_members("Subject"))
 
 
-def test_a_first_release_without_a_snapshot_is_pinned_when_it_is_read(lab: Any) -> None:
+@pytest.mark.parametrize(
+    "differs",
+    [
+        lambda dataset: dataset.list_dataset_members(version="0.1.0")["Subject"] != [],
+        lambda dataset: dataset.compare_versions("0.1.0", "0.1.0") != {},
+        lambda dataset: dataset.release_diff() != {},
+        lambda dataset: dataset.is_dirty(),
+    ],
+)
+def test_a_first_release_without_a_snapshot_is_pinned_when_it_is_read(lab: Any, differs: Any) -> None:
     dataset = lab.dataset()
     (entry,) = dataset.dataset_history()
     table = lab.session.ml_table("Dataset_Version")
     rows.update_one(lab.session.connection, table, entry.version_rid, Snapshot=None)
-    assert dataset.list_dataset_members(version="0.1.0")["Subject"] == []
+    assert not differs(dataset)
     (pinned,) = dataset.dataset_history()
     assert pinned.snapshot
     rows.update_one(lab.session.connection, table, entry.version_rid, Snapshot=None)
@@ -268,6 +277,7 @@ def test_whether_a_dataset_is_dirty_is_told_without_its_rows(
     asked.clear()
     assert not dataset.is_dirty()
     assert not [url for url in asked if "/attribute/" in url]
+    assert len([url for url in asked if "Dataset_Version" in url]) == 1
     assert len(asked) < 60
     inside.add_dataset_members({"Sample": lab.rows("Sample", 1)})
     assert dataset.is_dirty()

@@ -3,6 +3,8 @@
 import shutil
 import time
 
+import pytest
+
 from deriva_ml.execution.commit import remove_folder
 
 
@@ -38,6 +40,16 @@ def test_cleaning_keeps_what_was_never_registered(execute, caplog):
         path.write_bytes(b"e")
     exe.commit_output_assets(clean_folder=False)
     assert path.exists()
+
+
+@pytest.mark.parametrize("cleans", [True, False])
+def test_the_session_says_whether_to_clean(session, execute, cleans):
+    session.clean_execution_dir = cleans
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "f.png")
+        path.write_bytes(b"f")
+    exe.commit_output_assets()
+    assert path.exists() is not cleans
 
 
 def test_a_folder_that_is_in_use_is_removed_patiently(tmp_path, monkeypatch, caplog):

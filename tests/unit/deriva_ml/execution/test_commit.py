@@ -8,6 +8,7 @@ import pytest
 
 from deriva_ml.asset.asset import lookup_asset
 from deriva_ml.asset.record import asset_record_class
+from deriva_ml.bag import load as loading
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
     DerivaMLConnectionError,
@@ -344,6 +345,13 @@ def test_outputs_without_inputs_are_marked(execute, rows_of, caplog, image_rid):
     assert rows_of("File_Execution", Execution=exe.execution_rid) == []
 
 
+def test_a_dataset_without_inputs_is_marked(execute, rows_of):
+    with execute() as exe:
+        exe.create_dataset(description="out of nothing")
+    exe.commit_output_assets()
+    assert len(rows_of("File_Execution", Execution=exe.execution_rid)) == 1
+
+
 def test_a_commit_does_not_fail_for_want_of_knowing_what_was_read(execute, caplog, monkeypatch):
     with execute() as exe:
         exe.asset_file_path("Image", "alone.png").write_bytes(b"alone")
@@ -434,6 +442,35 @@ def test_pending_executions_are_committed(session, execute):
     assert lookup_execution(session, created.execution_rid).status == "Created"
     report = commit_many(session, ["1-ZZZZ", done.execution_rid])
     assert (report.total_failed, report.total_uploaded) == (1, 0)
+
+
+def test_what_was_aborted_elsewhere_is_not_committed_with_others(session, execute, rows_of):
+    exe = execute()
+    exe.execution_start()
+    exe.asset_file_path("Image", "unwanted.png").write_bytes(b"unwanted")
+    session.workspace.executions.update(exe.execution_rid, owner_pid=2**22 + 1)
+    aborted = {"RID": exe.execution_rid, "Status": "Aborted", "Status_Detail": "enough"}
+    columns = ("Status", "Status_Detail")
+    rows.update(session.connection, session.ml_table("Execution"), [aborted], columns=columns)
+    report = commit_many(session, [exe.execution_rid])
+    assert "is Aborted and cannot be committed" in report.errors[0]
+    assert (exe.status, exe.error) == (ExecutionStatus.Aborted, "enough")
+    assert rows_of("Image_Execution", Execution=exe.execution_rid) == []
+
+
+def test_files_that_are_not_stored_are_counted_with_others(session, execute, monkeypatch):
+    with execute() as exe:
+        exe.asset_file_path("Image", "far.png").write_bytes(b"far")
+        exe.asset_file_path("Model", "far.pt").write_bytes(b"far")
+
+    def away(connection, uploads, progress_of):
+        yield from (DerivaMLConnectionError("nobody there") for _ in uploads)
+
+    monkeypatch.setattr(loading, "put_batch", away)
+    report = commit_many(session, [exe.execution_rid])
+    failed = {"uploaded": 0, "failed": 1}
+    assert report.per_table == {"lab/Image": failed, "lab/Model": failed}
+    assert (report.total_uploaded, report.total_failed, exe.status) == (0, 1, ExecutionStatus.Failed)
 
 
 def test_what_is_due_says_how_the_run_ended_and_what_waits(session, execute):

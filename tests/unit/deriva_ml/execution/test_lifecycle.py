@@ -1,10 +1,13 @@
 import json
+from contextlib import suppress
 from datetime import UTC
 
 import pytest
 
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import (
+    DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLInvalidTerm,
     DerivaMLNotFoundError,
@@ -12,6 +15,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
     InvalidTransitionError,
 )
+from deriva_ml.execution import lifecycle
 from deriva_ml.execution.execution import Execution, create_execution, resume_execution
 from deriva_ml.execution.execution_snapshot import find_incomplete_executions, gc_executions, list_executions
 from deriva_ml.names import ExecutionStatus
@@ -156,6 +160,35 @@ def test_an_exception_fails_the_run_and_flies_on(execute, row_of):
     assert status(row_of, exe) == ("Uploaded", "ZeroDivisionError: division by zero")
 
 
+@pytest.mark.parametrize("ending", [None, ZeroDivisionError])
+def test_the_catalog_is_told_once_of_an_end(execute, counted, ending):
+    exe = execute()
+    with counted() as told, suppress(ZeroDivisionError), exe:
+        told.sent.clear()
+        if ending is not None:
+            raise ending
+    assert [method for method, _ in told.catalog] == ["PUT"]
+
+
+@pytest.mark.parametrize(
+    "abort", [lambda exe: exe.abort(), lambda exe: exe.update_status("Aborted", error="Execution Aborted")]
+)
+def test_an_abort_stops_the_clock_of_what_runs(execute, row_of, abort):
+    running, created = execute(), execute()
+    running.execution_start()
+    with execute() as stopped:
+        pass
+    ended = stopped.stop_time
+    for exe in (running, created, stopped):
+        abort(exe)
+        assert status(row_of, exe) == ("Aborted", "Execution Aborted")
+    assert running.stop_time >= running.start_time
+    assert row_of("Execution", running.execution_rid)["Execution_Duration"].startswith("0.0H 0.0min ")
+    assert created.stop_time is None
+    assert row_of("Execution", created.execution_rid)["Execution_Duration"] is None
+    assert stopped.stop_time == ended
+
+
 def test_execute_gives_the_execution(execute):
     exe = execute()
     with exe.execute() as same:
@@ -191,7 +224,7 @@ def test_illegal_moves_are_refused(execute, row_of):
     exe = execute()
     with pytest.raises(InvalidTransitionError):
         exe.update_status(ExecutionStatus.Stopped, "no")
-    with pytest.raises(InvalidTransitionError):
+    with pytest.raises(InvalidTransitionError, match="from Created to Created"):
         exe.update_status(ExecutionStatus.Created)
     with pytest.raises(InvalidTransitionError, match="run it first"):
         exe.commit_output_assets()
@@ -206,7 +239,34 @@ def test_illegal_moves_are_refused(execute, row_of):
 def test_a_block_that_committed_stays_uploaded(execute, row_of):
     with execute() as exe:
         exe.commit_output_assets()
+        ended = exe.stop_time
+        assert ended >= exe.start_time
     assert status(row_of, exe)[0] == "Uploaded"
+    assert exe.stop_time == ended
+    assert row_of("Execution", exe.execution_rid)["Execution_Duration"].startswith("0.0H 0.0min ")
+
+
+def test_a_run_may_be_stopped_without_a_block(execute, row_of):
+    exe = execute()
+    exe.execution_start()
+    exe.execution_stop()
+    assert status(row_of, exe) == ("Stopped", None)
+
+
+def test_of_two_moves_at_once_one_is_refused(session, execute, row_of, monkeypatch):
+    exe, validate = execute(), lifecycle.validate_transition
+    exe.execution_start()
+
+    def late(**move):
+        validate(**move)
+        # Another process is faster.
+        session.workspace.executions.update(exe.execution_rid, status=ExecutionStatus.Aborted)
+
+    monkeypatch.setattr(lifecycle, "validate_transition", late)
+    with pytest.raises(InvalidTransitionError, match="moved from Running by another process meanwhile"):
+        exe.execution_stop()
+    assert (exe.status, exe.stop_time) == (ExecutionStatus.Aborted, None)
+    assert status(row_of, exe) == ("Running", None)
 
 
 def test_dropping_the_object_changes_nothing(execute, row_of):
@@ -305,6 +365,45 @@ def test_what_the_catalog_missed_is_sent_first(session, execute, row_of):
     resume_execution(session, exe.execution_rid)
     assert row_of("Execution", exe.execution_rid)["Status"] == "Uploaded"
     assert not session.workspace.executions.get(exe.execution_rid).sync_pending
+
+
+def away(*given, **options):
+    raise DerivaMLConnectionError("nobody there")
+
+
+def test_what_cannot_be_sent_is_sent_later(session, execute, row_of, caplog, monkeypatch):
+    begun, created = execute(), execute()
+    begun.execution_start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "put", away)
+        begun.update_status(ExecutionStatus.Running, "halfway")
+        created.execution_start()
+        for exe in (begun, created):
+            assert f"The status Running of execution {exe.execution_rid} is kept on this" in caplog.text
+            # What the catalog says is old, so it is no contradiction.
+            assert resume_execution(session, exe.execution_rid).status is ExecutionStatus.Running
+            assert session.workspace.executions.get(exe.execution_rid).sync_pending
+    assert [status(row_of, exe) for exe in (begun, created)] == [("Running", None), ("Created", None)]
+    for exe in (begun, created):
+        resume_execution(session, exe.execution_rid)
+        assert not session.workspace.executions.get(exe.execution_rid).sync_pending
+    assert [status(row_of, exe) for exe in (begun, created)] == [("Running", "halfway"), ("Running", None)]
+
+
+def test_what_cannot_be_settled_is_sent_later(session, execute, monkeypatch):
+    exe = execute()
+    exe.execution_start()
+    session.workspace.executions.update(exe.execution_rid, status=ExecutionStatus.Stopped)
+    monkeypatch.setattr(Connection, "put", away)
+    assert resume_execution(session, exe.execution_rid).status is ExecutionStatus.Stopped
+    assert session.workspace.executions.get(exe.execution_rid).sync_pending
+
+
+def test_a_run_goes_on_while_the_catalog_cannot_be_asked(session, execute, caplog, monkeypatch):
+    exe = execute()
+    monkeypatch.setattr(rows, "read", away)
+    assert resume_execution(session, exe.execution_rid).status is ExecutionStatus.Created
+    assert f"state of execution {exe.execution_rid} is unknown: nobody there" in caplog.text
 
 
 def test_an_execution_gone_from_the_catalog_is_an_inconsistency(session, execute, caplog):

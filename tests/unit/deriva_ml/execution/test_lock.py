@@ -9,12 +9,13 @@ import re
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from deriva_ml.errors import DerivaMLException, DerivaMLExecutionError
-from deriva_ml.execution import lifecycle, sync
+from deriva_ml.execution import lifecycle, lock, sync
 from deriva_ml.execution.commit import commit_many
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.execution_snapshot import gc_executions
@@ -66,7 +67,10 @@ def test_the_second_is_told_who_the_first_is(session, waiting):
                 act()
         assert re.search(holder, commit_many(session, [rid]).errors[0])
         assert gc_executions(session, status=[ExecutionStatus.Stopped]) == 0
-    # Killed: its lock is free.
+    # Killed: its lock is free, and what it said of itself is not said any more.
+    with locked(session, rid, "resume"):
+        here = f"process {os.getpid()} on {socket.gethostname()} is at work on it (resume)"
+        assert lock_file(session, rid).read_text() == here
     assert waiting.commit_output_assets().total_uploaded == 1
     assert not lock_file(session, rid).exists()
 
@@ -122,15 +126,71 @@ def test_file_systems_without_locks(session, waiting):
 
 
 def test_a_child_does_not_keep_the_lock(session, waiting):
-    reading, writing = os.pipe()
-    with locked(session, waiting.execution_rid, "commit"):
+    rid, (reading, writing) = waiting.execution_rid, os.pipe()
+    with locked(session, rid, "commit"):
         child = os.fork()
         if child == 0:
             os.read(reading, 1)
-            os._exit(0)
+            locking_ends_it(session, rid)
     waiting.commit_output_assets()
     os.write(writing, b"x")
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def locking_ends_it(session, rid):
+    """End this process, well if it can take the lock of an execution."""
+    signal.alarm(60)
+    with suppress(DerivaMLExecutionError), locked(session, rid, "test"):
+        os._exit(0)
+    os._exit(1)
+
+
+def test_a_child_does_not_give_up_its_parents_lock(session, waiting):
+    with locked(session, waiting.execution_rid, "commit"):
+        child = os.fork()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+            assert lock_file(session, waiting.execution_rid).exists()
+    if not child:
+        os._exit(0)
+
+
+def test_a_child_does_not_wait_for_threads_that_it_has_not(session, waiting):
+    with lock._guard:
+        child = os.fork()
+        if child == 0:
+            locking_ends_it(session, waiting.execution_rid)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_file_goes_before_others_can_lock_it(session, waiting, monkeypatch):
+    unlink, gone = Path.unlink, []
+
+    def watched(path, **options):
+        with path.open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlink(path, **options)
+        gone.append(path)
+
+    with locked(session, waiting.execution_rid, "test"):
+        monkeypatch.setattr(Path, "unlink", watched)
+    assert gone == [lock_file(session, waiting.execution_rid)]
+
+
+def test_a_lock_of_a_file_that_is_gone_is_none(session, waiting, monkeypatch):
+    path, flock, opened = lock_file(session, waiting.execution_rid), fcntl.flock, []
+
+    def late(number, how):
+        if not opened:
+            # Its former holder is faster.
+            path.unlink()
+        opened.append(number)
+        flock(number, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(session, waiting.execution_rid, "test"):
+        assert path.exists()
+    assert len(opened) == 2
 
 
 def test_one_waits_for_a_file_that_goes(session, waiting):
@@ -200,9 +260,10 @@ def test_an_execution_that_is_created_is_not_resumed(session, execute):
     assert resume_execution(session, exe.execution_rid).status is ExecutionStatus.Created
 
 
-def test_who_commits_is_not_called_gone(session, waiting):
+@pytest.mark.parametrize("before", ["Stopped", "Pending_Upload"])
+def test_who_commits_is_not_called_gone(session, waiting, before):
     rid = waiting.execution_rid
-    session.workspace.executions.update(rid, status=ExecutionStatus.Pending_Upload, owner_pid=2**22 + 1)
+    session.workspace.executions.update(rid, status=ExecutionStatus(before), owner_pid=2**22 + 1)
     assert session.workspace.executions.get(rid).owner_is_gone
     lifecycle.begin_upload(session, rid)
     assert session.workspace.executions.get(rid).is_mine

@@ -63,3 +63,11 @@ def test_what_ends_a_run_is_text_that_any_database_takes():
     assert reason_of(ValueError("no such level")) == "ValueError: no such level"
     assert reason_of(KeyboardInterrupt()) == "KeyboardInterrupt"
     assert reason_of(ValueError("a\0b\ud800")) == "ValueError: a\\0b\\ud800"
+
+
+def test_an_error_that_cannot_be_text_is_named_all_the_same():
+    class Odd(Exception):
+        def __str__(self):
+            raise TypeError("no text of this")
+
+    assert reason_of(Odd()).startswith("Odd: <")
