@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import vocabulary
 from deriva_ml.asset import download as downloads
 from deriva_ml.asset.files import AssetFilePath
+from deriva_ml.asset.register import register
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
@@ -243,13 +244,7 @@ def register_files(session: Session, execution_rid: str, files: Sequence[Path]) 
         }
         for path in files
     }
-    made = rows.insert(
-        session.connection, table, [{"URL": url, **row} for url, row in new.items()], skip_conflicts=True
-    )
-    known = {row["URL"]: row for row in made}
-    rest = [url for url in new if url not in known]
-    if rest:
-        known |= {row["URL"]: row for row in rows.read(session.connection, table, where={"URL": rest})}
+    known = register(session, new)
     assets.add_types(session, table, [(known[url]["RID"], name) for url in new for name in types])
     found = [assets.Asset(session, table, known[url], types) for url in new]
     link_assets(session, execution_rid, found)
