@@ -88,6 +88,11 @@ def test_readers_and_makers_of_a_dataset(session, execute, workflow):
         assert made.dataset_rid in reader.datasets
         with pytest.raises(KeyError, match="declares"):
             reader.datasets["1-ZZZZ"]
+        view = reader.database_catalog
+        assert [found.dataset_rid for found in view.find_datasets()] == [made.dataset_rid]
+        assert view.lookup_dataset(made.dataset_rid).description == "d"
+        assert view.lookup_term("Dataset_Type", "Complete").name == "Complete"
+    assert maker.database_catalog is None
     find = queries.find_executions
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="input")) == {reader.execution_rid}
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="output")) == {maker.execution_rid}
