@@ -188,6 +188,7 @@ SIGNATURES = {
     "lookup_execution": "execution_rid",
     "lookup_lineage": "rid, *, depth=None, max_executions=500",
     "lookup_term": "table, term_name",
+    "pin_schema": "reason=None",
     "resolve_rids": "rids, candidate_tables=None",
     "resume_execution": "execution_rid",
 }

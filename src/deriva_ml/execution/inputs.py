@@ -85,6 +85,14 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
                 f"Dataset {found.spec.rid} is declared in versions {found.spec.version} and"
                 f" {by_rid[found.spec.rid].spec.version}; an execution can read one version of a dataset."
             )
+    for found in by_rid.values():
+        if found.entry.dataset_version.is_devrelease:
+            logger.warning(
+                "Dataset %s is declared in its development version %s, which may still change and becomes part of the next "
+                "release: the run will be known as a reader of that. Release it first to record what the run read.",
+                found.spec.rid,
+                found.entry.dataset_version,
+            )
     asset_specs = {item.rid: item for item in configuration.assets if isinstance(item, AssetSpec)}
     found_assets = assets.lookup_assets(session, list(asset_specs)) if asset_specs else {}
     files = [repetition.local_file(item.path) for item in configuration.assets if isinstance(item, LocalFile)]

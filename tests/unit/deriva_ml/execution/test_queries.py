@@ -103,6 +103,23 @@ def test_readers_and_makers_of_a_dataset(session, execute, workflow):
     assert datasets.lookup(session, made.dataset_rid).execution_rid == maker.execution_rid
 
 
+def test_an_unreleased_version_is_no_firm_input(session, execute, workflow, caplog):
+    with execute() as maker:
+        made = maker.create_dataset(description="d")
+        made.mark_dev("more to come")
+    for version, warned in ((None, False), ("0.1.0", False), (made.current_version, True)):
+        caplog.clear()
+        create_execution(
+            session, workflow=workflow, datasets=[DatasetSpec(rid=made.dataset_rid, version=version)]
+        )
+        said = [record.getMessage() for record in caplog.records if "Release it first" in record.getMessage()]
+        assert bool(said) == warned
+        assert all(
+            f"{made.dataset_rid} is declared in its development version 0.1.0.post1.dev1" in text
+            for text in said
+        )
+
+
 def test_readers_and_makers_of_an_asset(session, execute, image_rid):
     with execute() as exe:
         path = exe.download_asset(image_rid, exe.working_dir / "inputs")
