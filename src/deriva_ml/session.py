@@ -51,23 +51,6 @@ class Resolver(Protocol):
         """Features of a table."""
 
 
-class _Unasked:
-    """Stands for the binding of a catalog that is worked with offline."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__") or attribute == "_name":
-            raise AttributeError(attribute)
-        raise DerivaMLReadOnlyError(
-            f"{self._name} is open offline, so {attribute!r} of its catalog cannot be used; connect with mode='online'."
-        )
-
-    def __repr__(self) -> str:
-        return f"<{self._name}, offline>"
-
-
 @dataclass(eq=False)
 class Session:
     """One open connection, its model and its workspace.
