@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.objects import put_all
 from benchmarks.table import Row
 from benchmarks.timing import median, some, timed
 
@@ -24,7 +25,6 @@ def recorded(folder: Path, count: int) -> DerivaML:
     from deriva_ml import DerivaML
     from deriva_ml.ermrest import rows
     from deriva_ml.ermrest.objects import Upload
-    from deriva_ml.ermrest.together import put_many
     from deriva_ml.schema import create_ml_catalog
 
     created = create_ml_catalog(str(folder / "catalog"), "bench")
@@ -52,7 +52,7 @@ def recorded(folder: Path, count: int) -> DerivaML:
         ],
     )
     uploads = [_upload(folder, number) for number in range(count)]
-    put_many(session.connection, uploads)
+    put_all(session.connection, uploads)
     files = insert(
         "Execution_Metadata",
         [

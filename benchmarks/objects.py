@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from benchmarks.table import Row
 from benchmarks.timing import seconds, some, timed
 from benchmarks.wire import Wire, sender, serving
 from deriva_ml.checksums import md5_and_sha256
+from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.objects import Upload
 from deriva_server.embed import LocalServer
 from deriva_server.http.message import Request
@@ -138,7 +139,6 @@ def embedded(folder: Path, share: int) -> Iterator[Row]:
 def together(folder: Path, share: int) -> Iterator[Row]:
     """Many small files at once in process, against the same client that puts them one by one over HTTP."""
     from deriva_ml.ermrest.connect import connect
-    from deriva_ml.ermrest.together import put_many
     from deriva_ml.schema import create_ml_catalog
 
     count = some(1_000, share)
@@ -147,11 +147,23 @@ def together(folder: Path, share: int) -> Iterator[Row]:
     with serving(lab) as served:
         connection = connect(f"http://127.0.0.1:{served.port}", catalog)
         one_by_one = _uploads(folder / "first", count)
-        alone = seconds(lambda: put_many(connection, one_by_one, workers=1))[0]
+        alone = seconds(lambda: put_all(connection, one_by_one, workers=1))[0]
     connection = connect(str(lab), catalog)
     at_once = _uploads(folder / "second", count)
-    ours = timed(f"{count:,} objects of 4 KB together, in process", lambda: put_many(connection, at_once))
+    ours = timed(f"{count:,} objects of 4 KB together, in process", lambda: put_all(connection, at_once))
     yield replace(ours, other=alone, whose="one by one over HTTP", limit=alone / 3)
+
+
+def put_all(connection: Connection, uploads: Sequence[Upload], workers: int | None = None) -> None:
+    """Put files as a commit does, many small ones together where that is possible."""
+    from deriva_ml.ermrest.together import batches, put_batch
+    from deriva_ml.parallel import run_all
+
+    def put(batch: Sequence[Upload]) -> None:
+        for failure in filter(None, put_batch(connection, batch)):
+            raise failure
+
+    run_all(put, batches(connection, uploads, lambda upload: upload.path), workers)
 
 
 def _uploads(folder: Path, count: int) -> list[Upload]:

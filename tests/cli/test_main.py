@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.cli.typed import SCRIPTS
@@ -150,9 +149,7 @@ def test_serve(tmp_path, end):
             there, here = connect(url, 1), connect(tmp_path / "lab", 1)
             assert there.document()["snaptime"] == here.document()["snaptime"]
             process.send_signal(end)
-            start = time.monotonic()
-            assert process.wait(15) == 0
-            assert time.monotonic() - start < 10
+            assert process.wait(60) == 0
             assert process.stderr.read() == ""
         finally:
             process.kill()

@@ -296,7 +296,7 @@ def test_a_signal_while_the_catalog_is_told(
 
     def hangs(*given: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(30)
+        time.sleep(300)
 
     def program() -> None:
         monkeypatch.setattr(run, "push", hangs)
@@ -306,7 +306,7 @@ def test_a_signal_while_the_catalog_is_told(
 
     started = time.monotonic()
     assert code_of(program) == -signal.SIGTERM
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 45
     # The block had ended well before the signal came.
     assert (str(exe.status), exe.error) == ("Stopped", None)
     assert told(ml, ml.resume_execution(exe.execution_rid)) == ("Stopped", None)
@@ -326,7 +326,7 @@ def test_a_server_that_no_longer_answers(lab: Path, monkeypatch: pytest.MonkeyPa
 
         started = time.monotonic()
         assert code_of(program) == -signal.SIGTERM
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 45
         os.kill(server, signal.SIGCONT)
         assert exe.status is ExecutionStatus.Failed
         again = there.resume_execution(exe.execution_rid)

@@ -181,15 +181,6 @@ def missing(folder: Path) -> list[FetchEntry]:
     return [entry for entry in read_fetch(folder) if not (folder / entry.path).exists()]
 
 
-def read_info(folder: Path) -> dict[str, str]:
-    """Fields of ``bag-info.txt``."""
-    fields = {}
-    for line in (folder / layout.BAG_INFO).read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        fields[name.strip()] = value.strip()
-    return fields
-
-
 def check(folder: Path, places: Collection[str]) -> None:
     """Check some files of a bag before they are used.
 

@@ -300,12 +300,6 @@ class DatasetView(ABC):
         """RIDs of nested datasets, nearest first."""
         return children(self._reader(version), [self.dataset_rid], recurse=recurse)
 
-    def list_dataset_parents_rids(
-        self, recurse: bool = False, *, version: DatasetVersion | str | None = None
-    ) -> list[RID]:
-        """RIDs of the datasets that contain this one, nearest first."""
-        return parents(self._reader(version), [self.dataset_rid], recurse=recurse)
-
     def list_dataset_element_types(self) -> Sequence[Table]:
         """Tables whose rows can be members."""
         return [element.table for element in self._reader().model.dataset_elements()]

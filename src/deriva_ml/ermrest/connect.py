@@ -23,7 +23,7 @@ from deriva_ml.ermrest.bindings import (
 )
 from deriva_ml.ermrest.failures import FOREIGN, translate
 from deriva_ml.ermrest.library import ErmrestCatalog, ErmrestSnapshot, Model, urlquote
-from deriva_ml.ermrest.patience import Patience, was_lost
+from deriva_ml.ermrest.patience import Patience, has_answered, was_lost
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConfigurationError,
@@ -280,6 +280,15 @@ class Connection:
                 f"There is no {self.name}. Check the catalog id, or make a catalog with create_ml_catalog()."
             ) from error
         raise ours from error
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it is certain that there is such a host, so that one that is away for a moment is waited for."""
+        return self.is_embedded or has_answered(self.authority)
+
+    def expect_answer(self) -> None:
+        """Say that the host answered at another time: from now on it is waited for as one that answered this process."""
+        Patience(self.authority).heard()
 
     # Questions about the catalog itself ----------------------------------------------------------------------------
 

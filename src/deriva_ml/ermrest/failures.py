@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from deriva_ml.ermrest.library import ConcurrentUpdate, DataPathException, ErmrestCatalogMutationError
-from deriva_ml.ermrest.patience import reason_of
+from deriva_ml.ermrest.patience import attempts_at, reason_of
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,
@@ -74,14 +74,18 @@ def translate(error: Exception, doing: str) -> DerivaMLException:
         return _of_status(response.status_code, detail_of(response), doing)
     if isinstance(error, requests.Timeout):
         return DerivaMLConnectionError(f"{doing} failed: the service did not answer in time. Try again.")
-    reason = reason_of(error).rstrip(".")
-    return DerivaMLConnectionError(f"{doing} failed: {reason}. {_advice(reason)}")
+    reason, attempts = reason_of(error).rstrip("."), attempts_at(error)
+    tried = f", {attempts} times" if attempts > 1 else ""
+    return DerivaMLConnectionError(f"{doing} failed: {reason}{tried}. {_advice(reason)}")
 
 
 def _advice(reason: str) -> str:
     """What to do about a connection that failed: the host was not found, nothing listens there, or it broke off."""
     if "refused" in reason:
-        return "Check that the server runs, and the port of its address; `deriva-ml serve` starts one for a folder."
+        return (
+            "Check that the server runs, and the port of its address; `deriva-ml serve` starts one for a folder. "
+            "While it starts, try again in a moment."
+        )
     if any(words in reason for words in ("closed connection", "reset by peer", "aborted")):
         return "The server was stopped, or the network broke off; try again when it is back."
     return "Check the host name and the network."

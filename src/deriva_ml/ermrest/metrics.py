@@ -9,6 +9,7 @@ from typing import Any
 
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
+from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_server.metrics.records import PARSER, kind_of
 from deriva_server.metrics.summary import collect
 from deriva_server.metrics.values import Scalar
@@ -90,8 +91,13 @@ def ask(
         "names": [name for _, name, _ in files],
         "records": records,
     }
-    with translated(f"Reading metrics of {len(files):,} files of {connection.name}"):
-        answer = connection.store.post("/hatrac;metrics", json=wish).json()
+
+    def read() -> dict[str, Any]:
+        with translated(f"Reading metrics of {len(files):,} files of {connection.name}"):
+            found: dict[str, Any] = connection.store.post("/hatrac;metrics", json=wish).json()
+        return found
+
+    answer = repeated_when_lost(connection.authority, read)
     return [
         _answered(found, actual, md5)
         for found, actual, (_, _, md5) in zip(answer["found"], answer["md5"], files, strict=True)

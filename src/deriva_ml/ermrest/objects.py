@@ -6,7 +6,7 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,21 +15,19 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from deriva_ml import settings
 from deriva_ml.copies import partial_of
 from deriva_ml.ermrest import arrivals
 from deriva_ml.ermrest.arrivals import local_path as local_path
 from deriva_ml.ermrest.bindings import session_config
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
-from deriva_ml.ermrest.patience import Patience, was_lost
+from deriva_ml.ermrest.patience import Patience, repeated_when_lost, was_lost
 from deriva_ml.errors import (
     DerivaMLChecksumError,
     DerivaMLConnectionError,
     DerivaMLNotFoundError,
     DerivaMLValidationError,
 )
-from deriva_ml.parallel import run_all
 
 ASK_FIRST = 1024 * 1024
 """From this size on the store is asked whether it has the content before the bytes are sent."""
@@ -82,16 +80,6 @@ class Upload:
     filename: str | None = None
     content_type: str | None = None
     taken: Taken | None = None
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file to fetch; `md5` in hex and `length` in bytes are checked when given."""
-
-    url: str
-    target: Path
-    md5: str | None = None
-    length: int | None = None
 
 
 def object_url(*parts: str) -> str:
@@ -175,7 +163,7 @@ def put_upload(
             f"{upload.path} cannot be uploaded: {error.strerror or error}."
         ) from error
     chunk = connection.site.chunk_size
-    with translated(f"Uploading {upload.path} to {upload.url}"):
+    with translated(_uploading(upload)):
         if upload.taken is not None and _put_taken(connection, upload, upload.taken):
             sent = True
         elif (ask_first or size >= ASK_FIRST) and _has(connection, upload):
@@ -186,6 +174,10 @@ def put_upload(
             sent = _put_whole(connection, upload)
     if progress is not None and not (sent and size > chunk and not connection.is_embedded):
         progress(size)
+
+
+def _uploading(upload: Upload) -> str:
+    return f"Uploading {upload.path} to {upload.url}"
 
 
 def has(connection: Connection, url: str, md5: str) -> bool:
@@ -307,13 +299,9 @@ def _check_upload(answer: requests.Response, upload: Upload) -> None:
 
 
 def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Progress | None) -> bool:
-    """Open an upload job, or go on with one that was interrupted, and send what is missing."""
+    """Open an upload job, send all pieces, and finish it."""
     store, chunk = connection.store, connection.site.chunk_size
-    wanted: dict[str, Any] = {"chunk-length": chunk, "content-length": size}
-    wanted |= {name.lower(): value for name, value in _headers(upload).items()}
-    answer = _send(connection, "POST", f"{upload.url};upload?parents=true", json=wanted)
-    _check_upload(answer, upload)
-    job = urlsplit(answer.headers["Location"]).path
+    job = _begin_upload(connection, upload, size)
     try:
         with upload.path.open("rb") as file:
             for number in range(-(-size // chunk)):
@@ -324,17 +312,48 @@ def _put_chunks(connection: Connection, upload: Upload, size: int, progress: Pro
                 answer.request.body = None
                 if progress is not None:
                     progress(len(data))
-        answer = _send(connection, "POST", job, timeout=_patience(connection, size))
-        if answer.status_code == 409:
-            raise DerivaMLChecksumError(
-                f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}."
-            )
-        _check_upload(answer, upload)
+        _finish_upload(connection, upload, job, size)
     except BaseException:
         with contextlib.suppress(requests.RequestException):
             store.delete(job)
         raise
     return True
+
+
+def _begin_upload(connection: Connection, upload: Upload, size: int) -> str:
+    """Path of a new upload job."""
+    wanted: dict[str, Any] = {"chunk-length": connection.site.chunk_size, "content-length": size}
+    wanted |= {name.lower(): value for name, value in _headers(upload).items()}
+
+    def begin() -> str:
+        with translated(_uploading(upload)):
+            answer = _send(connection, "POST", f"{upload.url};upload?parents=true", json=wanted)
+            _check_upload(answer, upload)
+        return urlsplit(answer.headers["Location"]).path
+
+    # A job whose answer was lost has no pieces, and costs nothing: a new one does as well.
+    return repeated_when_lost(connection.authority, begin)
+
+
+def _finish_upload(connection: Connection, upload: Upload, job: str, size: int) -> None:
+    """Make an object of all pieces; an attempt whose answer was lost may have done so, or be about to."""
+    patience, is_doubtful = Patience(connection.authority), False
+    while not (is_doubtful and _has(connection, upload)):
+        answer = None
+        try:
+            answer = _send(connection, "POST", job, timeout=_patience(connection, size))
+            _check_upload(answer, upload)
+        except requests.RequestException as error:
+            is_passing = is_doubtful and answer is not None and answer.status_code in (404, 409)
+            if not (is_passing or was_lost(error)) or not patience.again(error):
+                if answer is not None and answer.status_code == 409:
+                    raise DerivaMLChecksumError(
+                        f"{upload.path} was changed while it was uploaded: its MD5 is not {upload.md5}."
+                    ) from error
+                raise
+            is_doubtful = True
+        else:
+            return
 
 
 # Fetching ----------------------------------------------------------------------------------------------------------
@@ -421,24 +440,3 @@ def _receive(connection: Connection, url: str, partial: Path, progress: Progress
                     raise
         if progress is not None:
             progress(-partial.stat().st_size)
-
-
-def fetch_many(
-    connection: Connection,
-    downloads: Iterable[Download],
-    *,
-    workers: int | None = None,
-    progress: Callable[[Download, Path], object] | None = None,
-) -> list[Path]:
-    """Fetch many files, some at a time; `progress` is called with each file that is done.
-
-    Raises
-    ------
-    DerivaMLException
-        For the first file that fails; files that arrived stay.
-    """
-
-    def one(download: Download) -> Path:
-        return fetch(connection, download.url, download.target, md5=download.md5, length=download.length)
-
-    return run_all(one, downloads, workers or settings.upload_workers() or None, progress)

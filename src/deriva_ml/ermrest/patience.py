@@ -27,7 +27,7 @@ _BROKEN_OFF = (requests.exceptions.ChunkedEncodingError, requests.ConnectionErro
 _PREAMBLE = re.compile(
     r"^(HTTPS?Connection(Pool)?\(.*?\): )?(Failed to establish a new connection: )?(\[Errno -?\d+\] )?"
 )
-_BUSY, _UNCLEAR = 503, frozenset({502, 504})
+_GONE, _BUSY, _UNCLEAR = 404, 503, frozenset({502, 504})
 
 _Made = TypeVar("_Made")
 
@@ -39,7 +39,7 @@ _latest: ContextVar[float] = ContextVar("_latest", default=math.inf)
 """When an act must end that is repeated as a whole: its requests are not repeated for longer."""
 
 _GIVEN_UP, _DOUBTFUL = "deriva_ml_given_up", "deriva_ml_doubtful"
-"""Attributes of failures and answers: it was repeated often enough; an earlier attempt may have been carried out."""
+"""Attributes of failures and answers: after how many attempts it was given up; an earlier one may have been carried out."""
 
 
 class Patience:
@@ -71,7 +71,7 @@ class Patience:
             most = min(most, _FEW)
         left = self.end - time.monotonic()
         if self._count >= most or (self._count >= _FEW and left < 0):
-            setattr(why, _GIVEN_UP, True)
+            setattr(why, _GIVEN_UP, self._count + 1)
             return False
         if self._count == _FEW and _away.setdefault(self._host, self) is self:
             said = reason_of(why)
@@ -90,6 +90,16 @@ class Patience:
         """Note that there was an answer to what was asked."""
         if _away and _away.pop(self._host, None) is not None:
             _log.info("%s answers again.", self._called)
+
+
+def has_answered(host: str) -> bool:
+    """Whether this process knows that there is such a host."""
+    return host.lower() in _answered
+
+
+def attempts_at(error: BaseException) -> int:
+    """How often a request was sent before its failure was reported."""
+    return int(getattr(error, _GIVEN_UP, 1))
 
 
 def _pause(attempt: int) -> float:
@@ -182,6 +192,8 @@ def send_patiently(
             patience.answered()
             if doubtful:
                 setattr(outcome, _DOUBTFUL, True)
+                if request.method == "DELETE" and outcome.status_code == _GONE:
+                    _take_for_done(outcome)
             return outcome
         doubtful = doubtful or _is_unclear(outcome)
         if start is None or not patience.again(outcome):
@@ -210,6 +222,11 @@ def _once(
             raise
         return error
     return answer
+
+
+def _take_for_done(answer: requests.Response) -> None:
+    """Let an answer be the one that was lost: what shall be deleted is gone, by an earlier attempt or otherwise."""
+    answer.status_code, answer.reason, answer._content = 204, "No Content", b""
 
 
 def _is_unclear(outcome: requests.Response | requests.RequestException) -> bool:

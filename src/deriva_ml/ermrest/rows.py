@@ -416,9 +416,8 @@ def delete(connection: Connection, table: TableLike, where: Where) -> int:
         if found:
             try:
                 connection.delete(f"/entity/{path}", doing=doing)
-            except DerivaMLNotFoundError as error:
-                if not is_doubtful(getattr(error.__cause__, "response", None)):
-                    # Somebody else was faster.
-                    continue
+            except DerivaMLNotFoundError:
+                # Somebody else was faster.
+                continue
             gone += found
     return gone

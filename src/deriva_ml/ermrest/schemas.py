@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.failures import translated
 from deriva_ml.ermrest.library import Model, Schema
 from deriva_ml.ermrest.library import Table as DerivaTable
+from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.ermrest.rows import escaped
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLSchemaError
+from deriva_ml.errors import DerivaMLConflictError, DerivaMLConnectionError, DerivaMLSchemaError
 from deriva_ml.model.define import Document, document_of
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.protocols import Table
@@ -26,9 +27,9 @@ def create_schemas(connection: Connection, schemas: dict[str, Document]) -> None
         Name to schema document, its tables under ``tables``.
     """
     named = {name: {**document, "schema_name": name} for name, document in schemas.items()}
-    connection.post(
-        "/schema", json={"schemas": named}, doing=f"Creating schema {', '.join(named)} in {connection.name}"
-    )
+    wanted = {name: list(document.get("tables", ())) for name, document in named.items()}
+    doing = f"Creating schema {', '.join(named)} in {connection.name}"
+    _make(connection, {"schemas": named}, wanted, doing)
 
 
 def create_schema(connection: Connection, model: Model, name: str, comment: str | None = None) -> Schema:
@@ -37,8 +38,10 @@ def create_schema(connection: Connection, model: Model, name: str, comment: str 
     if name in model.schemas:
         raise DerivaMLConflictError(f"Schema {name!r} already exists in {connection.name}.")
     document: Document = {"schema_name": name, "comment": comment, "annotations": {}, "acls": {}}
-    with translated(f"Creating schema {name} in {connection.name}"):
-        return model.create_schema(document)
+    made = _make(connection, [document], {name: []}, f"Creating schema {name} in {connection.name}")
+    model.schemas[name] = Schema(model, name, made[name])
+    model.digest_fkeys()
+    return model.schemas[name]
 
 
 def create_tables(
@@ -80,12 +83,71 @@ def create_tables(
     for document in documents:
         complete_references(document)
     doing = f"Creating {', '.join(names)} in schema {schema} of {connection.name}"
-    made: list[Document] = connection.post("/schema", json=documents, doing=doing).json()
+    made = _make(connection, documents, {schema: names}, doing)[schema]["tables"]
     known = model.schemas[schema].tables
-    for document in made:
-        known[document["table_name"]] = DerivaTable(model.schemas[schema], document["table_name"], document)
+    for name in names:
+        known[name] = DerivaTable(model.schemas[schema], name, made[name])
     model.digest_fkeys()
     return [cast(Table, known[name]) for name in names]
+
+
+def _make(connection: Connection, body: Any, wanted: Mapping[str, Iterable[str]], doing: str) -> Document:
+    """Make schemas and tables that were not there, all or nothing: after a lost answer they are looked for first.
+
+    Parameters
+    ----------
+    connection : Connection
+    body : dict or list
+        The request.
+    wanted : mapping
+        Names of schemas to names of tables that it makes.
+    doing : str
+
+    Returns
+    -------
+    dict
+        Name to document of each schema, as it is on the service.
+    """
+    is_repeated = False
+
+    def find() -> Document | None:
+        there: Document = connection.schema_document()["schemas"]
+        is_made = all(
+            name in there and set(tables) <= set(there[name]["tables"]) for name, tables in wanted.items()
+        )
+        return there if is_made else None
+
+    def make() -> Document:
+        nonlocal is_repeated
+        if is_repeated and (found := find()) is not None:
+            return found
+        try:
+            answer = connection.post("/schema", json=body, doing=doing).json()
+        except DerivaMLConnectionError:
+            is_repeated = True
+            raise
+        except DerivaMLConflictError:
+            # A lost request may be carried out after it was looked for.
+            if not is_repeated or (found := find()) is None:
+                raise
+            return found
+        return _by_name(answer)
+
+    return repeated_when_lost(connection.authority, make)
+
+
+def _by_name(answer: Any) -> Document:
+    """The answer to a request that made something, in the form of a model document."""
+    if isinstance(answer, dict):
+        return dict(answer.get("schemas", {}))
+    found: Document = {}
+    for document in answer:
+        schema = found.setdefault(document["schema_name"], {"tables": {}})
+        if "table_name" in document:
+            schema["tables"][document["table_name"]] = document
+        else:
+            schema |= document
+    return found
 
 
 def complete_references(document: Document) -> None:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from deriva_ml import settings
 from deriva_ml.ermrest import objects
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.objects import ASK_FIRST, Progress, Upload
 from deriva_ml.errors import DerivaMLException
-from deriva_ml.parallel import run_all
 
 MOST_FILES = 64
 """Files of a batch; each is an open file of the store while it lasts."""
@@ -27,42 +25,6 @@ _CREATED, _TAKEN = 201, 412
 
 Item = TypeVar("Item")
 Failure = DerivaMLException | OSError
-
-
-def put_many(
-    connection: Connection,
-    uploads: Iterable[Upload],
-    *,
-    workers: int | None = None,
-    progress: Callable[[Upload, str], object] | None = None,
-) -> list[str]:
-    """Put many files, some at a time; `progress` is called with each file that is done.
-
-    Returns
-    -------
-    list of str
-        URLs to record, in the order of `uploads`.
-
-    Raises
-    ------
-    DerivaMLException
-        For the first file that fails; files that were put stay, and are skipped when it is tried again.
-    """
-    wanted = list(uploads)
-
-    def put(batch: Sequence[Upload]) -> None:
-        for failure in put_batch(connection, batch):
-            if failure is not None:
-                raise failure
-
-    def report(batch: Sequence[Upload], _: None) -> None:
-        if progress is not None:
-            for upload in batch:
-                progress(upload, upload.url)
-
-    workers = workers or settings.upload_workers() or None
-    run_all(put, batches(connection, wanted, lambda upload: upload.path), workers, report)
-    return [upload.url for upload in wanted]
 
 
 def batches(

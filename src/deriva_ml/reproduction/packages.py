@@ -92,6 +92,15 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _interpreter(version: str) -> str:
+    """What makes an environment for a version of Python: the one that runs here, if it will do; else uv looks for one.
+
+    It would not find the one that runs here everywhere, and download another.
+    """
+    minor = version.split(".")[:2]
+    return sys.executable if minor == [str(part) for part in sys.version_info[:2]] else ".".join(minor)
+
+
 def python_for(
     recorded: Recorded, code: Path, folder: Path, say: Callable[[str], None] = logger.info
 ) -> Path:
@@ -126,7 +135,7 @@ def python_for(
     except ValueError as error:
         raise DerivaMLExecutionError(f"{failed}{error}") from error
     if recorded.python:
-        command += ["--python", ".".join(recorded.python.split(".")[:2])]
+        command += ["--python", _interpreter(recorded.python)]
     say(f"Making an environment of its uv.lock: {shlex.join(command)}")
     status, said = watched(command, code, os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment)}, say)
     if status != 0:

@@ -92,6 +92,11 @@ class Database:
                 self._connection.close()
             self._connection = None
 
+    def __del__(self) -> None:
+        # Python 3.13 warns of connections that are let go unclosed.
+        if self._connection is not None:
+            self._connection.close()
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with self._lock:

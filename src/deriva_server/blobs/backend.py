@@ -138,7 +138,7 @@ class Backend(Protocol):
         Raises
         ------
         Conflict
-            If a part is replaced while the upload is read.
+            If a part is replaced while the upload is read, or another request finishes it.
         """
 
     def abandon(self, upload: str) -> None:

@@ -22,7 +22,7 @@ from deriva_server.blobs import copying
 from deriva_server.blobs.backend import Source
 from deriva_server.blobs.checksums import Digests
 from deriva_server.blobs.staging import StagedFile, translated
-from deriva_server.errors import BadRequest
+from deriva_server.errors import BadRequest, Conflict
 
 _TAKEN = ".taken"
 
@@ -87,6 +87,11 @@ class UploadFolders:
         home, taken = self._folder / upload, self._taken(upload)
         with translated():
             descriptor = _lock(home, exclusive=True)
+            if taken.exists() and not (home / "data").exists():
+                # What was locked is a folder made for the lock, as another request has taken that with the bytes.
+                shutil.rmtree(home, ignore_errors=True)
+                os.close(descriptor)
+                raise Conflict("the upload is being finished by another request")
             staged = StagedUpload(taken, home, Digests("", "", 0), descriptor)
             try:
                 shutil.rmtree(taken, ignore_errors=True)

@@ -22,22 +22,37 @@ import pytest
 import requests
 
 from deriva_ml import DerivaML, ExecutionConfiguration
+from deriva_ml.catalog import localize_assets
 from deriva_ml.checksums import md5_of
-from deriva_ml.ermrest import leases, objects, rows
-from deriva_ml.ermrest.connect import Connection, connect
+from deriva_ml.ermrest import leases, metrics, objects, patience, rows, schemas
+from deriva_ml.ermrest.connect import Connection, connect, create_catalog, delete_catalog
 from deriva_ml.ermrest.patience import Patience, repeated_when_lost
-from deriva_ml.errors import DerivaMLConnectionError
+from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLNotFoundError,
+)
+from deriva_ml.model.define import ColumnDefinition, TableDefinition
+from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.schema import create_ml_catalog
 from deriva_server.embed import LocalServer
 
-FATES = ("busy", "drop", "lose", "cut")
-"""Answer 503; hang up before or after the request was carried out; hang up in the middle of the answer."""
+ANSWERED = {"busy": 503, "away": 502, "unclear": 504}
+"""Answers of a server, or of what stands before it."""
+
+FATES = ("busy", "away", "unclear", "drop", "lose", "cut")
+"""Answer so, ``unclear`` after the request was carried out; hang up before or after that; hang up in the middle of the
+answer."""
+
+LOST = ("away", "unclear", "drop", "lose", "cut")
+"""Those of which the client cannot tell whether the request was carried out."""
 
 HELD = 1.0
 """Seconds for which an answer is held back, before the line is hung up."""
 
 STATUS, ROLES = ("deriva-ml", "Execution_Status"), ("deriva-ml", "Asset_Role")
-LONGEST = 5.0
+LONGEST = 20.0
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -50,8 +65,8 @@ class _Proxy(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fate = type(self).fate(self.command)
-        if fate == "busy":
-            self._send(503, [("Retry-After", "600")], b"busy\n")
+        if fate in ("busy", "away"):
+            self._send(ANSWERED[fate], [("Retry-After", "600")], b"not now\n")
             return
         if fate == "drop":
             self._hang_up()
@@ -66,6 +81,9 @@ class _Proxy(BaseHTTPRequestHandler):
             time.sleep(HELD)
         if fate in ("lose", "hold"):
             self._hang_up()
+            return
+        if fate == "unclear":
+            self._send(ANSWERED[fate], [], b"who knows\n")
             return
         kept = [item for item in found.getheaders() if item[0].lower() not in _OWN]
         length = found.getheader("Content-Length") if self.command == "HEAD" else None
@@ -88,7 +106,8 @@ class _Proxy(BaseHTTPRequestHandler):
         if status not in (204, 304):
             self.send_header("Content-Length", length or str(len(data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if cut else data)
+        if self.command != "HEAD":
+            self.wfile.write(data[: len(data) // 2] if cut else data)
         if cut:
             self._hang_up()
 
@@ -222,7 +241,7 @@ def roles(names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("fate", ["drop", "lose", "cut", "hold"])
+@pytest.mark.parametrize("fate", [*LOST, "hold"])
 def test_an_insert_of_leased_rids_is_completed(
     served: str, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +253,7 @@ def test_an_insert_of_leased_rids_is_completed(
     assert [row["RID"] for row in made] == rids
 
 
-@pytest.mark.parametrize("fate", ["drop", "lose"])
+@pytest.mark.parametrize("fate", LOST)
 def test_what_was_there_before_does_not_count_as_inserted(
     served: str, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,16 +269,19 @@ def test_what_was_there_before_does_not_count_as_inserted(
         assert rows.delete(connect(url, 1), ROLES, {"RID": [old, *rids]}) == 4
 
 
+@pytest.mark.parametrize("lost_as", ["lose", "unclear"])
 @pytest.mark.parametrize("is_raced", [False, True])
-def test_a_guarded_update_is_completed(served: str, is_raced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guarded_update_is_completed(
+    served: str, is_raced: bool, lost_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
-    direct, lost = connect(served, 1), first(1, "lose", "PUT")
+    direct, lost = connect(served, 1), first(1, lost_as, "PUT")
     found = rows.read(direct, STATUS, where={"Name": ["Aborted", "Running"]})
-    body = [{**row, "Description": f"Mine, {is_raced}"} for row in found]
+    body = [{**row, "Description": f"Mine, {is_raced}, {lost_as}"} for row in found]
 
     def fate(method: str) -> str:
         decided = lost(method)
-        if is_raced and decided == "lose":
+        if is_raced and decided == lost_as:
             rows.update_one(direct, STATUS, body[0]["RID"], Description="That of somebody else")
         return decided
 
@@ -269,16 +291,12 @@ def test_a_guarded_update_is_completed(served: str, is_raced: bool, monkeypatch:
     assert [row["RID"] for row in done] == [row["RID"] for row in body[is_raced:]]
 
 
+@pytest.mark.parametrize("lost_as", ["lose", "unclear"])
 def test_changes_of_a_dataset_are_completed(
-    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: str, tmp_path: Path, lost_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
-    lost = {method: itertools.cycle([True, False]) for method in ("POST", "PUT")}
-
-    def fate(method: str) -> str:
-        return "lose" if method in lost and next(lost[method]) else "pass"
-
-    with between(served, fate) as url:
+    with between(served, alternately("POST", "PUT", fate=lost_as)) as url:
         ml = DerivaML(url, 1, working_dir=tmp_path)
         workflow = ml.create_workflow("Curate", "Dataset_Management")
         with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
@@ -286,9 +304,162 @@ def test_changes_of_a_dataset_are_completed(
         one.add_dataset_members([two.dataset_rid])
         assert ml.lookup_workflow(exe.workflow_rid).workflow_types == ["Dataset_Management"]
         assert str(one.release("minor", "Both")) == "0.2.0"
-        ml.add_term("Asset_Role", "Odd one", "Told apart by its name", exists_ok=False)
+        ml.add_term("Asset_Role", f"Odd one, {lost_as}", "Told apart by its name", exists_ok=False)
     assert [member["RID"] for member in one.list_dataset_members()["Dataset"]] == [two.dataset_rid]
     assert len(one.dataset_history()) == 2
+
+
+def alternately(*methods: str, fate: str = "lose") -> Callable[[str], str]:
+    """That fate for every second request of each of the methods."""
+    lost = {method: itertools.cycle([True, False]) for method in methods}
+    return lambda method: fate if method in lost and next(lost[method]) else "pass"
+
+
+@pytest.mark.parametrize("lost_as", ["lose", "unclear"])
+def test_a_commit_is_completed(
+    served: str, tmp_path: Path, lost_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "15")
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+    sizes = {f"{number} {lost_as}": 150_000 * number for number in range(4)}
+    with between(served, alternately("POST", "PUT", "HEAD", fate=lost_as)) as url:
+        ml = DerivaML(url, 1, working_dir=tmp_path, chunk_size=100_000)
+        workflow = ml.create_workflow("Write", "Testing")
+        with ml.create_execution(ExecutionConfiguration(workflow=workflow)) as exe:
+            for name, size in sizes.items():
+                exe.asset_file_path("Execution_Asset", name).write_bytes(os.urandom(size))
+            exe.metrics_file().write_text('{"epoch": 1}\n')
+        exe.commit_output_assets()
+        ((_, *_),) = (ml.find_metrics().to_dict("records"),)
+    assert exe.status == "Uploaded"
+    made = [row for row in ml.get_table_as_dict("Execution_Asset") if row["Filename"] in sizes]
+    assert {row["Filename"]: row["Length"] for row in made} == sizes and len(made) == len(sizes)
+
+
+@pytest.mark.parametrize("fate", LOST)
+def test_a_question_about_metrics_is_asked_again(
+    served: str, tmp_path: Path, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    source, url = tmp_path / "m.json", objects.object_url("metrics", fate)
+    source.write_text('{"loss": 0.5}')
+    objects.put(connect(served, 1), source, url, md5=md5_of(source))
+    with between(served, first(1, fate, "POST")) as bad:
+        (found,) = metrics.ask(connect(bad, 1), [(url, source.name, md5_of(source))])
+    assert isinstance(found, metrics.Parsed) and found.last == [0.5]
+
+
+def test_files_are_brought_here_over_a_bad_line(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "15")
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    create_ml_catalog(tmp_path / "lab", "copy")
+    there, made = connect(served, 1), []
+    for number in range(4):
+        source = tmp_path / f"{number}.bin"
+        source.write_bytes(os.urandom(70_000 * number))
+        md5, url = md5_of(source), objects.object_url("brought", source.name)
+        objects.put(there, source, url, md5=md5)
+        made.append({"URL": url, "Filename": source.name, "Length": 70_000 * number, "MD5": md5})
+    with LocalServer.open(tmp_path / "lab") as server, server.serve() as running:
+        bad = alternately("POST", "PUT", "HEAD"), alternately("GET", fate="cut")
+        with between(served, bad[1]) as source_url, between(running.url, bad[0]) as url:
+            here, table = connect(url, 1), ("deriva-ml", "Execution_Asset")
+            rows.insert(
+                connect(running.url, 1), table, [{**row, "URL": source_url + str(row["URL"])} for row in made]
+            )
+            result = localize_assets(here.catalog, "Execution_Asset", chunk_size=60_000)
+            assert (result.assets_processed, result.assets_failed) == (len(made), 0), str(result)
+            for row in rows.read(connect(running.url, 1), table):
+                assert row["URL"].startswith("/hatrac/")
+                back = objects.fetch(
+                    here, row["URL"], tmp_path / "back", md5=row["MD5"], length=row["Length"]
+                )
+                assert back.read_bytes() == (tmp_path / row["Filename"]).read_bytes()
+
+
+@pytest.mark.parametrize("fate", LOST)
+def test_deletions_are_completed(
+    served: str, tmp_path: Path, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    name, types = f"Doomed {fate}", [ColumnDefinition(f"C{number}", BuiltinTypes.text) for number in range(2)]
+    direct = connect(served, 1)
+    model = direct.model()
+    schemas.create_schema(direct, model, name)
+    schemas.create_tables(direct, model, name, [TableDefinition(each, types) for each in ("T", "U")])
+    catalog = create_catalog(served)
+    with between(served, alternately("DELETE", fate=fate)) as url:
+        connection = connect(url, 1)
+        model = connection.model()
+        table = model.schemas[name].tables["T"]
+        table.columns["C0"].drop()
+        schemas.drop_table(connection, model, table)
+        schemas.drop_schema(connection, model, name)
+        delete_catalog(connect(url, catalog.catalog_id))
+    assert name not in direct.model().schemas
+    with pytest.raises(DerivaMLCatalogNotFound):
+        connect(served, catalog.catalog_id)
+
+
+@pytest.mark.parametrize("fate", LOST)
+def test_schemas_and_tables_are_made_over_a_bad_line(
+    served: str, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    names, direct = [f"New {fate}", f"Bulk {fate}"], connect(served, 1)
+    tables = [TableDefinition(each, [ColumnDefinition("C", BuiltinTypes.text)]) for each in ("T", "U")]
+    with between(served, alternately("POST", fate=fate)) as url:
+        connection = connect(url, 1)
+        model = connection.model()
+        assert schemas.create_schema(connection, model, names[0], "Said").comment == "Said"
+        made = schemas.create_tables(connection, model, names[0], tables)
+        assert [table.name for table in made] == ["T", "U"] and "C" in made[1].columns.elements
+        schemas.create_schemas(connection, {names[1]: {"tables": {}}})
+    found = direct.model().schemas
+    assert {name: sorted(found[name].tables) for name in names} == {names[0]: ["T", "U"], names[1]: []}
+    with between(served, first(1, fate, "POST")) as url:
+        connection = connect(url, 1)
+        stale = connection.model()
+        schemas.create_tables(direct, direct.model(), names[1], tables[:1])
+        # It cannot be told who made it, and what was wanted is there.
+        schemas.create_tables(connection, stale, names[1], tables[:1])
+    with pytest.raises(DerivaMLConflictError):
+        schemas.create_schemas(direct, {names[1]: {"tables": {}}})
+
+
+def test_what_never_was_cannot_be_deleted(served: str) -> None:
+    with pytest.raises(DerivaMLNotFoundError):
+        connect(served, 1).delete("/schema/Nothing")
+
+
+@pytest.mark.parametrize("place", ["given", "home", "alias"])
+def test_a_client_that_starts_waits_for_a_host_that_it_knows_from_before(
+    served: str, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.02")
+    monkeypatch.setenv("DERIVA_ML_RETRY_ATTEMPTS", "10")
+    monkeypatch.setenv("DERIVA_ML_HOME", str(tmp_path / "home"))
+    create_ml_catalog(tmp_path / "lab", "restarted", catalog_alias="eyes")
+    catalog_id = "eyes" if place == "alias" else "1"
+    working_dir = None if place == "home" else tmp_path / "work"
+    server = LocalServer.open(tmp_path / "lab")
+    running = server.serve()
+    DerivaML(running.url, catalog_id, working_dir=working_dir)
+    running.close()
+    # As in a process that begins.
+    monkeypatch.setattr(patience, "_answered", set())
+    again = threading.Timer(1.0, lambda: begun.append(server.serve(port=running.port)))
+    begun: list[Any] = []
+    again.start()
+    assert DerivaML(running.url, catalog_id, working_dir=working_dir).catalog_id == "1"
+    again.join()
+    begun[0].close()
+    other = running.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(DerivaMLConnectionError, match="refused, 4 times.* While it starts, try again"):
+        DerivaML(other, catalog_id, working_dir=working_dir)
 
 
 def test_a_server_that_starts_anew_is_waited_for(
@@ -364,6 +535,22 @@ def test_a_host_that_never_answered_is_not_waited_for(
         connect("nowhere.invalid", 1)
     assert not caplog.records
     assert len(traceback.format_exception(caught.value)) < 12
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("fate", LOST)
+def test_an_upload_in_pieces_is_begun_and_finished_over_a_bad_line(
+    served: str, tmp_path: Path, fate: str, which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_RETRY_BACKOFF", "0.01")
+    posts = itertools.count()
+
+    def fate_of(method: str) -> str:
+        return fate if method == "POST" and next(posts) == which else "pass"
+
+    with between(served, fate_of) as url, soon():
+        put_and_fetch(connect(url, 1, chunk_size=1_000_000), tmp_path)
+    assert next(posts) > which
 
 
 @pytest.mark.parametrize("seed", range(3))

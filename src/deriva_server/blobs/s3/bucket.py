@@ -65,6 +65,7 @@ _PROMISED = {
 }
 """What an answer has, unless the connection was cut between its headers, which nobody else notices."""
 
+_UNREACHABLE = "Check that it runs, and the endpoint in the address of the objects."
 _HINTS = {
     "NoSuchBucket": "make the bucket first, or name another one",
     "AccessDenied": "the credentials do not allow it",
@@ -207,7 +208,8 @@ def translated(address: Address) -> Iterator[None]:
         foreign.IncompleteReadError,
         ResponseParserError,
     ) as error:
-        raise Busy(f"the object store {address} cannot be reached: {error}") from error
+        reason = str(error).rstrip(".")
+        raise Busy(f"the object store {address} cannot be reached: {reason}. {_UNREACHABLE}") from error
     except (foreign.NoCredentialsError, foreign.PartialCredentialsError) as error:
         raise StorageUnusable(
             f"{address} needs credentials, and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "

@@ -58,7 +58,7 @@ def test_dead_port_is_told_soon():
     start = time.monotonic()
     with pytest.raises(DerivaMLConnectionError, match="refused"):
         connect(f"http://127.0.0.1:{port}", 1)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20
 
 
 def test_unknown_host_is_told_soon():

@@ -8,8 +8,8 @@ import pytest
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects, together
 from deriva_ml.ermrest.connect import connect
-from deriva_ml.ermrest.objects import Download, Upload, object_url
-from deriva_ml.ermrest.together import MOST_FILES, batches, put_batch, put_many
+from deriva_ml.ermrest.objects import Upload, object_url
+from deriva_ml.ermrest.together import MOST_FILES, batches, put_batch
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLConflictError, DerivaMLNotFoundError
 
 
@@ -42,9 +42,7 @@ def versions(connection, upload):
 def test_there_and_back(connection, tmp_path, make):
     sizes = [0, 1, 100, 5_000, together._HELD, together._HELD + 1, 300_000, objects.ASK_FIRST, 1_300_000]
     uploads = [make(f"{number} é.bin", os.urandom(size)) for number, size in enumerate(sizes)]
-    done = []
-    urls = put_many(connection, uploads, progress=lambda upload, url: done.append(url))
-    assert urls == [upload.url for upload in uploads] and sorted(done) == sorted(urls)
+    assert put(connection, uploads) == [None] * len(uploads)
     for upload in uploads:
         target = tmp_path / "back" / upload.path.name
         objects.fetch(connection, upload.url, target, md5=upload.md5)
@@ -55,7 +53,7 @@ def test_there_and_back(connection, tmp_path, make):
 
 def test_each_has_its_own_outcome(connection, make, tmp_path):
     same, other = make("same", b"same"), make("other", b"before")
-    put_many(connection, [same, other])
+    put(connection, [same, other])
     changed, gone, below = make("changed", b"1"), make("gone", b"2"), make("below", b"3")
     changed.path.write_bytes(b"changed")
     gone.path.unlink()
@@ -75,13 +73,13 @@ def test_each_has_its_own_outcome(connection, make, tmp_path):
     assert changed.url not in listed and good[0].url in listed
 
 
-def test_the_first_failure_is_raised(connection, make):
+def test_what_failed_is_put_the_next_time(connection, make):
     uploads = [make(f"f{number}", b"%d" % number) for number in range(5)]
     uploads[2].path.unlink()
-    with pytest.raises(DerivaMLNotFoundError, match="f2 cannot be uploaded"):
-        put_many(connection, uploads, workers=1)
+    outcomes = put(connection, uploads)
+    assert "f2 cannot be uploaded" in str(outcomes.pop(2)) and outcomes == [None] * 4
     uploads[2].path.write_bytes(b"2")
-    put_many(connection, uploads)
+    assert put(connection, uploads) == [None] * 5
     assert [len(versions(connection, upload)) for upload in uploads] == [1] * 5
 
 
@@ -109,8 +107,8 @@ def test_progress(ml_catalog, make):
 
 def test_later_changes_do_not_reach_the_store(ml_catalog, make, tmp_path):
     uploads = [make(f"c{number}", bytes([number]) * 100_000) for number in range(9)]
-    put_many(ml_catalog, uploads)
+    put(ml_catalog, uploads)
     for upload in uploads:
         upload.path.write_bytes(b"written over")
-    downloads = [Download(upload.url, tmp_path / "back" / upload.path.name, upload.md5) for upload in uploads]
-    objects.fetch_many(ml_catalog, downloads)
+    for upload in uploads:
+        objects.fetch(ml_catalog, upload.url, tmp_path / "back" / upload.path.name, md5=upload.md5)

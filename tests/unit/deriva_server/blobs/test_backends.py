@@ -18,7 +18,7 @@ from deriva_server.blobs.keeping import Keeping
 from deriva_server.blobs.memory import MemoryBackend
 from deriva_server.blobs.s3.addresses import parse_address
 from deriva_server.blobs.s3.backend import S3Backend
-from deriva_server.errors import StorageFull
+from deriva_server.errors import Conflict, StorageFull
 from deriva_server.testing.backend_suite import BackendSuite, source, stored
 
 
@@ -99,6 +99,23 @@ def test_upload_survives_a_crash_while_it_is_finished(tmp_path: Path) -> None:
     backend.abandon("U")
     assert backend.size(hashlib.sha256(b"012367").hexdigest()) == 6
     assert not list(backend.uploads())
+
+
+def test_an_upload_is_finished_by_one_request_at_a_time(tmp_path: Path) -> None:
+    backend = FilesBackend(tmp_path)
+    backend.put_part("U", 0, 0, source(b"0123"), None)
+    first = backend.assemble("U", 4)
+    with pytest.raises(Conflict, match="by another request"):
+        backend.assemble("U", 4)
+    first.discard()
+    assert backend.parts("U") == {0}
+    again = backend.assemble("U", 4)
+    with pytest.raises(Conflict):
+        FilesBackend(tmp_path).assemble("U", 4)
+    backend.adopt([again])
+    backend.abandon("U")
+    assert backend.size(hashlib.sha256(b"0123").hexdigest()) == 4
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_what_a_dead_process_left_is_known(tmp_path: Path) -> None:

@@ -125,11 +125,9 @@ def test_names_are_not_taken_for_errors(database, name):
 
 def test_statements_past_the_limit_are_interrupted(database):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    start = time.monotonic()
     with pytest.raises(TimeLimit), database.read() as connection:
         connection.limit_time(0.1)
         connection.raw.exec_driver_sql(endless)
-    assert time.monotonic() - start < 5
     assert total(database) == 0
 
 
