@@ -106,9 +106,8 @@ class Session:
     @property
     def catalog(self) -> Any:
         """deriva-py's binding of the catalog; offline, what says that it cannot be asked."""
-        return (
-            _Unasked(self.connection.name) if self.mode is ConnectionMode.offline else self.connection.catalog
-        )
+        offline = self.mode is ConnectionMode.offline
+        return document.Unasked(self.connection.name) if offline else self.connection.catalog
 
     # The model -----------------------------------------------------------------------------------------------------
 
