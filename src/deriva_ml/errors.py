@@ -309,12 +309,12 @@ class DerivaMLUploadError(DerivaMLExecutionError):
 
     Parameters
     ----------
-    message : str
+    message : str, optional
     report : UploadReport, optional
         How many files of each table failed, and why, where the upload got as far as the files.
     """
 
-    def __init__(self, message: str, report: Any = None) -> None:
+    def __init__(self, message: str = "", report: Any = None) -> None:
         super().__init__(message)
         self.report = report
 

@@ -186,8 +186,8 @@ class DerivaML:
 
     @property
     def catalog(self) -> Any:
-        """deriva-py's binding of the catalog."""
-        return self._session.connection.catalog
+        """deriva-py's binding of the catalog; offline, what says that it cannot be asked."""
+        return self._session.catalog
 
     @property
     def credential(self) -> dict[str, Any] | None:
@@ -299,10 +299,10 @@ class DerivaML:
         return self.whoami() is not None
 
     def pathBuilder(self) -> Any:
-        """deriva-py's builder of queries, made once per model."""
-        model = self.model.wrapped
-        if self.__dict__.get("_builder", (None,))[0] is not model:
-            self._builder = (model, self.catalog.getPathBuilder())
+        """deriva-py's builder of queries, made once for the tables that there are."""
+        made_for = (self.catalog, tables.shape_of(self.model))
+        if self.__dict__.get("_builder", (None,))[0] != made_for:
+            self._builder = (made_for, self.catalog.getPathBuilder())
         return self._builder[1]
 
     def __getattr__(self, name: str) -> Any:
@@ -312,12 +312,9 @@ class DerivaML:
         return f"<{type(self).__name__} {self._session.connection.name}>"
 
     def _repr_html_(self) -> str:
-        facts = {
-            "Catalog": self._session.connection.name,
-            "Domain schemas": ", ".join(sorted(self.domain_schemas)) or "none",
-            "Working directory": self.working_dir,
-        }
-        return markup.facts(facts)
+        schemas = ", ".join(sorted(self.domain_schemas)) or "none"
+        facts = {"Catalog": self._session.connection.name, "Domain schemas": schemas}
+        return markup.facts({**facts, "Working directory": self.working_dir})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_snapshots": {}, "_builder": (None, None)}
@@ -367,6 +364,10 @@ class DerivaML:
 
     # Tables ------------------------------------------------------------------------------------------------------
 
+    pin_schema = _forward(lambda: tables.pin_schema)
+    unpin_schema = _forward(lambda: tables.unpin_schema)
+    pin_status = _forward(lambda: tables.pin_status)
+    diff_schema = _forward(lambda: tables.diff_schema)
     create_table = _forward(lambda: tables.create_table)
     create_vocabulary = _forward(lambda: vocabulary.create_vocabulary)
     create_asset_table = _forward(lambda: asset_tables.create_asset_table)

@@ -135,3 +135,32 @@ class CachedAsset:
     size_bytes: int
     modified: datetime
     path: Path
+
+
+@dataclass(frozen=True)
+class SchemaDiff:
+    """What differs in the model of a catalog from the one that is kept on this disk; false when nothing does.
+
+    Parameters
+    ----------
+    added, removed, changed : tuple of str
+        ``schema``, ``schema.table``, ``schema.table.column`` or ``schema.table (constraint)``.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True)
+class PinStatus:
+    """Whether the model that is kept on this disk is pinned, since when and why."""
+
+    pinned: bool
+    at: str | None = None
+    reason: str | None = None
+    snapshot_id: str | None = None
+    """Snapshot of the catalog that the kept model is of."""

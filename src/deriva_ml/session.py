@@ -103,6 +103,12 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_model": None, "_snapshots": {}, "terms": {}}
 
+    @property
+    def catalog(self) -> Any:
+        """deriva-py's binding of the catalog; offline, what says that it cannot be asked."""
+        offline = self.mode is ConnectionMode.offline
+        return document.Unasked(self.connection.name) if offline else self.connection.catalog
+
     # The model -----------------------------------------------------------------------------------------------------
 
     @property

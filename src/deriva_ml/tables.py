@@ -1,4 +1,4 @@
-"""Tables as such: make new ones, read whole ones."""
+"""Tables as such: make new ones, read whole ones, work with them as they were when they were pinned."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
 from deriva_ml.model.build import Reference, association_table
 from deriva_ml.model.define import ColumnDefinition, document_of
-from deriva_ml.names import optional_list, require_list
+from deriva_ml.names import ConnectionMode, optional_list, require_list
+from deriva_ml.records import PinStatus, SchemaDiff
 from deriva_ml.rows import frames
 from deriva_ml.schema.display import catalog_annotations
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import Table, TableName
+    from deriva_ml.model.graph import CatalogModel, Table, TableName
     from deriva_ml.session import Session
 
 
@@ -156,3 +157,97 @@ def apply_catalog_annotations(
     wanted = {**model.annotations, **catalog_annotations(model, catalog_id, navbar_brand_text, head_title)}
     session.connection.put("/annotation", json=wanted, doing=f"Annotating {session.connection.name}")
     model.annotations.update(wanted)
+
+
+def shape_of(model: CatalogModel) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Names of the columns and foreign keys of every table, which differ after tables were changed."""
+    return {
+        (schema.name, table.name): (
+            *(column.name for column in table.columns),
+            *(str(key.constraint_name) for key in table.foreign_keys),
+        )
+        for schema in model.schemas.values()
+        for table in schema.tables.values()
+    }
+
+
+def pin_schema(session: Session, reason: str | None = None) -> SchemaDiff | None:
+    """Work with the model that is kept in the working directory from now on, whatever becomes of the catalog's.
+
+    Parameters
+    ----------
+    session : Session
+    reason : str, optional
+        Told to those who ask for the status of the pin.
+
+    Returns
+    -------
+    SchemaDiff or None
+        What the catalog has differently already; None when nothing, or when working offline.
+
+    Raises
+    ------
+    DerivaMLConfigurationError
+        If no model is kept there.
+    """
+    differs = None if session.mode is ConnectionMode.offline else diff_schema(session)
+    session.workspace.pinned_model.pin(reason)
+    return differs or None
+
+
+def unpin_schema(session: Session) -> None:
+    """Let ``ml.refresh_schema()``, and whoever opens the catalog next, read the catalog's model again."""
+    session.workspace.pinned_model.unpin()
+
+
+def pin_status(session: Session) -> PinStatus:
+    """Whether the kept model is pinned, since when and why."""
+    kept = session.workspace.pinned_model.load()
+    if kept is None or kept.pin is None:
+        return PinStatus(False, snapshot_id=None if kept is None else kept.snapshot_id)
+    return PinStatus(True, kept.pin.at, kept.pin.reason, kept.snapshot_id)
+
+
+def diff_schema(session: Session) -> SchemaDiff:
+    """Compare the model of the catalog as it is now with the one that is kept in the working directory.
+
+    Raises
+    ------
+    DerivaMLOfflineError
+        When working offline.
+    DerivaMLConfigurationError
+        If no model is kept there.
+    """
+    session.require_online("compare the schema")
+    kept = session.workspace.pinned_model.load()
+    if kept is None:
+        raise DerivaMLConfigurationError(
+            f"No schema is kept in {session.working_dir}; open the catalog there once to keep it."
+        )
+    former, present = _parts(kept.schema), _parts(session.connection.schema_document())
+    return SchemaDiff(
+        added=tuple(sorted(present.keys() - former.keys())),
+        removed=tuple(sorted(former.keys() - present.keys())),
+        changed=tuple(
+            sorted(name for name in present.keys() & former.keys() if present[name] != former[name])
+        ),
+    )
+
+
+def _parts(document: dict[str, Any]) -> dict[str, Any]:
+    """What a model has, by name, with that which matters to rows."""
+    found: dict[str, Any] = {}
+    for schema_name, schema in document["schemas"].items():
+        found[schema_name] = None
+        for table_name, table in schema["tables"].items():
+            place = f"{schema_name}.{table_name}"
+            found[place] = table["kind"]
+            for column in table["column_definitions"]:
+                facts = column["type"]["typename"], column["nullok"], column["default"]
+                found[f"{place}.{column['name']}"] = facts
+            for key in table["keys"]:
+                found[f"{place} ({key['names'][0][1]})"] = sorted(key["unique_columns"])
+            for key in table["foreign_keys"]:
+                ends = key["foreign_key_columns"], key["referenced_columns"]
+                found[f"{place} ({key['names'][0][1]})"] = ends
+    return found

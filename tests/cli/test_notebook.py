@@ -154,6 +154,7 @@ def test_an_interrupted_notebook_ends_quietly(project, executions):
 
 
 WRONG = [
+    ([], 2, "NOTEBOOK"),
     (["notebooks/reprot.ipynb"], 1, "There is no notebook notebooks/reprot.ipynb; there are notebooks/plain"),
     (["src/configs/base.py"], 1, "is no notebook; give the path of an .ipynb file"),
     ([REPORT, "all"], 1, "Did you mean datasets=all?"),

@@ -48,6 +48,15 @@ KNOWN = {
     "deriva_ml.execution.upload_report": "UploadReport",
     "deriva_ml.execution.lineage": "LineageResult LineageNode RootDescriptor",
     "deriva_ml.execution.workflow": "Workflow",
+    "deriva_ml.execution.runner": "run_model create_model_config reset_multirun_state",
+    "deriva_ml.execution.model_protocol": "DerivaMLModel",
+    "deriva_ml.execution.base_config": """
+        BaseConfig DerivaBaseConfig base_defaults load_configs with_description DescribedList notebook_config
+        run_notebook get_notebook_configuration render_notebook_config
+    """,
+    "deriva_ml.execution.multirun_config": """
+        MultirunSpec multirun_config get_multirun_config list_multirun_configs get_all_multirun_configs
+    """,
     "deriva_ml.dataset.aux_classes": """
         DatasetSpec DatasetSpecConfig DatasetVersion VersionPart DatasetHistory DatasetMinid DatasetReference
         FeatureReference
@@ -93,7 +102,9 @@ KNOWN = {
     "deriva_ml.core.connection_mode": "ConnectionMode",
     "deriva_ml.core.validation": "VALIDATION_CONFIG",
     "deriva_ml.core.logging_config": "get_logger configure_logging",
-    "deriva_ml.schema": "create_ml_catalog create_or_retarget_ml_catalog create_ml_schema initialize_ml_schema",
+    "deriva_ml.schema": """
+        create_ml_catalog create_or_retarget_ml_catalog create_ml_schema initialize_ml_schema directory_dataset_table_def
+    """,
 }
 
 
@@ -103,6 +114,15 @@ def test_known_names_are_there(module: str) -> None:
     missing = [name for name in KNOWN[module].split() if not hasattr(found, name)]
     assert missing == []
     assert {name for name in KNOWN[module].split() if not name.startswith("__")} <= {*dir(found)}
+
+
+def test_a_function_and_a_module_have_one_name() -> None:
+    module = importlib.import_module("deriva_ml.execution.multirun_config")
+    from deriva_ml.execution import get_multirun_config, multirun_config
+
+    for call in (module, module.multirun_config, multirun_config):
+        call("sweep_of_names", ["a=1,2"], description="two")
+        assert get_multirun_config("sweep_of_names").overrides == ["a=1,2"]
 
 
 @pytest.mark.parametrize("stub", STUBS, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -168,6 +188,7 @@ SIGNATURES = {
     "lookup_execution": "execution_rid",
     "lookup_lineage": "rid, *, depth=None, max_executions=500",
     "lookup_term": "table, term_name",
+    "pin_schema": "reason=None",
     "resolve_rids": "rids, candidate_tables=None",
     "resume_execution": "execution_rid",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Sequence
@@ -207,7 +208,7 @@ def _told(result: NotebookResult) -> int:
 def _with_modes(words: Sequence[str]) -> list[str]:
     """Give ``--cfg`` and ``--info`` their usual mode where the next word is none of theirs."""
     made = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         modes = _BARE.get(word)
         made.append(f"{word}={modes[0]}" if modes and following not in modes else word)
     return made

@@ -36,7 +36,7 @@ def create_schema(connection: Connection, model: Model, name: str, comment: str 
     """Make an empty schema and add it to `model`."""
     _check_live(model)
     if name in model.schemas:
-        raise DerivaMLConflictError(f"Schema {name!r} exists already in {connection.name}.")
+        raise DerivaMLConflictError(f"Schema {name!r} already exists in {connection.name}.")
     document: Document = {"schema_name": name, "comment": comment, "annotations": {}, "acls": {}}
     made = _make(connection, [document], {name: []}, f"Creating schema {name} in {connection.name}")
     model.schemas[name] = Schema(model, name, made[name])
@@ -78,7 +78,7 @@ def create_tables(
     for name in names:
         if name in model.schemas[schema].tables:
             raise DerivaMLConflictError(
-                f"Table {name!r} exists already in schema {schema!r} of {connection.name}."
+                f"Table {name!r} already exists in schema {schema!r} of {connection.name}."
             )
     for document in documents:
         complete_references(document)

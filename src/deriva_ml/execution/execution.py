@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from deriva_ml.dataset import dataset as datasets_room
     from deriva_ml.dataset.bag import DatasetBag
     from deriva_ml.dataset.dataset import Dataset
-    from deriva_ml.execution import features, nested, pending_summary
+    from deriva_ml.execution import features as features_room
     from deriva_ml.execution import files as files_room
+    from deriva_ml.execution import nested, pending_summary
     from deriva_ml.execution.pending_summary import PendingSummary
     from deriva_ml.feature.record import FeatureRecord
     from deriva_ml.session import Session
 else:
     datasets_room = room("deriva_ml.dataset.dataset")
-    features, files_room = rooms("deriva_ml.execution", "features", "files")
+    features_room, files_room = rooms("deriva_ml.execution", "features", "files")
     nested, pending_summary = rooms("deriva_ml.execution", "nested", "pending_summary")
 
 
@@ -229,12 +230,12 @@ class Execution(Run):
         """Forget staged feature records that are not committed yet, of one feature or of all; how many there were."""
         return self._session.workspace.features.discard(self.execution_rid, feature_name)
 
-    def add_features(self, features_: Iterable[FeatureRecord]) -> int:
+    def add_features(self, features: Iterable[FeatureRecord]) -> int:
         """Stage feature values; they reach the catalog with `commit_output_assets`.
 
         Parameters
         ----------
-        features_ : iterable of FeatureRecord
+        features : iterable of FeatureRecord
             Of one feature. Asset columns take a RID, or the path of a registered output.
 
         Returns
@@ -247,8 +248,8 @@ class Execution(Run):
         DerivaMLValidationError
             If there are none (also a `ValueError`), or they belong to several features, or refer to what does not exist.
         """
-        return features.stage(
-            self._session, self.execution_rid, self._outputs, features_, recorded=not self._dry_run
+        return features_room.stage(
+            self._session, self.execution_rid, self._outputs, features, recorded=not self._dry_run
         )
 
     def create_dataset(
@@ -352,6 +353,10 @@ class Execution(Run):
         """Former name of `commit_output_assets`, which gives the uploaded files; `options` are ignored."""
         self.commit_output_assets(clean_folder, progress_callback)
         return self.uploaded_assets
+
+    def upload_outputs(self, *, retry_failed: bool = True) -> UploadReport:
+        """Former name of `commit_output_assets`, which always tries again what failed."""
+        return self.commit_output_assets()
 
     @property
     def uploaded_assets(self) -> dict[str, list[AssetFilePath]]:

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.errors import DerivaMLExecutionError, DerivaMLValidationError
-from deriva_ml.execution import lifecycle
+from deriva_ml.execution import commit, lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
 from deriva_ml.execution.states import INCOMPLETE, OVER
 from deriva_ml.names import ConnectionMode, ExecutionStatus
+from deriva_ml.records import UploadReport
 from deriva_ml.session import session_of
 from deriva_ml.workspace import paths
 from deriva_ml.workspace.executions import ExecutionState, now
@@ -75,6 +76,10 @@ class ExecutionSnapshot:
     def pending_summary(self, *, ml: Any) -> PendingSummary:
         """What waits for a commit."""
         return summarize(session_of(ml), self.rid)
+
+    def upload_outputs(self, *, ml: Any, retry_failed: bool = True) -> UploadReport:
+        """Former name of ``ml.commit_pending_executions`` for this execution; what failed is always tried again."""
+        return commit.commit_many(session_of(ml), [self.rid])
 
 
 def _snapshot(state: ExecutionState, rows: dict[str, int], files: dict[str, int]) -> ExecutionSnapshot:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from deriva_ml import vocabulary
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset.filespec import FileSpec
-from deriva_ml.bag.load import matching_rows
+from deriva_ml.asset.register import register
 from deriva_ml.dataset import registry
 from deriva_ml.dataset.dataset import Dataset, lookup
 from deriva_ml.dataset.draft import Draft, Made, create_together
@@ -139,24 +139,16 @@ def _folders(specs: Sequence[FileSpec]) -> tuple[PurePosixPath, dict[PurePosixPa
 
 def _insert_files(session: Session, specs: Sequence[FileSpec], chunk_size: int) -> dict[str, str]:
     table = session.ml_table(MLTable.file)
-    new: list[dict[str, Any]] = [
-        {
-            "URL": spec.url,
+    new = {
+        spec.url: {
             "Filename": place_of(spec).name,
             "MD5": spec.md5,
             "Length": spec.length,
             "Description": spec.description,
         }
         for spec in specs
-    ]
-    made = rows.insert(session.connection, table, new, skip_conflicts=True, chunk=chunk_size)
-    rids: dict[str, str] = {row["URL"]: row["RID"] for row in made}
-    rest = [spec.url for spec in specs if spec.url not in rids]
-    if rest:
-        rids |= {
-            row["URL"]: row["RID"]
-            for row in matching_rows(session.connection, table, "URL", rest, ("RID", "URL"))
-        }
+    }
+    rids = {url: row["RID"] for url, row in register(session, new, chunk_size).items()}
     tags = [(rids[spec.url], name) for spec in specs for name in dict.fromkeys([*spec.file_types, _FILE])]
     assets.add_types(session, table, tags)
     return rids

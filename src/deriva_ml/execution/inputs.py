@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml import vocabulary
 from deriva_ml.asset import download as downloads
 from deriva_ml.asset.files import AssetFilePath
+from deriva_ml.asset.register import register
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
@@ -83,6 +84,14 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
             raise DerivaMLValidationError(
                 f"Dataset {found.spec.rid} is declared in versions {found.spec.version} and"
                 f" {by_rid[found.spec.rid].spec.version}; an execution can read one version of a dataset."
+            )
+    for found in by_rid.values():
+        if found.entry.dataset_version.is_devrelease:
+            logger.warning(
+                "Dataset %s is declared in its development version %s, which may still change and becomes part of the next "
+                "release: the run will be known as a reader of that. Release it first to record what the run read.",
+                found.spec.rid,
+                found.entry.dataset_version,
             )
     asset_specs = {item.rid: item for item in configuration.assets if isinstance(item, AssetSpec)}
     found_assets = assets.lookup_assets(session, list(asset_specs)) if asset_specs else {}
@@ -247,13 +256,7 @@ def register_files(session: Session, execution_rid: str, files: Sequence[Path]) 
         }
         for path in files
     }
-    made = rows.insert(
-        session.connection, table, [{"URL": url, **row} for url, row in new.items()], skip_conflicts=True
-    )
-    known = {row["URL"]: row for row in made}
-    rest = [url for url in new if url not in known]
-    if rest:
-        known |= {row["URL"]: row for row in rows.read(session.connection, table, where={"URL": rest})}
+    known = register(session, new)
     assets.add_types(session, table, [(known[url]["RID"], name) for url in new for name in types])
     found = [assets.Asset(session, table, known[url], types) for url in new]
     link_assets(session, execution_rid, found)

@@ -130,8 +130,8 @@ class Run:
 
     @property
     def database_catalog(self) -> Any:
-        """The first declared dataset as a catalog of its own, None without datasets."""
-        return self.datasets[0].bag if self.datasets else None
+        """The bag of the first declared dataset as a catalog of its own, None without datasets."""
+        return self.datasets[0].bag.catalog if self.datasets else None
 
     @property
     def working_dir(self) -> Path:

@@ -6,7 +6,7 @@ labelled row, the name of the feature and, rarely, qualifiers such as left or ri
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -17,12 +17,14 @@ from deriva_ml import markup
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.fields import field_name, field_of
 from deriva_ml.names import SYSTEM_COLUMNS
+from deriva_ml.reexport import later
 from deriva_ml.specs import Checked
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Column, FeatureTable, Table
 
 EXECUTION, FEATURE_NAME = "Execution", "Feature_Name"
+_selector = partial(later, "deriva_ml.feature.select")
 
 
 class FeatureRecord(Checked):
@@ -51,6 +53,14 @@ class FeatureRecord(Checked):
     Execution: str | None = None
     Feature_Name: str = ""
     RCT: str | None = None
+
+    # Where many users look for the functions of `deriva_ml.feature`; what chooses is imported when it is called.
+    select_newest = staticmethod(_selector("select_newest"))
+    select_latest = staticmethod(_selector("select_latest"))
+    select_first = staticmethod(_selector("select_first"))
+    select_by_execution = staticmethod(_selector("select_by_execution"))
+    select_by_workflow = staticmethod(_selector("select_by_workflow"))
+    select_majority_vote = staticmethod(_selector("select_majority_vote"))
 
     if TYPE_CHECKING:
         # Fields of the classes that are made at run time.

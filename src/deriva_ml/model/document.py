@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deriva_ml.errors import DerivaMLReadOnlyError
+
 Part = TypeVar("Part")
 Document = dict[str, Any]
 
@@ -186,3 +188,20 @@ class DocumentModel:
     def from_file(cls, path: Path) -> DocumentModel:
         """Read a schema document from a JSON file."""
         return cls(json.loads(path.read_text(encoding="utf-8")))
+
+
+class Unasked:
+    """Stands for the binding of a catalog that is worked with offline."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__") or attribute == "_name":
+            raise AttributeError(attribute)
+        raise DerivaMLReadOnlyError(
+            f"{self._name} is open offline, so {attribute!r} of its catalog cannot be used; connect with mode='online'."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self._name}, offline>"

@@ -108,8 +108,15 @@ def identify(path: Path, *, allow_dirty: bool = False, root: Path | None = None)
     -------
     url, checksum : str
         ``<origin>/blob/<commit>/<path>``; without repository, commit or origin a ``file:`` URL.
+
+    Raises
+    ------
+    DerivaMLWorkflowError
+        If there is no such file.
     """
     path = path.resolve()
+    if not path.is_file():
+        raise DerivaMLWorkflowError(f"There is no file {path}; name the file of code that runs.")
     root = root or git.repository_root(path)
     checksum = git.checksum_of(path, root)
     commit = git.last_commit(root, path) if root else None

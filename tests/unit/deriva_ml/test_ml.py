@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deriva.core.ermrest_model import Column, builtin_types
 
-from deriva_ml import DerivaML, DerivaMLConfig
+from deriva_ml import ColumnDefinition, DerivaML, DerivaMLConfig, TableDefinition
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
@@ -20,6 +21,7 @@ from deriva_ml.errors import (
     DerivaMLReadOnlyError,
     DerivaMLRidsNotFound,
     DerivaMLSchemaError,
+    DerivaMLSchemaPinned,
     DerivaMLTableNotFound,
     DerivaMLValidationError,
 )
@@ -220,6 +222,63 @@ def test_path_builder_is_made_once_per_model(ml: DerivaML) -> None:
     builder = ml.pathBuilder()
     assert builder is ml.pathBuilder()
     assert "Dataset" in builder.schemas["deriva-ml"].tables
+
+
+def test_path_builder_knows_tables_that_were_made_or_changed_since(ml: DerivaML) -> None:
+    ml.pathBuilder()
+    table = ml.create_table(TableDefinition("Later", [ColumnDefinition("Name")]))
+    assert "Later" in ml.pathBuilder().schemas["lab"].tables
+    table.create_column(Column.define("Age", builtin_types.int4))
+    assert "Age" in ml.pathBuilder().schemas["lab"].tables["Later"].column_definitions
+    assert ml.pathBuilder() is ml.pathBuilder()
+
+
+def test_path_builder_of_a_snapshot_reads_the_snapshot(ml: DerivaML) -> None:
+    ml.pathBuilder()
+    then = ml.catalog_snapshot(ml.catalog.latest_snapshot().snaptime)
+    assert then.pathBuilder() is not ml.pathBuilder()
+    terms = then.pathBuilder().schemas["deriva-ml"].tables["Asset_Role"]
+    ml.add_term("Asset_Role", "Later", "made after the snapshot")
+    try:
+        assert "Later" not in {row["Name"] for row in terms.entities()}
+    finally:
+        ml.delete_term("Asset_Role", "Later")
+
+
+def test_a_pinned_schema_stays_until_it_is_unpinned(
+    ml: DerivaML, ml_catalog: Connection, tmp_path: Path
+) -> None:
+    assert not ml.pin_status().pinned
+    assert not ml.diff_schema()
+    assert ml.pin_schema("for the paper") is None
+    status = ml.pin_status()
+    assert (status.pinned, status.reason) == (True, "for the paper")
+    assert status.at is not None
+    other = DerivaML(ml_catalog.host, ml_catalog.catalog_id, working_dir=tmp_path / "other")
+    made = other.create_table(TableDefinition("Young", [ColumnDefinition("Name")]))
+    try:
+        assert {"lab.Young", "lab.Young.Name", "lab.Young (Young_RIDkey1)"} <= set(ml.diff_schema().added)
+        assert (ml.diff_schema().removed, ml.diff_schema().changed) == ((), ())
+        assert ml.pin_schema() == ml.diff_schema()
+        with pytest.raises(DerivaMLSchemaPinned, match="unpin_schema"):
+            ml.refresh_schema()
+        offline = DerivaML(
+            ml_catalog.host, ml_catalog.catalog_id, working_dir=tmp_path / "work", mode="offline"
+        )
+        assert offline.pin_schema() is None
+        with pytest.raises(DerivaMLOfflineError):
+            offline.diff_schema()
+        ml.unpin_schema()
+        ml.refresh_schema()
+        assert "Young" in ml.model.schemas["lab"].tables
+        assert not ml.diff_schema()
+        made.create_column(Column.define("Age", builtin_types.int4))
+        made.column_definitions["Name"].alter(nullok=False)
+        found = ml.diff_schema()
+        assert ("lab.Young.Age" in found.added, found.changed) == (True, ("lab.Young.Name",))
+    finally:
+        made.drop()
+    assert "lab.Young" in ml.diff_schema().removed
 
 
 def test_former_names_still_work(ml: DerivaML) -> None:

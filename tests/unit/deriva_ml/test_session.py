@@ -1,3 +1,4 @@
+import copy
 import os
 import pickle
 
@@ -140,6 +141,10 @@ def test_offline_and_pinned(ml_catalog, tmp_path, fresh):
     online = opened(ml_catalog, tmp_path)
     offline = opened(ml_catalog, tmp_path, mode="offline")
     assert offline.model.is_vocabulary("Asset_Type")
+    for use in (lambda: offline.catalog.get("/"), lambda: offline.catalog.catalog_id):
+        with pytest.raises(DerivaMLReadOnlyError, match="mode='online'"):
+            use()
+    assert "offline" in repr(copy.copy(offline.catalog))
     with pytest.raises(DerivaMLOfflineError):
         offline.create_tables([TableDefinition(name="T")])
     with pytest.raises(DerivaMLOfflineError):

@@ -81,5 +81,5 @@ def test_several(ml_session, colors):
 
 
 def test_existing_table(ml_session, colors):
-    with pytest.raises(DerivaMLConflictError, match="exists already"):
+    with pytest.raises(DerivaMLConflictError, match="already exists"):
         vocabulary.create_vocabulary(ml_session, colors.name)

@@ -20,6 +20,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.execution.commit import commit_many, pending_executions
+from deriva_ml.execution.execution_snapshot import list_executions
 from deriva_ml.execution.queries import lookup_execution
 from deriva_ml.execution.salvage import salvage
 from deriva_ml.names import ConnectionMode, ExecutionStatus
@@ -36,6 +37,17 @@ def only(exe, table):
 
 
 # Registering
+
+
+def test_former_names_of_the_commit(session, execute):
+    with execute() as exe:
+        exe.asset_file_path("Model", "best.pt").write_bytes(b"former names")
+    [report, files] = exe.upload_outputs(retry_failed=True), exe.upload_execution_outputs(clean_folder=False)
+    assert (report.total_uploaded, [path.file_name for path in files["lab/Model"]]) == (1, ["best.pt"])
+    exe.asset_file_path("Model", "later.pt").write_bytes(b"later")
+    [snapshot] = [found for found in list_executions(session) if found.rid == exe.execution_rid]
+    report = snapshot.upload_outputs(ml=session, retry_failed=True)
+    assert (report.execution_rids, report.total_uploaded) == ([exe.execution_rid], 1)
 
 
 def test_a_new_file_is_written_to_the_path(session, execute, row_of, rows_of):

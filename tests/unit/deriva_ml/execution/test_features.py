@@ -23,7 +23,7 @@ def values(rows_of):
 
 def test_records_reach_the_catalog_with_the_commit(session, execute, grade, values, image_rid):
     with execute() as exe:
-        assert exe.add_features([grade(Image=image_rid, Grade="Mild")]) == 1
+        assert exe.add_features(features=[grade(Image=image_rid, Grade="Mild")]) == 1
         assert values(exe) == []
         staged = session.workspace.database.fetch_one("SELECT * FROM execution_state__feature_records")
         assert (staged["status"], staged["execution_rid"]) == ("Pending", exe.execution_rid)

@@ -1,6 +1,7 @@
 import pytest
 
 from deriva_ml.asset.filespec import FileSpec
+from deriva_ml.checksums import md5_of
 from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm, DerivaMLTableTypeError
 from deriva_ml.execution.execution import create_execution
 from deriva_ml.execution.files import add_files, list_files
@@ -71,3 +72,23 @@ def test_declared_local_files_are_inputs(session, workflow, tree):
     assert (asset.filename, asset.md5 and asset.length) == ("one.txt", 9)
     with create_execution(session, workflow=workflow, assets=[str(asset.asset_rid)]) as other:
         assert other.asset_paths["File"][0].read_text() == "a/one.txt"
+
+
+def test_a_file_that_changed_on_the_same_day_is_another_one(session, workflow, execute, tree, row_of):
+    path, seen = tree / "a" / "one.txt", []
+    for text in ("first", "second", "second"):
+        path.write_text(text)
+        with create_execution(session, workflow=workflow, assets=[LocalFile(path=path)]) as exe:
+            pass
+        [asset] = exe.list_assets("Input")
+        with execute() as adding:
+            root = adding.add_files(FileSpec.create_filespecs(path, "raw"))
+        [member] = root.list_dataset_members()["File"]
+        assert asset.md5 == member["MD5"] == md5_of(path)
+        assert (asset.length, row_of("File", member["RID"])["Length"]) == (len(text), len(text))
+        seen.append((asset.asset_rid, member["RID"]))
+        with create_execution(session, workflow=workflow, assets=[member["RID"]]) as reading:
+            assert reading.asset_paths["File"][0].read_text() == text
+    assert seen[0][0] != seen[1][0]
+    assert seen[0][1] != seen[1][1]
+    assert seen[1] == seen[2]

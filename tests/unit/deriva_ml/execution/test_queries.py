@@ -88,6 +88,11 @@ def test_readers_and_makers_of_a_dataset(session, execute, workflow):
         assert made.dataset_rid in reader.datasets
         with pytest.raises(KeyError, match="declares"):
             reader.datasets["1-ZZZZ"]
+        view = reader.database_catalog
+        assert [found.dataset_rid for found in view.find_datasets()] == [made.dataset_rid]
+        assert view.lookup_dataset(made.dataset_rid).description == "d"
+        assert view.lookup_term("Dataset_Type", "Complete").name == "Complete"
+    assert maker.database_catalog is None
     find = queries.find_executions
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="input")) == {reader.execution_rid}
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="output")) == {maker.execution_rid}
@@ -96,6 +101,23 @@ def test_readers_and_makers_of_a_dataset(session, execute, workflow):
     assert rids(find(session, dataset=DatasetSpec(rid=made.dataset_rid, version="0.1.0"))) == both
     assert rids(queries.find_executions_consuming(session, made.dataset_rid)) == {reader.execution_rid}
     assert datasets.lookup(session, made.dataset_rid).execution_rid == maker.execution_rid
+
+
+def test_an_unreleased_version_is_no_firm_input(session, execute, workflow, caplog):
+    with execute() as maker:
+        made = maker.create_dataset(description="d")
+        made.mark_dev("more to come")
+    for version, warned in ((None, False), ("0.1.0", False), (made.current_version, True)):
+        caplog.clear()
+        create_execution(
+            session, workflow=workflow, datasets=[DatasetSpec(rid=made.dataset_rid, version=version)]
+        )
+        said = [record.getMessage() for record in caplog.records if "Release it first" in record.getMessage()]
+        assert bool(said) == warned
+        assert all(
+            f"{made.dataset_rid} is declared in its development version 0.1.0.post1.dev1" in text
+            for text in said
+        )
 
 
 def test_readers_and_makers_of_an_asset(session, execute, image_rid):

@@ -43,6 +43,19 @@ def test_newest_and_first(record: Any) -> None:
     assert select_newest([]) is None
 
 
+def test_selectors_are_found_on_records_too(record: Any) -> None:
+    records = [record("1", "a", 2), record("1", "b", 9), record("1", "b", 1, "E2")]
+    kind = type(records[0])
+    assert kind.select_newest(records) is kind.select_latest(records) is records[1]
+    assert FeatureRecord.select_first(records) is records[2]
+    assert FeatureRecord.select_by_execution("E2")(records) is records[2]
+    assert kind.select_majority_vote()(records) is records[1]
+    with pytest.raises(DerivaMLException, match="container"):
+        kind.select_by_workflow("Training", container=None)
+    assert list(reduce_with_selector(records, "Image", FeatureRecord.select_first)) == [records[2]]
+    assert not [name for name in kind.model_fields if name.startswith("select_")]
+
+
 def test_by_execution(record: Any) -> None:
     records = [record("1", "a", 2, "E1"), record("1", "b", 9, "E2"), record("1", "c", 1, "E1")]
     assert select_by_execution("E1")(records).Digit == "a"  # type: ignore[union-attr]

@@ -196,3 +196,8 @@ def test_the_version_is_that_of_setuptools_scm(repository, monkeypatch, capfd):
     assert version == get_version(root=repository / "new")
     monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "7")
     assert Workflow.get_dynamic_version(repository) == "7"
+
+
+def test_code_that_is_not_there(tmp_path):
+    with pytest.raises(DerivaMLWorkflowError, match=r"no file .*gone\.py"):
+        Workflow.get_url_and_checksum(tmp_path / "gone.py")

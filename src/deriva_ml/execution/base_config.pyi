@@ -1,0 +1,10 @@
+from deriva_ml.configs.described import DescribedList as DescribedList
+from deriva_ml.configs.described import with_description as with_description
+from deriva_ml.configs.groups import BaseConfig as BaseConfig
+from deriva_ml.configs.groups import DerivaBaseConfig as DerivaBaseConfig
+from deriva_ml.configs.groups import base_defaults as base_defaults
+from deriva_ml.configs.load import load_configs as load_configs
+from deriva_ml.configs.registry import notebook_config as notebook_config
+from deriva_ml.runner.notebook import get_notebook_configuration as get_notebook_configuration
+from deriva_ml.runner.notebook import render_notebook_config as render_notebook_config
+from deriva_ml.runner.notebook import run_notebook as run_notebook

@@ -1,0 +1,1 @@
+from deriva_ml.runner.model import DerivaMLModel as DerivaMLModel

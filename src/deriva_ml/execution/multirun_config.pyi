@@ -1,0 +1,5 @@
+from deriva_ml.configs.registry import MultirunSpec as MultirunSpec
+from deriva_ml.configs.registry import get_all_multirun_configs as get_all_multirun_configs
+from deriva_ml.configs.registry import get_multirun_config as get_multirun_config
+from deriva_ml.configs.registry import list_multirun_configs as list_multirun_configs
+from deriva_ml.configs.registry import multirun_config as multirun_config
