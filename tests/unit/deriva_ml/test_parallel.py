@@ -50,7 +50,7 @@ def test_first_error_stops_the_rest():
 
 
 def test_items_are_read_as_work_goes_on():
-    taken = []
+    taken, finished = [], []
 
     def items():
         for number in range(1000):
@@ -58,7 +58,9 @@ def test_items_are_read_as_work_goes_on():
             yield number
 
     def work(item):
-        assert len(taken) <= item + 20
+        # One item may take longer than many others.
+        assert len(taken) - len(finished) <= 4
+        finished.append(item)
         return item
 
     assert len(run_all(work, items(), 2)) == 1000
