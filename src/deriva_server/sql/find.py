@@ -47,6 +47,7 @@ def present_row(
 ) -> tuple[str, str] | None:
     """Table RID and stored RID of the newest row with a RID in either spelling."""
     newest: tuple[Any, ...] | None = None
+    # Databases look one spelling up faster than twice the same.
     wanted = {_WANTED: connection.dialect.expressions.given(list(dict.fromkeys(spellings)))}
     for statement in statements:
         rows: Iterable[Any] = connection.raw.execute(statement, wanted)
