@@ -18,6 +18,7 @@ from deriva_ml.errors import (
     DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
+from deriva_ml.lasting import make_lasting_folder
 from deriva_ml.model import tags
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
@@ -25,6 +26,7 @@ from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
+from deriva_ml.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest import schemas
@@ -424,8 +426,7 @@ class Session:
             _make_writable(root)
             session._keep(document)
             if connection.alias and _read(note) != connection.catalog_id:
-                note.parent.mkdir(parents=True, exist_ok=True)
-                note.write_text(connection.catalog_id, encoding="utf-8")
+                write_whole(note, connection.catalog_id)
         kept = session._kept_model()
         if kept is not None:
             session._model = session._wrap(kept)
@@ -468,7 +469,7 @@ def _read(file: Path) -> str | None:
 
 def _make_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_lasting_folder(folder)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink(missing_ok=True)

@@ -106,7 +106,7 @@ def _note(file: Path, note: Path) -> None:
         if os.name != "nt":
             # Windows deletes no read-only files.
             file.chmod(file.stat().st_mode & ~0o222)
-        write_whole(note, _mark(file))
+        write_whole(note, _mark(file), lasting=False)
     except OSError as error:
         # Of another user, on a shared disk: it is read in full the next time.
         logger.info("%s cannot be marked as whole: %s", file, error)

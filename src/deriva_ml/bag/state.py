@@ -186,9 +186,22 @@ class Guard:
         doubtful = [place for place, mark in here.items() if mark and self._marks.get(place) != mark]
         found = self._read_all(doubtful)
         damaged = [place for place in doubtful if found[place] != sums.get(place)]
+        if places is None and manifest == seal.MANIFEST:
+            torn = self._remove_torn(damaged)
+            damaged, doubtful = sorted(set(damaged) - torn), sorted(set(doubtful) - torn)
         if gone or damaged:
             raise self._damaged([*gone, *damaged])
         self._marks.update((place, here[place]) for place in doubtful)  # type: ignore[misc]  # what has no mark is not doubtful
+
+    def _remove_torn(self, damaged: list[str]) -> set[str]:
+        """Remove what a power failure left of files that were being fetched: never noted as whole, to be fetched again."""
+        if not self.is_cached or not damaged:
+            return set()
+        elsewhere = {entry.path for entry in seal.read_fetch(self.folder)}
+        torn = {place for place in damaged if place in elsewhere and place not in self._marks}
+        for place in torn:
+            (self.folder / place).unlink(missing_ok=True)
+        return torn
 
     def _read_all(self, places: list[str]) -> dict[str, str]:
         label = f"Checking {self.folder.name.replace('_', ' ')}"

@@ -35,6 +35,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLTableTypeError,
 )
+from deriva_ml.lasting import let_last
 from deriva_ml.names import DatasetVersion, MLTable, did_you_mean
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import FILES, LocalReader
@@ -274,6 +275,7 @@ def _make(session: Session, resolved: Resolved, folder: Path) -> None:
         info={"External-Identifier": f"{spec.rid}@{resolved.snapshot}", "Contact-Name": "deriva-ml"},
     )
     state.note(root)
+    let_last([path for path in staging.rglob("*") if path.is_file()], staging)
     # Whatever is in the way is no bag, or this would not have been called.
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
@@ -339,6 +341,7 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
     with usable(folder.parent), _lock(folder):
         lacking = seal.missing(folder)
         fetch(folder, lacking, one, workers=workers, label=folder.name.replace("_", " "))
+        let_last([folder / entry.path for entry in lacking], folder)
         state.note(folder, [entry.path for entry in lacking])
 
 

@@ -84,13 +84,15 @@ def commit(
             f"The callback for progress cannot be {progress!r}; give a function that takes an UploadProgress."
         )
     with locked(session, execution_rid, "commit"):
-        Outputs(session, execution_rid).reopen_rewritten()
+        outputs = Outputs(session, execution_rid)
+        outputs.reopen_rewritten()
+        outputs.let_last()
         if not _make_ready(session, execution_rid):
             return UploadReport(execution_rids=[execution_rid])
         report = _upload(session, execution_rid, progress)
         if report.per_table or required_state(session, execution_rid).has_output:
             _require_input(session, execution_rid)
-        _tell_rewritten(Outputs(session, execution_rid).reopen_rewritten())
+        _tell_rewritten(outputs.reopen_rewritten())
         if session.clean_execution_dir if clean_folder is None else clean_folder:
             clean(session, execution_rid)
         return report
@@ -98,7 +100,14 @@ def commit(
 
 def _make_ready(session: Session, execution_rid: str) -> bool:
     """Bring the execution to Pending_Upload; False when it is Uploaded already and nothing waits."""
-    status = required_state(session, execution_rid).status
+    state = required_state(session, execution_rid)
+    status = state.status
+    if status is ExecutionStatus.Running and state.owner is not None and state.owner.ended_with_machine:
+        logger.warning(
+            "The machine was restarted while execution %s ran: what it wrote shortly before may be incomplete, or empty. "
+            "Look at its outputs before you rely on them, or run it again.",
+            execution_rid,
+        )
     if status not in COMMITTABLE:
         raise InvalidTransitionError(
             f"Execution {execution_rid} is {status} and cannot be committed; "

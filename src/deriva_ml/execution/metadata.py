@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from deriva_ml.errors import DerivaMLWorkflowError
 from deriva_ml.execution.outputs import OutputFile, Outputs
+from deriva_ml.lasting import let_last
 from deriva_ml.names import ExecMetadataType, MLAsset
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow import environment
@@ -84,6 +85,9 @@ def capture(
             path.read_text(encoding="utf-8", errors="surrogateescape")
         )
         written[name] = (text.encode("utf-8", "surrogateescape"), ExecMetadataType.hydra_config)
+    lock = _lock_file(workflow)
+    if lock is not None:
+        written[lock.name] = (lock.read_bytes(), ExecMetadataType.execution_config)
     # What an interrupted attempt has registered stays as it is.
     known = {key.partition("/")[2] for key in outputs.manifest.assets}
     if any(name.startswith("environment_snapshot_") for name in known):
@@ -96,12 +100,8 @@ def capture(
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_bytes(content)
         files.append(OutputFile(source, kind.value, description=description_of(name)))
-    lock = _lock_file(workflow)
-    if lock is not None and lock.name not in known:
-        about = description_of(lock.name)
-        files.append(
-            OutputFile(lock, ExecMetadataType.execution_config.value, copy_file=True, description=about)
-        )
+    # They are not written again, so they must last before they are registered.
+    let_last([Path(file.file_name) for file in files], session.workspace.root)
     outputs.register(MLAsset.execution_metadata, files)
 
 

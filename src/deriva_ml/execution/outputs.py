@@ -25,6 +25,7 @@ from deriva_ml.errors import (
 )
 from deriva_ml.execution.staging import Staging, is_staged, stage
 from deriva_ml.execution.sync import require_open
+from deriva_ml.lasting import let_last
 from deriva_ml.model.fields import field_of
 from deriva_ml.names import ExecMetadataType, MLAsset, MLVocab
 from deriva_ml.workspace import paths
@@ -229,6 +230,27 @@ class Outputs:
             path = AssetFilePath(staged, label, name, entry.metadata, entry.asset_types, entry.rid)
             found.setdefault(label, []).append(path)
         return found
+
+    def let_last(self) -> None:
+        """See that a power failure takes nothing of the files that wait.
+
+        A run that is over is not run again for them; and what such a failure leaves of a file that was uploaded must not
+        be taken for what somebody wrote to it later.
+        """
+        root = self._session.workspace.root
+        staged = [
+            paths.staged_file(root, self._execution_rid, entry.asset_table, key.partition("/")[2])
+            for key, entry in self.manifest.pending_assets().items()
+        ]
+        try:
+            let_last(staged, root)
+        except OSError as error:
+            # The commit reads them, and fails if they are damaged; the end of the run is recorded all the same.
+            logger.warning(
+                "Outputs of execution %s may not survive a power failure before they are committed: %s",
+                self._execution_rid,
+                error,
+            )
 
     def reopen_rewritten(self) -> list[str]:
         """Let committed files wait again whose staged file was written to since it was read; their keys."""

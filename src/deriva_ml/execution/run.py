@@ -184,6 +184,7 @@ class Run:
         """Note on this machine that the run is over: failed for a reason, else stopped; False when it was over before."""
         if self.status is not ExecutionStatus.Running:
             return False
+        self._outputs.let_last()
         if reason is None:
             lifecycle.stop(self._session, self.execution_rid, send=False)
         else:
@@ -206,6 +207,7 @@ class Run:
         if self._dry_run:
             self._dry_status = ExecutionStatus.Stopped
         else:
+            self._outputs.let_last()
             lifecycle.stop(self._session, self.execution_rid)
 
     def update_status(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
+from deriva_ml.lasting import make_lasting_folder, settle_folder
 
 _BUSY_SECONDS = 60.0
 _ELSEWHERE = "Pass working_dir= with a folder that you can write to."
@@ -116,7 +117,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_lasting_folder(self.path.parent)
+            is_new = not self.path.exists()
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -127,7 +129,10 @@ class Database:
             _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
             self._migrate(connection)
-        except sqlite3.Error as error:
+            if is_new:
+                # SQLite sees to the names of its logs, not to that of the file.
+                settle_folder(self.path.parent)
+        except (OSError, sqlite3.Error) as error:
             connection.close()
             raise self._unusable(error) from error
         return connection

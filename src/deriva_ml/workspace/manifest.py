@@ -286,7 +286,7 @@ class AssetManifest:
     def write_mirror(self) -> None:
         """Make the JSON file agree with the store."""
         document = self.to_json()
-        write_whole(self._mirror, _readable(document))
+        write_whole(self._mirror, _readable(document), lasting=False)
         self._mirrored = len(document["assets"])
         self._unmirrored = 0
 

@@ -65,6 +65,13 @@ class Process:
         born = _born(self.pid)
         return born != self.born if born is not None and self.born is not None else False
 
+    @property
+    def ended_with_machine(self) -> bool:
+        """Whether this machine was restarted since it began, as far as the system tells."""
+        here = Process.this()
+        known = self.host == here.host and self.born is not None and here.born is not None
+        return known and str(self.born).partition(" ")[0] != str(here.born).partition(" ")[0]
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 

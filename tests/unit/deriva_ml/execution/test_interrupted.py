@@ -40,6 +40,31 @@ def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatc
     assert row.length == 6
 
 
+def test_a_machine_that_was_restarted_during_a_run_is_told(execute, session, caplog):
+    exe = execute()
+    exe.execution_start()
+    born = session.workspace.executions.get(exe.execution_rid).owner_born
+    session.workspace.executions.update(exe.execution_rid, owner_pid=1, owner_born=f"other {born}")
+    exe.commit_output_assets()
+    assert f"The machine was restarted while execution {exe.execution_rid} ran" in caplog.text
+    caplog.clear()
+    exe.commit_output_assets()
+    assert "restarted" not in caplog.text
+
+
+def test_outputs_that_cannot_be_synced_do_not_keep_a_run_from_its_end(execute, monkeypatch, caplog):
+    from deriva_ml.execution import outputs
+
+    def refuse(files, root):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(outputs, "let_last", refuse)
+    with execute() as exe:
+        exe.asset_file_path("Image", "unsafe.png").write_bytes(b"x")
+    assert exe.status is ExecutionStatus.Stopped
+    assert "may not survive a power failure" in caplog.text
+
+
 def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, image_rid, rows_of, monkeypatch):
     record = create_feature(session, "Image", "Keyless", terms=["Grade"])
     images = session.table("Image")
