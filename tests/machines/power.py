@@ -175,6 +175,12 @@ class Disk:
         look(self._top, "")
         return found
 
+    def seen(self, name: str) -> bytes:
+        """What a program reads from a file now."""
+        file = self._find(f"{self._root}/{name}")
+        assert isinstance(file, _File), name
+        return bytes(file.now)
+
     def now(self) -> State:
         """What programs see."""
         for file in self._files(self._top):

@@ -1,11 +1,18 @@
 """The power fails at any moment of a run or download: what was acknowledged is there, and nothing torn is taken for whole."""
 
 import json
+import pickle
 import random
 import sys
 
 import pytest
+import requests
+from tests.deployments import Direct, opened
 from tests.machines import power
+from tests.machines.catalog.ledger import CATALOG, Ledger
+from tests.machines.catalog.test_crash import check_files
+from tests.machines.objects.shelf import Shelf
+from tests.machines.objects.test_crash import check_space
 from tests.machines.runs import Lab, in_child, outcome
 from tests.machines.test_kill_download import content
 
@@ -75,6 +82,12 @@ def told(function, root):
     return json.loads(answer.read_text())
 
 
+def calling(function, root):
+    """A program that calls a function of this module."""
+    name = function.__name__
+    return f"from pathlib import Path; from {__name__} import {name}; {name}(Path({str(root)!r}))"
+
+
 class Story:
     """A program that is recorded once, and its undisturbed end."""
 
@@ -85,8 +98,7 @@ class Story:
         if prepare is not None:
             assert in_child(lambda: prepare(self.root)) == 0
         self.before = power.Disk(self.root).now()
-        code = f"from pathlib import Path; from {__name__} import {program.__name__}; {program.__name__}(Path({str(self.root)!r}))"
-        power.record([sys.executable, "-c", code], self.log)
+        power.record([sys.executable, "-c", calling(program, self.root)], self.log)
         self.after = power.Disk(self.root).now()
         self.moments = sum(1 for _ in self.replayed())
         self.expected = told(recover, self.root)
@@ -108,6 +120,105 @@ class Story:
         for how, state in left:
             power.put(self.root, state)
             assert told(self.recover, self.root) == self.expected, how
+
+
+# The services themselves, of which every answer counts. ----------------------------------------------------------------
+
+NOTE = "note"
+
+
+class Noting:
+    """Sends requests to a server in this process, and notes before each what the answers until then led to."""
+
+    def __init__(self, server, root, writer, most):
+        self.direct, self.root, self.writer, self.left = Direct(server), root, writer, most
+
+    def send(self, method, target, body=None, **headers):
+        if self.left == 0:
+            raise requests.ConnectionError("enough")
+        self.left -= 1
+        new = self.root / "new"
+        new.write_bytes(pickle.dumps(self.writer))
+        new.replace(self.root / NOTE)
+        return self.direct.send(method, target, body, **headers)
+
+
+def set_up(root):
+    with opened(root / "lab", None) as server:
+        direct = Direct(server)
+        assert direct.send("POST", "/ermrest/catalog").status == 201
+        Ledger(0).set_up(direct)
+        Shelf(0).set_up(direct)
+
+
+def write_rows(root):
+    ledger = Ledger(0)
+    with opened(root / "lab", None) as server:
+        ledger.run(Noting(server, root, ledger, 40))
+
+
+def write_objects(root):
+    shelf = Shelf(0)
+    with opened(root / "lab", None) as server:
+        shelf.run(Noting(server, root, shelf, 80))
+
+
+def settle_rows(root, ledger):
+    with opened(root / "lab", None) as server:
+        ledger.settle(Direct(server))
+        assert ledger.check_kept(Direct(server)) >= ledger.acknowledged
+        model = Direct(server).send("GET", f"{CATALOG}/schema").json
+    check_files(root / "lab", [ledger], model)
+
+
+def settle_objects(root, shelf):
+    with opened(root / "lab", None) as server:
+        shelf.settle(Direct(server))
+        shelf.check(Direct(server))
+        check_space(server.objects.directory)
+
+
+def fail_services(folder, write, settle, seed, times):
+    """Let the power fail at some moments; what was answered until then is there, and no part of anything else."""
+    root, log, chance = folder / "disk", folder / "calls", random.Random(seed)
+    root.mkdir()
+    assert in_child(lambda: set_up(root)) == 0
+    before = power.Disk(root).now()
+    power.record([sys.executable, "-c", calling(write, root)], log)
+
+    def replayed():
+        power.put(root, before)
+        disk = power.Disk(root)
+        return disk, disk.replay(log)
+
+    moments = sum(1 for _ in replayed()[1])
+    chosen, left, (disk, replay) = set(chance.sample(range(100, moments + 1), times)), [], replayed()
+    for moment in replay:
+        if moment in chosen:
+            how = chance.choice(power.NAMES), chance.choice(power.BYTES)
+            left.append(((moment, *how), disk.seen(NOTE), disk.after_failure(*how, chance)))
+    for how, note, state in left:
+        power.put(root, state)
+        assert in_child(lambda note=note: settle(root, pickle.loads(note))) == 0, how
+
+
+SERVICES = pytest.mark.parametrize(
+    ("write", "settle"), [(write_rows, settle_rows), (write_objects, settle_objects)]
+)
+
+
+@needs_strace
+@SERVICES
+def test_the_power_of_a_server_fails(tmp_path, write, settle):
+    fail_services(tmp_path, write, settle, seed=3, times=8)
+
+
+@needs_strace
+@pytest.mark.soak
+@SERVICES
+@pytest.mark.parametrize("seed", range(6))
+def test_the_power_of_a_server_fails_often(tmp_path, write, settle, seed):
+    fail_services(tmp_path, write, settle, seed, times=80)
 
 
 @pytest.fixture(scope="module")
