@@ -6,11 +6,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deriva_ml.chaise.stage import label, stage_checked
+from deriva_ml.chaise.stage import label, stage
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.model import tags
 from deriva_ml.model.annotations import name_of, plain, require_context
 from deriva_ml.model.graph import Table, TableName
+from deriva_ml.model.shown import check_entry
 from deriva_ml.session import Session
 
 Shown = Any
@@ -104,18 +105,19 @@ def reorder_visible_foreign_keys(
 def _add(
     session: Session, table: TableName, tag: str, context: str, entry: Shown, position: int | None
 ) -> list[Any]:
-    found = session.table(table)
+    found, context = session.table(table), require_context(tag, context)
     shown, new = _shown(found, tag, context), plain(entry)
     if new in shown:
         raise DerivaMLValidationError(
             f"{new!r} is in context {context!r} of {name_of(tag)} of {label(found)} already; change its place by reordering."
         )
+    check_entry(found, tag, context, new)
     place = len(shown) if position is None else _index(position, len(shown) + 1, "position")
     return _set_list(session, found, tag, context, [*shown[:place], new, *shown[place:]])
 
 
 def _remove(session: Session, table: TableName, tag: str, context: str, entry: Shown) -> list[Any]:
-    found = session.table(table)
+    found, context = session.table(table), require_context(tag, context)
     shown = _shown(found, tag, context)
     gone = _find(found, tag, context, shown, entry)
     return _set_list(session, found, tag, context, shown[:gone] + shown[gone + 1 :])
@@ -124,7 +126,7 @@ def _remove(session: Session, table: TableName, tag: str, context: str, entry: S
 def _reorder(
     session: Session, table: TableName, tag: str, context: str, new_order: Sequence[Shown]
 ) -> list[Any]:
-    found = session.table(table)
+    found, context = session.table(table), require_context(tag, context)
     shown = _shown(found, tag, context)
     if not isinstance(new_order, list | tuple):
         raise DerivaMLValidationError(
@@ -144,15 +146,14 @@ def _reorder(
 
 def _shown(table: Table, tag: str, context: str) -> list[Any]:
     """What a context of a table shows now: its own list, or that of the context it falls back on."""
-    require_context(tag, context)
     annotation = table.annotations.get(tag) or {}
-    asked, seen = str(context), set()
+    asked, seen = context, set()
     while asked not in seen:
         seen.add(asked)
         value = annotation.get(asked)
         if isinstance(value, str):
             asked = value
-        elif value is not None:
+        elif isinstance(value, list | Mapping):
             return copy.deepcopy(list(value.get("and", []) if isinstance(value, Mapping) else value))
         elif asked not in ("*", "filter"):
             asked = asked.rpartition("/")[0] or "*"
@@ -185,5 +186,7 @@ def _index(given: Any, size: int, name: str) -> int:
 
 def _set_list(session: Session, table: Table, tag: str, context: str, shown: list[Any]) -> list[Any]:
     value = {"and": shown} if context == "filter" else shown
-    stage_checked(session, table, table, tag, {**(table.annotations.get(tag) or {}), str(context): value})
+    # What else the annotation has is as it was: a context of newer pages, or a column that is gone since, is no hindrance.
+    former = copy.deepcopy(table.annotations.get(tag) or {})
+    stage(session, table, tag, {**former, context: value})
     return copy.deepcopy(shown)

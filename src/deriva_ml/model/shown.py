@@ -40,11 +40,10 @@ def check_shown(table: Table, tag: str, value: Any, label: str) -> None:
         if isinstance(shown, str):
             require_context(tag, shown)
         elif visible:
-            where = f"context {context!r} of {name_of(tag)} of {label}"
-            for entry in _entries(context, shown, where):
-                _check_entry(table, tag, context, entry, where)
+            for entry in _entries(context, shown, _where(tag, context, label)):
+                check_entry(table, tag, context, entry)
         elif isinstance(shown, Mapping):
-            _check_order(table, shown.get("row_order") or shown.get("column_order") or ())
+            _check_order(table, shown.get("row_order") or shown.get("column_order"))
 
 
 def _entries(context: str, shown: Any, where: str) -> list[Any]:
@@ -60,8 +59,9 @@ def _entries(context: str, shown: Any, where: str) -> list[Any]:
     return shown
 
 
-def _check_entry(table: Table, tag: str, context: str, entry: Any, where: str) -> None:
-    facet = context == "filter"
+def check_entry(table: Table, tag: str, context: str, entry: Any) -> None:
+    """Check that what an entry of a list of visible columns or foreign keys names is there; as `check_shown`."""
+    where, facet = _where(tag, context, _label(table)), context == "filter"
     if isinstance(entry, Mapping):
         require_source(entry, f"{entry!r} in {where}", virtual=not facet and tag == tags.VISIBLE_COLUMNS)
         if "source" in entry:
@@ -121,8 +121,8 @@ def _check_sourcekey(table: Table, key: Any) -> None:
     _require(key, sources, f"source of {name_of(tags.SOURCE_DEFINITIONS)} of {_label(table)}")
 
 
-def _check_order(table: Table, order: Iterable[Any]) -> None:
-    for key in order:
+def _check_order(table: Table, order: Any) -> None:
+    for key in order if isinstance(order, list) else ():
         name = key.get("column") if isinstance(key, Mapping) else key
         _require(name, table.columns.elements, f"column of {_label(table)}")
 
@@ -146,6 +146,10 @@ def _is_constraint(entry: Any) -> bool:
 
 def _constraint(key: Any) -> list[str]:
     return [key.table.schema.name, str(key.constraint_name)]
+
+
+def _where(tag: str, context: str, label: str) -> str:
+    return f"context {str(context)!r} of {name_of(tag)} of {label}"
 
 
 def _label(table: Table) -> str:

@@ -25,6 +25,7 @@ from deriva_ml.errors import (
 from deriva_ml.model import (
     ColumnDisplay,
     ColumnDisplayOptions,
+    Context,
     Display,
     Facet,
     FacetList,
@@ -247,7 +248,7 @@ def test_entries_are_added_removed_and_ordered(ml: DerivaML, lab: Lab) -> None:
         "Score",
         "RID",
     ]
-    assert ml.add_visible_column(lab.scan, "compact", "RCT")[-1] == "RCT"
+    assert ml.add_visible_column(lab.scan, Context.compact, "RCT")[-1] == "RCT"
     assert ml.add_visible_column(lab.scan, "compact", "RMT", position=-1)[-1] == "RMT"
     assert ml.remove_visible_column(lab.scan, "compact", "RMT") == [lab.fkey, "Score", "RID", "RCT"]
     assert ml.remove_visible_column(lab.scan, "compact", -1) == [lab.fkey, "Score", "RID"]
@@ -299,6 +300,18 @@ def test_annotations_of_the_library_can_be_changed(ml: DerivaML) -> None:
         display = ml.get_table_annotations(name).get(tag.table_display)
         assert ml.set_table_display(name, display) == display
     ml.refresh_schema()
+
+
+def test_a_list_with_entries_that_are_gone_can_be_mended(ml: DerivaML, lab: Lab) -> None:
+    others = {"*": ["Gone", "Score", "Lost"], "compact/of/newer/pages": ["Gone"]}
+    ml._session.table(lab.scan).annotations[tag.visible_columns] = others
+    assert ml.add_visible_column(lab.scan, "*", "RID") == ["Gone", "Score", "Lost", "RID"]
+    assert ml.remove_visible_column(lab.scan, "*", "Gone") == ["Score", "Lost", "RID"]
+    assert ml.reorder_visible_columns(lab.scan, "*", [1, 0, 2]) == ["Lost", "Score", "RID"]
+    assert ml.get_table_annotations(lab.scan)[tag.visible_columns] == {
+        "*": ["Lost", "Score", "RID"],
+        "compact/of/newer/pages": ["Gone"],
+    }
 
 
 def _lists(lab: Lab) -> dict[str, tuple[Callable[[DerivaML], Any], str]]:
@@ -389,6 +402,10 @@ def _lists(lab: Lab) -> dict[str, tuple[Callable[[DerivaML], Any], str]]:
         "order of rows": (
             lambda ml: ml.set_table_display(lab.scan, {"*": {"row_order": [{"column": "Scor"}]}}),
             "'Scor' is no column",
+        ),
+        "order of a word": (
+            lambda ml: ml.set_table_display(lab.scan, {"*": {"row_order": "Of"}}),
+            "would not understand.*'Of' is not of type 'array'",
         ),
         "kind": (
             lambda ml: ml.set_display_annotation(lab.scan, {"name": 5}),

@@ -83,22 +83,41 @@ def test_a_part_has_what_was_given_only() -> None:
                 "filter": FacetList(
                     [
                         Facet(
-                            "Name", markdown_name="N", open=True, ux_mode="choices", choices=["a", None],
-                            hide_null_choice=True, hide_not_null_choice=False,
+                            "Name",
+                            markdown_name="N",
+                            open=True,
+                            ux_mode="choices",
+                            choices=["a", None],
+                            hide_null_choice=True,
+                            hide_not_null_choice=False,
                         ),
-                        Facet([OutboundFK("lab", "k"), "Age"], ranges=[FacetRange(1, 5, max_exclusive=True)], n_bins=3),
+                        Facet(
+                            [OutboundFK("lab", "k"), "Age"],
+                            ranges=[FacetRange(1, 5, max_exclusive=True)],
+                            n_bins=3,
+                        ),
                         Facet(sourcekey="people", not_null=True, bar_plot=False),
                     ]
                 ),
             }
         ),
-        VisibleForeignKeys({"detailed": [("lab", "k"), PseudoColumn([InboundFK("lab", "k"), "RID"])], "*": "detailed"}),
+        VisibleForeignKeys(
+            {"detailed": [("lab", "k"), PseudoColumn([InboundFK("lab", "k"), "RID"])], "*": "detailed"}
+        ),
         TableDisplay(
             {
-                "row_name/title": TableDisplayOptions(row_markdown_pattern="{{{Name}}}", template_engine="mustache"),
+                "row_name/title": TableDisplayOptions(
+                    row_markdown_pattern="{{{Name}}}", template_engine="mustache"
+                ),
                 "compact": TableDisplayOptions(
-                    row_order=["Name"], page_size=10, collapse_toc_panel=True, hide_column_headers=True,
-                    page_markdown_pattern="", separator_markdown=",", prefix_markdown="(", suffix_markdown=")",
+                    row_order=["Name"],
+                    page_size=10,
+                    collapse_toc_panel=True,
+                    hide_column_headers=True,
+                    page_markdown_pattern="",
+                    separator_markdown=",",
+                    prefix_markdown="(",
+                    suffix_markdown=")",
                 ),
                 "detailed": "compact",
             }
@@ -106,7 +125,9 @@ def test_a_part_has_what_was_given_only() -> None:
         ColumnDisplay(
             {
                 "*": ColumnDisplayOptions(
-                    pre_format=PreFormat("%d", "yes", "no"), markdown_pattern="x", template_engine="handlebars",
+                    pre_format=PreFormat("%d", "yes", "no"),
+                    markdown_pattern="x",
+                    template_engine="handlebars",
                     column_order=False,
                 ),
                 "entry/create": "*",
@@ -127,14 +148,16 @@ def test_deriva_py_knows_all_contexts(tag: str) -> None:
     values: dict[str, Any] = {context: "*" for context in CONTEXTS[tag] if context != Context.filter}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        found = annotation.validate(SimpleNamespace(annotations={tag: values}), tag, validate_model_names=False)
+        found = annotation.validate(
+            SimpleNamespace(annotations={tag: values}), tag, validate_model_names=False
+        )
     assert found == []
 
 
 def test_tags_are_those_of_deriva_py() -> None:
     from deriva.core import tag
 
-    assert (tags.COLUMN_DISPLAY, tags.SOURCE_DEFINITIONS) == (tag.column_display, tag.source_definitions)
+    assert (tag.column_display, tag.source_definitions) == (tags.COLUMN_DISPLAY, tags.SOURCE_DEFINITIONS)
 
 
 def test_a_context_is_replaced_in_a_copy() -> None:
