@@ -15,7 +15,7 @@ from deriva_ml.ermrest.rids import ResolvedRid, resolve_rid, resolve_rids
 from deriva_ml.errors import DerivaMLSchemaRefreshBlocked
 from deriva_ml.execution import commit, execution, validate
 from deriva_ml.logs import configure_logging
-from deriva_ml.model.graph import CatalogModel, Schema, TableName
+from deriva_ml.model.graph import CatalogModel, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
 from deriva_ml.reexport import Forward, room, rooms
 from deriva_ml.session import Session
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deriva_ml.asset import asset as assets
     from deriva_ml.asset import define as asset_tables
     from deriva_ml.catalog import origin
+    from deriva_ml.chaise import entries, read, stage, whole
     from deriva_ml.dataset import dataset as datasets
     from deriva_ml.dataset import download as bags
     from deriva_ml.dataset import estimate, registry
@@ -35,16 +36,16 @@ if TYPE_CHECKING:
     from deriva_ml.execution import audit, execution_snapshot, files, pending_summary, queries, unknown
     from deriva_ml.feature import feature as features
     from deriva_ml.feature import values
-    from deriva_ml.feature.record import Feature, FeatureRecord
+    from deriva_ml.feature.record import FeatureRecord
     from deriva_ml.feature.select import Selector
     from deriva_ml.lineage import lookup as lineage
     from deriva_ml.metrics import find as metrics
-    from deriva_ml.records import FeatureReference
 else:
     experiment, legacy, markup, storage, tables = rooms(
         "deriva_ml", "experiment", "legacy", "markup", "storage", "tables"
     )
     assets, asset_tables = rooms("deriva_ml.asset", "asset", "define")
+    entries, read, stage, whole = rooms("deriva_ml.chaise", "entries", "read", "stage", "whole")
     origin, lineage = room("deriva_ml.catalog.origin"), room("deriva_ml.lineage.lookup")
     datasets, bags = rooms("deriva_ml.dataset", "dataset", "download")
     estimate, registry = rooms("deriva_ml.dataset", "estimate", "registry")
@@ -58,10 +59,10 @@ R = TypeVar("R")
 
 
 def _forward(
-    find: Callable[[], Callable[Concatenate[Session, P], R]],
+    find: Callable[[], Callable[Concatenate[Any, P], R]], first: str = "_session"
 ) -> Callable[Concatenate[DerivaML, P], R]:
-    """Make a method of a room's function; signature and documentation are the function's."""
-    return cast("Callable[Concatenate[DerivaML, P], R]", Forward(find, "_session"))
+    """Make a method of a room's function, which takes one of our attributes first; its signature is the function's."""
+    return cast("Callable[Concatenate[DerivaML, P], R]", Forward(find, first))
 
 
 class DerivaML:
@@ -356,11 +357,25 @@ class DerivaML:
             )
         self._session.refresh(force=force)
 
-    def create_schema(self, name: str, comment: str | None = None) -> Schema:
-        """Make a schema for your own tables."""
-        return self._session.create_schema(name, comment)
-
+    create_schema = _forward(lambda: Session.create_schema)
     apply_catalog_annotations = _forward(lambda: tables.apply_catalog_annotations)
+    apply_annotations = _forward(lambda: stage.apply_annotations)
+    get_table_annotations = _forward(lambda: read.get_table_annotations)
+    get_column_annotations = _forward(lambda: read.get_column_annotations)
+    get_handlebars_template_variables = _forward(lambda: read.get_handlebars_template_variables)
+    is_strict_preallocated_rid = _forward(lambda: read.is_strict_preallocated_rid)
+    set_strict_preallocated_rid = _forward(lambda: whole.set_strict_preallocated_rid)
+    set_display_annotation = _forward(lambda: whole.set_display_annotation)
+    set_visible_columns = _forward(lambda: whole.set_visible_columns)
+    set_visible_foreign_keys = _forward(lambda: whole.set_visible_foreign_keys)
+    set_table_display = _forward(lambda: whole.set_table_display)
+    set_column_display = _forward(lambda: whole.set_column_display)
+    add_visible_column = _forward(lambda: entries.add_visible_column)
+    remove_visible_column = _forward(lambda: entries.remove_visible_column)
+    reorder_visible_columns = _forward(lambda: entries.reorder_visible_columns)
+    add_visible_foreign_key = _forward(lambda: entries.add_visible_foreign_key)
+    remove_visible_foreign_key = _forward(lambda: entries.remove_visible_foreign_key)
+    reorder_visible_foreign_keys = _forward(lambda: entries.reorder_visible_foreign_keys)
 
     # Tables ------------------------------------------------------------------------------------------------------
 
@@ -399,24 +414,10 @@ class DerivaML:
 
     create_feature = _forward(lambda: features.create_feature)
     delete_feature = _forward(lambda: features.delete_feature)
-
-    def lookup_feature(self, table: TableName, feature_name: str) -> Feature:
-        """Find a feature; see `deriva_ml.feature.feature.lookup_feature`."""
-        return features.lookup_feature(self.model, table, feature_name)
-
-    def find_features(self, table: TableName | None = None) -> list[Feature]:
-        """Features of a table, or of all tables."""
-        return features.find_features(self.model, table)
-
-    def find_features_referencing(
-        self, table: TableName, column: str | None = None
-    ) -> list[FeatureReference]:
-        """Features whose values refer to a table."""
-        return features.find_features_referencing(self.model, table, column)
-
-    def feature_record_class(self, table: TableName, feature_name: str) -> type[FeatureRecord]:
-        """Class of the records of a feature; see `Feature.feature_record_class`."""
-        return self.lookup_feature(table, feature_name).feature_record_class()
+    lookup_feature = _forward(lambda: features.lookup_feature, "model")
+    find_features = _forward(lambda: features.find_features, "model")
+    find_features_referencing = _forward(lambda: features.find_features_referencing, "model")
+    feature_record_class = _forward(lambda: features.feature_record_class, "model")
 
     def feature_values(
         self,

@@ -97,13 +97,17 @@ class Session:
     resolver: Resolver | None = field(default=None, repr=False)
     terms: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
     """Vocabulary terms that were read; kept by `vocabulary`."""
+    staged_annotations: dict[tuple[str, ...], dict[str, Any]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """What the service has where annotations were staged, by place and tag; kept by `chaise`."""
     _model: CatalogModel | None = field(default=None, init=False, repr=False)
     _snapshots: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
     _live: Connection | None = field(default=None, init=False, repr=False)
     """The catalog as it is now, for a session at a snapshot."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_model": None, "_snapshots": {}, "terms": {}}
+        return {**self.__dict__, "_model": None, "_snapshots": {}, "terms": {}, "staged_annotations": {}}
 
     @property
     def catalog(self) -> Any:
@@ -121,7 +125,7 @@ class Session:
         return self._model
 
     def refresh(self, *, force: bool = False) -> CatalogModel:
-        """Read the model again.
+        """Read the model again; annotations that were only staged are discarded.
 
         Raises
         ------
@@ -138,6 +142,7 @@ class Session:
             )
         self._model = self._wrap(self._fetched_model())
         self.terms.clear()
+        self.staged_annotations.clear()
         return self._model
 
     def _wrap(self, model: Any) -> CatalogModel:

@@ -26,6 +26,11 @@ KNOWN = {
         DerivaMLMaterializeLimitExceeded DerivaMLTableTypeError DerivaMLDirtyWorkflowError CatalogProvenance
         CatalogCreationMethod CloneDetails get_catalog_provenance set_catalog_provenance __version__
     """,
+    "deriva_ml.model": """
+        ColumnDisplay ColumnDisplayOptions Context Display Facet FacetList FacetRange InboundFK NameStyle OutboundFK
+        PreFormat PseudoColumn PseudoColumnDisplay SortKey TableDisplay TableDisplayOptions VisibleColumns
+        VisibleForeignKeys
+    """,
     "deriva_ml.catalog": """
         clone_via_bag CloneViaBagResult create_ml_workspace OrphanStrategy localize_assets LocalizeResult
         get_catalog_provenance set_catalog_provenance CatalogProvenance CatalogCreationMethod CloneDetails ClonePolicy
@@ -164,6 +169,9 @@ def test_forwards_have_the_signature_of_their_room() -> None:
 
 SIGNATURES = {
     "add_term": "table, term_name, description, synonyms=None, exists_ok=True",
+    "add_visible_column": "table, context, column, position=None",
+    "add_visible_foreign_key": "table, context, foreign_key, position=None",
+    "apply_annotations": "",
     "cite": "entity, current=False",
     "create_asset": "asset_name, column_defs=None, fkey_defs=None, referenced_tables=None, comment='', schema=None, "
     "update_navbar=True",
@@ -183,14 +191,28 @@ SIGNATURES = {
     "find_datasets": "deleted=False, sort=None",
     "find_executions": "workflow=None, workflow_type=None, status=None, sort=None, dataset=None, dataset_role='any'",
     "find_workflows": "sort=None",
+    "get_column_annotations": "table, column_name",
+    "get_handlebars_template_variables": "table",
+    "get_table_annotations": "table",
+    "is_strict_preallocated_rid": "table",
     "list_executions": "*, status=None, workflow_rid=None, mode=None, since=None",
     "lookup_dataset": "dataset, deleted=False",
     "lookup_execution": "execution_rid",
     "lookup_lineage": "rid, *, depth=None, max_executions=500",
     "lookup_term": "table, term_name",
     "pin_schema": "reason=None",
+    "remove_visible_column": "table, context, column",
+    "remove_visible_foreign_key": "table, context, foreign_key",
+    "reorder_visible_columns": "table, context, new_order",
+    "reorder_visible_foreign_keys": "table, context, new_order",
     "resolve_rids": "rids, candidate_tables=None",
     "resume_execution": "execution_rid",
+    "set_column_display": "table, column_name, annotation",
+    "set_display_annotation": "table, annotation, column_name=None",
+    "set_strict_preallocated_rid": "table, strict=True",
+    "set_table_display": "table, annotation",
+    "set_visible_columns": "table, annotation",
+    "set_visible_foreign_keys": "table, annotation",
 }
 
 

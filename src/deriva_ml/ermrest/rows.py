@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from deriva_ml.ermrest.connect import Connection
+from deriva_ml.ermrest.leases import lease
 from deriva_ml.ermrest.lost import Insert, Row, as_sent
 from deriva_ml.ermrest.patience import is_doubtful
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLNotFoundError, DerivaMLValidationError
+from deriva_ml.model import tags
 from deriva_ml.model.protocols import Table
 from deriva_ml.names import SYSTEM_COLUMNS
 
@@ -260,7 +262,8 @@ def insert(
     ----------
     connection : Connection
     table : Table or (schema, name)
-        With a `Table`, unknown columns are refused, and columns that no row mentions get their default.
+        With a `Table`, unknown columns are refused, columns that no row mentions get their default, and rows without RIDs
+        get leased ones where an annotation asks for it.
     rows : iterable of dict
         A column that only some rows mention is empty in the others.
     with_rids : bool
@@ -288,6 +291,10 @@ def insert(
     pending = list(rows)
     if not pending:
         return []
+    if not with_rids and not isinstance(table, tuple) and tags.is_strict(table.annotations):
+        leased = lease(connection, len(pending))
+        pending = [{**row, "RID": rid} for row, rid in zip(pending, leased, strict=True)]
+        with_rids = True
     used = _check_columns(table, pending)
     options = []
     if skip_conflicts:

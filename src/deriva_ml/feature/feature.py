@@ -80,6 +80,11 @@ def lookup_feature(model: CatalogModel, table: TableName, feature_name: str) -> 
     )
 
 
+def feature_record_class(model: CatalogModel, table: TableName, feature_name: str) -> type[FeatureRecord]:
+    """Class of the records of a feature; see `Feature.feature_record_class`. Parameters are those of `lookup_feature`."""
+    return lookup_feature(model, table, feature_name).feature_record_class()
+
+
 def create_feature(
     session: Session,
     target_table: TableName,

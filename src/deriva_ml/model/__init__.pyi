@@ -1,3 +1,12 @@
+from deriva_ml.model.annotations import ColumnDisplay as ColumnDisplay
+from deriva_ml.model.annotations import ColumnDisplayOptions as ColumnDisplayOptions
+from deriva_ml.model.annotations import Context as Context
+from deriva_ml.model.annotations import Display as Display
+from deriva_ml.model.annotations import NameStyle as NameStyle
+from deriva_ml.model.annotations import PreFormat as PreFormat
+from deriva_ml.model.annotations import SortKey as SortKey
+from deriva_ml.model.annotations import TableDisplay as TableDisplay
+from deriva_ml.model.annotations import TableDisplayOptions as TableDisplayOptions
 from deriva_ml.model.define import AssetTableDef as AssetTableDef
 from deriva_ml.model.define import ColumnDefinition as ColumnDefinition
 from deriva_ml.model.define import ForeignKeyDefinition as ForeignKeyDefinition
@@ -6,3 +15,12 @@ from deriva_ml.model.define import TableDefinition as TableDefinition
 from deriva_ml.model.define import VocabularyTableDef as VocabularyTableDef
 from deriva_ml.model.graph import CatalogModel as CatalogModel
 from deriva_ml.model.types import BuiltinTypes as BuiltinTypes
+from deriva_ml.model.visible import Facet as Facet
+from deriva_ml.model.visible import FacetList as FacetList
+from deriva_ml.model.visible import FacetRange as FacetRange
+from deriva_ml.model.visible import InboundFK as InboundFK
+from deriva_ml.model.visible import OutboundFK as OutboundFK
+from deriva_ml.model.visible import PseudoColumn as PseudoColumn
+from deriva_ml.model.visible import PseudoColumnDisplay as PseudoColumnDisplay
+from deriva_ml.model.visible import VisibleColumns as VisibleColumns
+from deriva_ml.model.visible import VisibleForeignKeys as VisibleForeignKeys
