@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Reader, Row
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "Unknown"
 TYPE_FOLDERS = {"Training": "training", "Testing": "testing", "Unknown": "unknown"}
