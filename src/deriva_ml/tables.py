@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.model.build import Reference, association_table
 from deriva_ml.model.define import ColumnDefinition, document_of
 from deriva_ml.names import ConnectionMode, optional_list, require_list
@@ -41,18 +41,16 @@ def create_table(
 
     Raises
     ------
-    DerivaMLException
-        If there is a table of that name already, or no schema to put it in.
+    DerivaMLConflictError
+        If there is a table of that name already.
+    DerivaMLValidationError
+        If it is not clear in which schema it goes.
 
     Examples
     --------
     >>> ml.create_table(TableDefinition("Subject", [ColumnDefinition("Name")]))  # doctest: +SKIP
     """
-    document = document_of(table)
-    home = session.target_schema(schema)
-    if home in session.model.schemas and document["table_name"] in session.model.schemas[home].tables:
-        raise DerivaMLException(f"Table {document['table_name']!r} already exists in schema {home!r}.")
-    return session.create_tables([document], home, update_navbar)[0]
+    return session.create_tables([document_of(table)], schema, update_navbar)[0]
 
 
 def define_association(

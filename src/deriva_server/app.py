@@ -15,7 +15,7 @@ from deriva_server.http.message import FilePart, Request, Response
 from deriva_server.identity import Client
 from deriva_server.outages import Outages
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Face(Protocol):
@@ -87,15 +87,15 @@ class Application:
         try:
             response = answer()
             for ended in self._outages.answered():
-                _log.warning("%s", ended)
+                logger.warning("%s", ended)
         except ServiceError as error:
             if error.status >= 500 and (said := self._said(error)):
                 # It is known what is wrong; where it came from is of interest to few.
-                cause = error.__cause__ if _log.isEnabledFor(logging.DEBUG) else None
-                _log.warning("%s %s: %s", request.method, request.target, said, exc_info=cause)
+                cause = error.__cause__ if logger.isEnabledFor(logging.DEBUG) else None
+                logger.warning("%s %s: %s", request.method, request.target, said, exc_info=cause)
             response = error_response(request, error)
-        except Exception:  # noqa: BLE001 - a defect must answer 500 and must not end the server
-            _log.exception("%s %s failed", request.method, request.target)
+        except Exception:  # a defect must answer 500 and must not end the server
+            logger.exception("%s %s failed", request.method, request.target)
             response = error_response(request, ServiceError("internal error, see the log of the server"))
         return finished(request, response)
 

@@ -28,7 +28,7 @@ from deriva_server.errors import BadRequest, DeploymentError, Forbidden, NotFoun
 from deriva_server.http.message import FilePart, Request, Response
 from deriva_server.http.received import ANYWHERE, ReceivedFile, Receiving
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Response]
 
@@ -79,7 +79,7 @@ class WsgiApplication:
 
 def _failure(error: Exception) -> Response:
     if not isinstance(error, ServiceError):
-        _log.error("a response could not be sent", exc_info=error)
+        logger.error("a response could not be sent", exc_info=error)
         error = ServiceError("internal error, see the log of the server")
     headers = Headers([("Content-Type", "text/plain"), *error.headers])
     return Response(error.status, headers, error.text().encode())

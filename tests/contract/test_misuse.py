@@ -167,6 +167,12 @@ def test_joins_through_tables_without_rows(lab: Readable) -> None:
     assert {(row["Subject.Name"], row["Site.Name"]) for row in rows if row["Image.RID"]} == {(None, None)}
 
 
+def test_a_bag_and_its_reader_say_where_they_are(lab: Readable) -> None:
+    bag = lab.bag(lab.inner)
+    assert repr(bag.catalog) == f"<BagCatalog of dataset {bag.catalog.root_rid} at {bag.path}>"
+    assert repr(bag.reader) == f"<LocalReader of {bag.path}>"
+
+
 # --- what a bag cannot do -------------------------------------------------------------------------------------------------
 
 

@@ -659,7 +659,7 @@ def test_same_named_files_do_not_replace_each_other(ml: DerivaML, tmp_path: Path
     assert sorted(path.read_text() for path in placed.values()) == ["other 0", "other 1", "other 2"]
     assert {path.parent for path in placed.values()} == {tmp_path / "out" / "training" / "Unknown"}
     assert bag.restructure_assets(tmp_path / "none", targets=["Digit"], missing="skip") == {}
-    with pytest.raises(DerivaMLException, match="has no value of 'Digit'"):
+    with pytest.raises(DerivaMLException, match="has no value of 'Digit'. Pass missing='skip'.*'Unknown'"):
         bag.restructure_assets(tmp_path / "none", targets=["Digit"], missing="error")
     with pytest.raises(DerivaMLValidationError, match="target_transform"):
         bag.restructure_assets(tmp_path / "none", targets=["Digit.Digit_Class"])

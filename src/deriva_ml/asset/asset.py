@@ -12,7 +12,7 @@ from deriva_ml.asset.record import AssetRecord
 from deriva_ml.asset.record import asset_record_class as record_class
 from deriva_ml.citation import record_url
 from deriva_ml.ermrest import rids, rows
-from deriva_ml.errors import DerivaMLException, DerivaMLTableTypeError
+from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLTableTypeError
 from deriva_ml.names import AssetRole, MLVocab
 from deriva_ml.rows.reader import Row
 from deriva_ml.vocabulary import require_terms
@@ -266,13 +266,17 @@ def lookup_asset(session: Session, asset_rid: str) -> Asset:
 
     Raises
     ------
-    DerivaMLException
-        If there is no such row, or it is not an asset.
+    DerivaMLNotFoundError
+        If there is no such row.
+    DerivaMLTableTypeError
+        If it is not an asset.
     """
     table = table_of(session, asset_rid)
     found = next(iter(rows.read(session.connection, table, where={"RID": [asset_rid]})), None)
     if found is None:
-        raise DerivaMLException(f"There is no asset {asset_rid!r} in {table.name!r}.")
+        raise DerivaMLNotFoundError(
+            f"There is no asset {asset_rid!r} in {table.name!r}; see ml.list_assets({table.name!r})."
+        )
     return Asset(session, table, found)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.build import Reference, asset_companions
 from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
 from deriva_ml.names import MLVocab, optional_list, require_list
@@ -48,7 +47,7 @@ def create_asset_table(
 
     Raises
     ------
-    DerivaMLException
+    DerivaMLConflictError
         If a table of that name exists already.
     """
     template = "/hatrac/metadata/{{MD5}}.{{Filename}}" if use_hatrac else False
@@ -89,7 +88,7 @@ def create_asset(
 
     Raises
     ------
-    DerivaMLException
+    DerivaMLConflictError
         If a table of that name exists already.
 
     Examples
@@ -116,8 +115,6 @@ def _create(
 ) -> Table:
     model = session.model
     home = session.target_schema(schema)
-    if home in model.schemas and asset_name in model.schemas[home].tables:
-        raise DerivaMLException(f"Asset table {asset_name!r} already exists in schema {home!r}.")
     references = [part for part in parts if isinstance(part, Reference)]
     shown = shown_columns(home, asset_name, parts)
     definition = AssetTableDef(

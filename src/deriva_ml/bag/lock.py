@@ -16,7 +16,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _PAUSE = 0.2
 

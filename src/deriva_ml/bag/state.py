@@ -33,7 +33,7 @@ from deriva_ml.checksums import md5_of
 from deriva_ml.errors import DerivaMLChecksumError, DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.parallel import run_all
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 DATABASE = "database.db"
 """SQLite file with the rows of a bag."""

@@ -41,7 +41,7 @@ from deriva_ml.rows.reader import Row
 from deriva_ml.schema.create import initialize_ml_schema
 from deriva_ml.workspace.paths import safe_name
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _NOTE = "destination.json"
 

@@ -14,7 +14,7 @@ from deriva_ml.names import SYSTEM_COLUMNS
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _CLIENTS = ("public", "ERMrest_Client")
 

@@ -24,7 +24,7 @@ from deriva_ml.errors import DerivaMLCatalogNotFound, DerivaMLConfigurationError
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.names import ML_SCHEMA
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

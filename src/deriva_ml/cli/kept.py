@@ -21,7 +21,7 @@ from deriva_ml.workspace import Workspace, paths
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 CACHE, EXECUTIONS = "cache", "executions"
 

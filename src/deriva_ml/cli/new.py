@@ -72,7 +72,8 @@ def _next(folder: Path, has_data: bool, has_git: bool) -> str:
     load = [] if has_data else [(f"python {_LOAD}", "register images and labels, make datasets")]
     commit = [] if has_data else [(_COMMIT, "runs are known by their commit")]
     before = [] if has_git else [("git add . && git commit", "likewise")]
-    kernel = [] if find_spec("papermill") else [("pip install 'deriva-ml[notebook]'", "for notebooks")]
+    lacks = not all(map(find_spec, ("papermill", "pytest")))
+    install = [("pip install -e .", "for the notebook and the tests")] if lacks else []
     lines = [
         (f"cd {shown(folder)}", ""),
         *_activation(),
@@ -84,7 +85,7 @@ def _next(folder: Path, has_data: bool, has_git: bool) -> str:
         ("deriva-ml-run +experiment=evaluate", "predict the test digits with the newest model"),
         ("python src/scripts/trace_predictions.py", "how these predictions came to be"),
         ("deriva-ml-run +multirun=learning_rates", "a sweep"),
-        *kernel,
+        *install,
         (notebook, "analyse the predictions"),
         ("pytest", "the tests of the project"),
     ]

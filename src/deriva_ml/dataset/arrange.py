@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
     from deriva_ml.rows.reader import Reader, Row
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "Unknown"
 TYPE_FOLDERS = {"Training": "training", "Testing": "testing", "Unknown": "unknown"}
@@ -237,7 +237,10 @@ def _folders(row: Row, labels: Sequence[Callable[[Row], str | None]], how: Arran
         text = label(row)
         if text is None:
             if how.missing == "error":
-                raise DerivaMLException(f"Asset {row['RID']} has no value of {name!r}.")
+                raise DerivaMLException(
+                    f"Asset {row['RID']} has no value of {name!r}. Pass missing='skip' to leave such assets out, or "
+                    f"missing='unknown' to put them into folders {UNKNOWN!r}."
+                )
             if how.missing == "skip":
                 return None
         found.append(_component(text if text is not None else UNKNOWN))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table
 
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 
 class BagCatalog(BagRows):

@@ -60,6 +60,9 @@ class BagRows(Sealed):
         # What the maker of the bag noted: anchors, version, snapshot.
         self.provenance = _provenance(self.path)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of dataset {self.root_rid} at {self.path}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.fetch)
 

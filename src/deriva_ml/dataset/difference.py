@@ -68,7 +68,7 @@ def diff_since_release(session: Session, dataset_rid: str) -> dict[str, int]:
     """Count the rows that were added, changed or removed since the last release."""
     last = labels.latest_release(version_rows(session, dataset_rid))
     if last is None:
-        raise DerivaMLException(f"Dataset {dataset_rid} has never been released.")
+        raise DerivaMLException(f"Dataset {dataset_rid} has never been released; call release() first.")
     return diff(session, dataset_rid, last, None)
 
 

@@ -45,7 +45,7 @@ from deriva_ml.workspace import paths
 if TYPE_CHECKING:
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _LAYOUT = 2
 """Raised when bags of the same version come out differently, so that older ones in the cache are not used."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 CREATED = "Initial dataset creation."
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deriva_ml.session import Session
 
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 
 class SelectionFunction(Protocol):

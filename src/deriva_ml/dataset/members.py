@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Element
     from deriva_ml.session import Session
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 Members = Iterable[str] | Mapping[str, Iterable[str]]
 """RIDs, or table name to RIDs."""

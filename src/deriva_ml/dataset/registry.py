@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.download import require_dataset, resolve, version_label
 from deriva_ml.dataset.draft import Draft, create_together, is_unfinished
 from deriva_ml.dataset.members import type_names
@@ -158,7 +159,7 @@ def lookup(session: Session, dataset: Any, *, deleted: bool = False) -> Row:
     try:
         row = lookup_row(session.reader, rid, deleted=deleted)
         if is_unfinished(row):
-            raise DerivaMLDatasetNotFound(rid, f"There is no dataset {rid}: its creation was interrupted.")
+            raise labels.without_version(rid)
         return row
     except DerivaMLDatasetNotFound:
         # It may be something else; that is said then.

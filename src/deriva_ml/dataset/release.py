@@ -15,7 +15,6 @@ from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
     DerivaMLAuthenticationError,
     DerivaMLConflictError,
-    DerivaMLException,
     DerivaMLReadOnlyError,
     DerivaMLTableTypeError,
     DerivaMLValidationError,
@@ -33,9 +32,7 @@ def version_rows(session: Session, dataset_rid: str) -> dict[DatasetVersion, Row
     Raises
     ------
     DerivaMLDatasetNotFound
-        If there is no such dataset.
-    DerivaMLException
-        If it has no version.
+        If there is no such dataset, or it has no version.
     """
     table = session.ml_table(MLTable.dataset_version)
     found = {
@@ -44,7 +41,7 @@ def version_rows(session: Session, dataset_rid: str) -> dict[DatasetVersion, Row
     }
     if not found:
         lookup_row(session.reader, dataset_rid)
-        raise DerivaMLException(f"Dataset {dataset_rid} has no version; its creation was interrupted.")
+        raise labels.without_version(dataset_rid)
     return dict(sorted(found.items()))
 
 

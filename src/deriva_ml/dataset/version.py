@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.names import DatasetVersion, VersionPart
 
 FIRST_RELEASE = DatasetVersion(0, 1, 0)
@@ -61,6 +61,14 @@ def next_release(labels: Iterable[DatasetVersion], part: VersionPart) -> Dataset
     return (latest_release(labels) or DatasetVersion(0)).next_release(part)
 
 
+def without_version(dataset_rid: str) -> DerivaMLDatasetNotFound:
+    """The error of whoever comes upon what is left of a creation that was interrupted."""
+    return DerivaMLDatasetNotFound(
+        dataset_rid,
+        f"Dataset {dataset_rid} has no version; its creation was interrupted. Create it again.",
+    )
+
+
 def choose(
     labels: Iterable[DatasetVersion], wanted: DatasetVersion | None, dataset_rid: str
 ) -> DatasetVersion:
@@ -77,18 +85,18 @@ def choose(
 
     Raises
     ------
-    DerivaMLException
+    DerivaMLNotFoundError
         If there is no such version; the message lists those there are.
     """
     labels = sorted(labels)
     if wanted is None:
         chosen = latest_release(labels) or latest(labels)
         if chosen is None:
-            raise DerivaMLException(f"Dataset {dataset_rid} has no version; its creation was interrupted.")
+            raise without_version(dataset_rid)
         return chosen
     if wanted not in labels:
         listed = ", ".join(str(label) for label in labels) or "none"
-        raise DerivaMLException(
+        raise DerivaMLNotFoundError(
             f"Dataset {dataset_rid} has no version {wanted}. Available versions: {listed}."
         )
     return wanted

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.dataset import version as labels
 from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
@@ -225,14 +226,12 @@ class DatasetView(ABC):
 
         Raises
         ------
-        DerivaMLException
+        DerivaMLDatasetNotFound
             If the dataset has no version, because its creation was interrupted.
         """
         entries = self.dataset_history()
         if not entries:
-            raise DerivaMLException(
-                f"Dataset {self.dataset_rid} has no version; its creation was interrupted."
-            )
+            raise labels.without_version(self.dataset_rid)
         return entries[-1].dataset_version
 
     @property

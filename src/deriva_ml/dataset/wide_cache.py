@@ -12,7 +12,7 @@ from typing import Any
 from deriva_ml.rows import frames
 from deriva_ml.rows.wide import WideQuery
 
-logger = logging.getLogger("deriva_ml")
+logger = logging.getLogger(__name__)
 
 _FORMAT = 2
 """Raised when kept tables are written or made in another way."""

@@ -16,7 +16,7 @@ from urllib3.exceptions import NewConnectionError
 from deriva_ml import settings
 from deriva_ml.errors import DerivaMLConnectionError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE, _DOUBLINGS = 2.0, 30
 _FEW = 3
@@ -75,7 +75,7 @@ class Patience:
             return False
         if self._count == _FEW and _away.setdefault(self._host, self) is self:
             said = reason_of(why)
-            _log.warning(
+            logger.warning(
                 "%s does not answer (%s); trying again for up to %.0f seconds.", self._called, said, left
             )
         time.sleep(_pause(self._count))
@@ -89,7 +89,7 @@ class Patience:
     def answered(self) -> None:
         """Note that there was an answer to what was asked."""
         if _away and _away.pop(self._host, None) is not None:
-            _log.info("%s answers again.", self._called)
+            logger.info("%s answers again.", self._called)
 
 
 def has_answered(host: str) -> bool:

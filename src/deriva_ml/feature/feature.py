@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml.asset.define import shown_columns
 from deriva_ml.errors import (
+    DerivaMLConflictError,
     DerivaMLException,
     DerivaMLFeatureNotFound,
     DerivaMLTableNotFound,
@@ -130,13 +131,15 @@ def create_feature(
     DerivaMLValidationError
         If the name is empty, `terms`, `assets` or `metadata` is no list, two columns would have one name, or `optional`
         names what is no value.
-    DerivaMLException
+    DerivaMLConflictError
         If the feature exists.
     """
     model = session.model
     target = model.name_to_table(target_table)
     if any(found.name == feature_name for found in model.find_features(target)):
-        raise DerivaMLException(f"Feature {feature_name!r} of {target.name!r} already exists.")
+        raise DerivaMLConflictError(
+            f"Feature {feature_name!r} of {target.name!r} already exists; lookup_feature() gives it."
+        )
     if not isinstance(feature_name, str) or not feature_name.strip():
         raise DerivaMLValidationError(f"{feature_name!r} cannot be the name of a feature; give some text.")
     nullable = frozenset(map(str, optional_list("optional", optional)))

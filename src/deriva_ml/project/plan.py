@@ -75,7 +75,8 @@ def plan(folder: Path, name: str | None = None) -> Plan:
         )
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise DerivaMLDependencyError(
-            f"A new project needs {', '.join(missing)}, which is not installed: pip install 'deriva-ml[demo]'"
+            f"A new project needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
+            "pip install 'deriva-ml[demo]'"
         )
     if shutil.which("git") is None:
         raise DerivaMLDependencyError(

@@ -111,6 +111,9 @@ class LocalReader:
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
         self._present: frozenset[str] | None = None
 
+    def __repr__(self) -> str:
+        return f"<LocalReader of {self.root}>"
+
     @property
     def model(self) -> CatalogModel:
         """Model of the catalog at the moment the rows were taken."""

@@ -29,7 +29,7 @@ from deriva_server.values import Frozen
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -159,7 +159,7 @@ class Directory:
         try:
             self.remove_unused(blobs)
         except (Busy, Unclear) as error:
-            _log.warning("deleted contents are kept until garbage is collected: %s", error.detail)
+            logger.warning("deleted contents are kept until garbage is collected: %s", error.detail)
 
     def close(self) -> None:
         """Close the connections."""

@@ -45,10 +45,6 @@ class Insert(Frozen, frozen=True):
     defaulted: tuple[Field, ...]
     skip: bool = False
 
-    def gives(self, name: str) -> bool:
-        """Whether the client sends values for the column `name`."""
-        return any(field.column.name == name for field in self.given)
-
     @property
     def distinguishing(self) -> tuple[int, ...]:
         """Indexes of the given fields that belong to a key: no two input rows may agree on all of them."""

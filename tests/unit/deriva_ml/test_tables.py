@@ -8,7 +8,12 @@ import pytest
 
 from deriva_ml import tables
 from deriva_ml.ermrest import rows
-from deriva_ml.errors import DerivaMLException, DerivaMLTableNotFound, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLConflictError,
+    DerivaMLException,
+    DerivaMLTableNotFound,
+    DerivaMLValidationError,
+)
 from deriva_ml.model.define import ColumnDefinition, ForeignKeyDefinition, TableDefinition
 from deriva_ml.model.types import BuiltinTypes
 from deriva_ml.session import Session
@@ -27,7 +32,7 @@ def test_a_table_is_made_filled_and_read(ml_session: Session, fresh: Any) -> Non
     frame = tables.get_table_as_dataframe(ml_session, name)
     assert list(frame["Name"]) == ["a", "b"]
     assert list(frame.columns) == ["RID", "RCT", "RMT", "RCB", "RMB", "Name", "Age"]
-    with pytest.raises(DerivaMLException, match="already exists"):
+    with pytest.raises(DerivaMLConflictError, match="already exists"):
         tables.create_table(ml_session, definition)
 
 

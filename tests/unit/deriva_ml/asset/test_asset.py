@@ -16,6 +16,7 @@ from deriva_ml.asset.record import asset_record_class
 from deriva_ml.checksums import md5_of
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.errors import (
+    DerivaMLConflictError,
     DerivaMLException,
     DerivaMLInvalidTerm,
     DerivaMLNotFoundError,
@@ -75,7 +76,7 @@ def test_a_plain_asset_table_gives_no_type(ml_session: Session, fresh: Any) -> N
     assert name not in [term.name for term in list_terms(ml_session, "Asset_Type")]
     pattern = table.columns.elements["URL"].annotations["tag:isrd.isi.edu,2017:asset"]["url_pattern"]
     assert pattern == "/hatrac/metadata/{{MD5}}.{{Filename}}"
-    with pytest.raises(DerivaMLException, match="already exists"):
+    with pytest.raises(DerivaMLConflictError, match="already exists"):
         create_asset_table(ml_session, name)
 
 

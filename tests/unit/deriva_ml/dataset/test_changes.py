@@ -174,7 +174,7 @@ def test_what_an_interrupted_creation_left_is_no_dataset(lab: Any) -> None:
     assert row["RID"] not in {one.dataset_rid for one in datasets.find(lab.session, deleted=True)}
     with pytest.raises(DerivaMLDatasetNotFound, match="its creation was interrupted"):
         datasets.lookup(lab.session, row["RID"], deleted=True)
-    with pytest.raises(DerivaMLException, match="has no version"):
+    with pytest.raises(DerivaMLDatasetNotFound, match="has no version"):
         version_rows(lab.session, row["RID"])
 
 

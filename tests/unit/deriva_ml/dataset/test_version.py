@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import InvalidVersion
 
 from deriva_ml.dataset import version as labels
-from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.errors import DerivaMLDatasetNotFound, DerivaMLNotFoundError, DerivaMLValidationError
 from deriva_ml.names import DatasetVersion, VersionPart
 
 changes = st.lists(st.sampled_from(["change", "major", "minor", "patch"]), max_size=30)
@@ -54,7 +54,7 @@ def test_without_a_version_the_last_release_is_meant() -> None:
 
 
 def test_unknown_version_lists_the_known_ones() -> None:
-    with pytest.raises(DerivaMLException, match=r"1-A has no version 2\.0\.0.*0\.1\.0, 0\.2\.0"):
+    with pytest.raises(DerivaMLNotFoundError, match=r"1-A has no version 2\.0\.0.*0\.1\.0, 0\.2\.0"):
         labels.choose([DatasetVersion(0, 2), DatasetVersion(0, 1)], DatasetVersion(2), "1-A")
 
 
@@ -82,9 +82,13 @@ def test_a_label_is_a_release_or_a_dev_version_of_one(label: str) -> None:
 
 
 def test_no_version_at_all() -> None:
-    with pytest.raises(DerivaMLException, match="1-A has no version; its creation was interrupted"):
+    with pytest.raises(
+        DerivaMLDatasetNotFound, match=r"1-A has no version; its creation was interrupted\. Create"
+    ):
         labels.choose([], None, "1-A")
-    with pytest.raises(DerivaMLException, match=r"1-A has no version 2\.0\.0\. Available versions: none\."):
+    with pytest.raises(
+        DerivaMLNotFoundError, match=r"1-A has no version 2\.0\.0\. Available versions: none\."
+    ):
         labels.choose([], DatasetVersion(2), "1-A")
     with pytest.raises(
         DerivaMLValidationError, match=r"^A dataset without any version cannot change; create it"

@@ -10,6 +10,7 @@ import pytest
 from deriva_ml.asset.define import create_asset
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import (
+    DerivaMLConflictError,
     DerivaMLException,
     DerivaMLFeatureNotFound,
     DerivaMLInvalidTerm,
@@ -132,7 +133,7 @@ def test_a_feature_is_defined(ml_session: Session, eyes: list[str]) -> None:
     assert lookup_term(ml_session, "Feature_Name", "Severity").description == "How bad it is"
     assert record_class(Eye=eyes[0], Grade="Mild").to_row()["Outline"] is None
     assert "tag:isrd.isi.edu,2016:visible-columns" in feature.feature_table.annotations
-    with pytest.raises(DerivaMLException, match="already exists"):
+    with pytest.raises(DerivaMLConflictError, match="already exists"):
         create_feature(ml_session, "Eye", "Severity", terms=["Grade"])
 
 

@@ -51,6 +51,9 @@ def test_what_is_not_installed(tmp_path, monkeypatch):
         DerivaMLDependencyError, match=r"needs no_such_package.*pip install 'deriva-ml\[demo\]'"
     ):
         plans.plan(tmp_path / "new")
+    monkeypatch.setattr(plans, "_NEEDED", ("no_such_package", "nor_this"))
+    with pytest.raises(DerivaMLDependencyError, match="no_such_package, nor_this, which are not installed"):
+        plans.plan(tmp_path / "new")
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DerivaMLDependencyError, match="needs git, which is not installed"):
