@@ -12,7 +12,7 @@ from deriva_server.blobs.store import place_of
 from deriva_server.catalogs.registry import MIRROR
 from deriva_server.config import FILE as SETTINGS
 from deriva_server.config import PREFIX, known_setting
-from deriva_server.deployment import DOCUMENT, Deployment, half_written
+from deriva_server.deployment import DOCUMENT, Deployment, half_written, resolved
 from deriva_server.errors import DeploymentError, ServiceError
 from deriva_server.locks import alone
 from deriva_server.sql import registry
@@ -95,6 +95,7 @@ def plan_removal(folder: str | Path) -> Removal:
     ...     plan_removal(made.folder).run(), made.folder.exists()
     ((), False)
     """
+    _check_there(resolved(folder))
     deployment = Deployment.open(folder)
     with unused(deployment.folder):
         pass
@@ -110,6 +111,16 @@ def plan_removal(folder: str | Path) -> Removal:
     catalogs = tuple(id for id in ids if id != MIRROR)
     shown = None if address is None else shown_address(address)
     return Removal(deployment, catalogs, shown, objects, databases)
+
+
+def _check_there(place: Path) -> None:
+    """Refuse what is no deployment; opening it would advise to make one."""
+    if not place.exists():
+        raise DeploymentError(f"There is nothing to remove: there is no folder {place}.")
+    if place.is_dir() and not (place / DOCUMENT).exists():
+        raise DeploymentError(
+            f"There is nothing to remove: {place} is not a deployment, as it has no {DOCUMENT}."
+        )
 
 
 @contextlib.contextmanager

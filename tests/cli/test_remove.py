@@ -38,3 +38,11 @@ def test_what_is_in_use_and_what_is_no_part_of_a_deployment_stays(tmp_path):
     assert [path.name for path in (tmp_path / "lab").iterdir()] == ["notes.txt"]
     again = run("remove", tmp_path / "lab", "--yes")
     assert again.returncode == 1 and "not a deployment" in again.stderr
+
+
+def test_what_is_no_deployment_is_said_to_be_nothing_to_remove(tmp_path):
+    (tmp_path / "empty").mkdir()
+    empty, absent = run("remove", tmp_path / "empty", "--yes"), run("remove", tmp_path / "absent", "--yes")
+    for refused, sought in (empty, "no deployment.json"), (absent, f"no folder {tmp_path / 'absent'}"):
+        assert refused.returncode == 1 and "nothing to remove" in refused.stderr
+        assert sought in refused.stderr and "init" not in refused.stderr

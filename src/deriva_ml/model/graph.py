@@ -206,7 +206,9 @@ class CatalogModel:
         except KeyError:
             where = f" in schema {schema!r}" if schema else ""
             raise DerivaMLTableNotFound(
-                name, f"There is no table {name!r}{where} in this catalog.{self._similar(name)}"
+                name,
+                f"There is no table {name!r}{where} in this catalog.{self._similar(name)} "
+                f"If somebody else made it since the catalog was opened, call ml.refresh_schema().",
             ) from None
 
     def _similar(self, name: str) -> str:
