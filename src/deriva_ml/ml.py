@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from deriva_ml.lineage import lookup as lineage
     from deriva_ml.metrics import find as metrics
 else:
-    experiment, legacy, markup, storage, tables = rooms(
-        "deriva_ml", "experiment", "legacy", "markup", "storage", "tables"
-    )
+    experiment, legacy, markup = rooms("deriva_ml", "experiment", "legacy", "markup")
+    storage, tables = rooms("deriva_ml", "storage", "tables")
     assets, asset_tables = rooms("deriva_ml.asset", "asset", "define")
     entries, read, stage, whole = rooms("deriva_ml.chaise", "entries", "read", "stage", "whole")
     origin, lineage = room("deriva_ml.catalog.origin"), room("deriva_ml.lineage.lookup")
@@ -473,6 +472,8 @@ class DerivaML:
     multirun_status_summary = _forward(lambda: queries.multirun_status_summary)
     validate_dataset_specs = _forward(lambda: validate.validate_dataset_specs)
     validate_execution_configuration = _forward(lambda: validate.validate_execution_configuration)
+    validate_config_file = _forward(lambda: validate.validate_config_file)
+    validate_config_directory = _forward(lambda: validate.validate_config_directory)
     list_executions = _forward(lambda: execution_snapshot.list_executions)
     find_incomplete_executions = _forward(lambda: execution_snapshot.find_incomplete_executions)
     gc_executions = _forward(lambda: execution_snapshot.gc_executions)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deriva_ml.configs.scan import Scan, scan_folder
 from deriva_ml.dataset import version as labels
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
@@ -183,6 +185,44 @@ class ExecutionValidationReport:
         return _report([*self.dataset_results, *self.asset_results, *workflow, *self.cross_spec_issues])
 
 
+@dataclass(frozen=True)
+class ConfigResult:
+    """What is known of a declaration in a file of configurations: its place (``file:line``) and the result."""
+
+    place: str
+    result: DatasetSpecResult | AssetSpecResult
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.result}"
+
+
+@dataclass(frozen=True)
+class ConfigValidationReport:
+    """Result of `validate_config_file` and `validate_config_directory`, in the order of files and lines.
+
+    Parameters
+    ----------
+    results : list of ConfigResult
+        Of each dataset and asset that is declared with values that can be read.
+    problems : list of str
+        What no run could use, whatever is in the catalog, such as a file that is no Python.
+    unread : list of str
+        Declarations whose values only a run knows; they are not checked.
+    """
+
+    results: list[ConfigResult]
+    problems: list[str]
+    unread: list[str]
+
+    @property
+    def all_valid(self) -> bool:
+        """Whether all that could be read can be used."""
+        return not self.problems and all(found.result.valid for found in self.results)
+
+    def __str__(self) -> str:
+        return _report([*self.problems, *self.results, *self.unread])
+
+
 def _line(name: str, said: Sequence[str], notes: dict[str, str]) -> str:
     texts = [f"{reason} ({notes[reason]})" if reason in notes else reason for reason in said]
     return f"{name}: {', '.join(texts) or 'ok'}"
@@ -245,6 +285,70 @@ def validate_execution_configuration(
         _workflow(session, config.workflow, found) if config.workflow is not None else None,
         _issues(config.datasets, assets),
     )
+
+
+def validate_config_file(session: Session, path: str | Path) -> ConfigValidationReport:
+    """Say of the datasets and assets that a Python file of configurations declares whether a run could use them.
+
+    The file is read, not run.
+
+    Parameters
+    ----------
+    session : Session
+    path : str or Path
+
+    Returns
+    -------
+    ConfigValidationReport
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> print(ml.validate_config_file("src/configs/datasets.py"))  # doctest: +SKIP
+    src/configs/datasets.py:9: dataset 1-ABC@2.1.0: version_not_found (there are 0.1.0, 0.2.0)
+    """
+    scan = Scan()
+    scan.read(Path(path))
+    return _of_files(session, scan)
+
+
+def validate_config_directory(
+    session: Session, dir: str | Path, *, recursive: bool = True
+) -> ConfigValidationReport:
+    """Say the same as `validate_config_file` of all Python files of a folder.
+
+    Parameters
+    ----------
+    session : Session
+    dir : str or Path
+    recursive : bool
+        Whether folders in it are read too.
+
+    Returns
+    -------
+    ConfigValidationReport
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If there is no such folder, no Python file in it, or one that cannot be read.
+    """
+    return _of_files(session, scan_folder(Path(dir), recursive))
+
+
+def _of_files(session: Session, scan: Scan) -> ConfigValidationReport:
+    found = _found(session, [each.spec.rid for each in scan.declared])
+    datasets = [each.spec for each in scan.declared if isinstance(each.spec, DatasetSpec)]
+    checked = iter(_datasets(session, datasets, found))
+    results: list[ConfigResult] = []
+    for each in scan.declared:
+        known = _asset(session, each.spec, found) if isinstance(each.spec, AssetSpec) else next(checked)
+        results.append(ConfigResult(each.place, known))
+    return ConfigValidationReport(results, scan.problems, scan.unread)
 
 
 def _found(session: Session, rids: Collection[str]) -> dict[str, ResolvedRid]:

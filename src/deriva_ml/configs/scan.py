@@ -1,0 +1,157 @@
+"""What the files of a project's configurations declare, read without running them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.specs import AssetSpec, DatasetSpec
+
+# What is declared by a name, and which of its parameters matter here, in the order in which they may be given.
+_KINDS: dict[str, tuple[Callable[..., DatasetSpec | AssetSpec], tuple[str, ...]]] = {
+    "DatasetSpecConfig": (DatasetSpec, ("rid", "version")),
+    "DatasetSpec": (DatasetSpec, ("rid", "version")),
+    "AssetSpecConfig": (AssetSpec, ("rid",)),
+    "AssetSpec": (AssetSpec, ("rid",)),
+}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A dataset or asset that a file names, and where (``file:line``)."""
+
+    place: str
+    spec: DatasetSpec | AssetSpec
+
+
+@dataclass
+class Scan:
+    """What files declare.
+
+    Parameters
+    ----------
+    declared : list of Declaration
+        In the order of the files and lines.
+    problems : list of str
+        What no run could use, whatever is in the catalog; each begins with its place.
+    unread : list of str
+        Declarations whose values only a run knows; each begins with its place.
+    """
+
+    declared: list[Declaration] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def read(self, path: Path) -> None:
+        """Add what a file declares; one that is no Python is a problem.
+
+        Raises
+        ------
+        DerivaMLValidationError
+            If there is no such file, or it cannot be read.
+        """
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise DerivaMLValidationError(
+                f"{path} cannot be read ({error.strerror}); give a Python file of configurations."
+            ) from error
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError) as error:
+            line, said = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
+            self.problems.append(f"{path}:{line or 1}: it is no Python that can be read: {said}")
+            return
+        known, constants = _names(tree), _constants(tree)
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+            for name, given in _declared(call, known):
+                self._add(f"{path}:{call.lineno}", name, given, constants)
+
+    def _add(self, place: str, name: str, given: dict[str, ast.expr], constants: dict[str, ast.expr]) -> None:
+        try:
+            values = {key: _literal(value, constants) for key, value in given.items()}
+        except ValueError:
+            self.unread.append(f"{place}: only a run knows the values of this {name}")
+            return
+        try:
+            self.declared.append(Declaration(place, _KINDS[name][0](**values)))
+        except DerivaMLValidationError as error:
+            self.problems.append(f"{place}: {error}")
+
+
+def scan_folder(folder: Path, recursive: bool) -> Scan:
+    """Read the Python files of a folder; hidden folders, and those of caches, are left out.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If there is no such folder, or no Python file in it.
+    """
+    if not folder.is_dir():
+        raise DerivaMLValidationError(f"There is no folder {folder}; give the one of your configurations.")
+    found = sorted(folder.rglob("*.py") if recursive else folder.glob("*.py"))
+    files = [path for path in found if not _is_hidden(path.relative_to(folder))]
+    if not files:
+        within = " or below it" if recursive else "; recursive=True looks below it too"
+        raise DerivaMLValidationError(f"There is no Python file in {folder}{within}.")
+    scan = Scan()
+    for path in files:
+        scan.read(path)
+    return scan
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in path.parts)
+
+
+def _names(tree: ast.Module) -> dict[str, str]:
+    """Names by which a file calls the kinds."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    second = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+    return {name: name for name in _KINDS} | {new: old for new, old in second.items() if old in _KINDS}
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Values of the names that a file binds once, and nowhere else than at its top."""
+    bound = [
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    return {
+        target.id: statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and bound.count(target.id) == 1
+    }
+
+
+def _declared(call: ast.Call, known: dict[str, str]) -> Iterator[tuple[str, dict[str, ast.expr]]]:
+    """The kind that a call makes, or that ``builds`` in it will, with its arguments."""
+    name, arguments = _last(call.func), call.args
+    if name == "builds" and arguments:
+        name, arguments = _last(arguments[0]), arguments[1:]
+    if name not in known:
+        return
+    kind = known[name]
+    wanted = _KINDS[kind][1]
+    given = dict(zip(wanted, arguments, strict=False))
+    given |= {word.arg: word.value for word in call.keywords if word.arg in wanted}
+    # What is spread may hold any of them: its name is no literal, so that this is left to the run.
+    if any(word.arg is None for word in call.keywords):
+        given["**"] = ast.Name("**")
+    yield kind, given
+
+
+def _last(name: ast.expr) -> str:
+    return name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
+
+
+def _literal(value: ast.expr, constants: dict[str, ast.expr]) -> Any:
+    if isinstance(value, ast.Name) and value.id in constants:
+        value = constants[value.id]
+    return ast.literal_eval(value)
