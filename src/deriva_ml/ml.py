@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from deriva_ml.lineage import lookup as lineage
     from deriva_ml.metrics import find as metrics
 else:
-    experiment, legacy, markup = rooms("deriva_ml", "experiment", "legacy", "markup")
-    storage, tables = rooms("deriva_ml", "storage", "tables")
+    experiment, legacy, markup, storage = rooms("deriva_ml", "experiment", "legacy", "markup", "storage")
+    tables, metrics = room("deriva_ml.tables"), room("deriva_ml.metrics.find")
     assets, asset_tables = rooms("deriva_ml.asset", "asset", "define")
     entries, read, stage, whole = rooms("deriva_ml.chaise", "entries", "read", "stage", "whole")
     origin, lineage = room("deriva_ml.catalog.origin"), room("deriva_ml.lineage.lookup")
@@ -51,7 +51,6 @@ else:
     audit, execution_snapshot, files = rooms("deriva_ml.execution", "audit", "execution_snapshot", "files")
     pending_summary, queries, unknown = rooms("deriva_ml.execution", "pending_summary", "queries", "unknown")
     features, values = rooms("deriva_ml.feature", "feature", "values")
-    metrics = room("deriva_ml.metrics.find")
 
 P = ParamSpec("P")
 R = TypeVar("R")
