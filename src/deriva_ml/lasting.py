@@ -1,8 +1,12 @@
-"""Bytes and names that a power failure shall not take: on the disk before anybody relies on them."""
+"""Bytes and names that a power failure shall not take: on the disk before anybody relies on them.
+
+The object store does the like for what it keeps; client and server share no code.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import math
 import os
 import re
@@ -17,6 +21,9 @@ _MANY = 8
 
 _MOST_WAITING = 2 << 10
 """KiB for each file that may wait for the disk: one request for all waits for what other programs wrote, too."""
+
+_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EPERM})
+"""What file systems answer that write no folders on request, and folders that may be written but not read."""
 
 _WAITING = re.compile(r"^(?:Dirty|Writeback):\s+(\d+) kB$", re.MULTILINE)
 
@@ -47,8 +54,10 @@ def let_last(files: Collection[Path], root: Path) -> None:
     folders = {path.resolve().parent for path in here}
     for path in here:
         folders.update(folder for folder in path.parents if folder.is_relative_to(root))
-    for place in [*here, *folders]:
-        _settle(place)
+    for path in here:
+        _settle(path)
+    for folder in folders:
+        settle_folder(folder)
 
 
 def make_lasting_folder(folder: Path) -> None:
@@ -68,9 +77,14 @@ def make_lasting_folder(folder: Path) -> None:
 
 
 def settle_folder(folder: Path) -> None:
-    """Make new names in a folder last, where the system can."""
-    if os.name != "nt":
+    """Make new names in a folder last, where the system can; raises `OSError` if the disk refuses."""
+    if os.name == "nt":
+        return
+    try:
         _settle(folder)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
 
 
 def _settle(place: Path) -> None:

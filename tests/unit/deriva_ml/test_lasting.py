@@ -74,6 +74,21 @@ def test_what_the_disk_refuses_is_told(tmp_path, monkeypatch):
         lasting.let_last(files, tmp_path)
 
 
+def test_file_systems_that_sync_no_folders(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def only_files(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    files = made(tmp_path, 2)
+    monkeypatch.setattr(lasting.os, "fsync", only_files)
+    lasting.let_last(files, tmp_path)
+    lasting.make_lasting_folder(tmp_path / "new")
+    assert (tmp_path / "new").is_dir()
+
+
 def test_a_folder_lasts_with_those_above_it(tmp_path, synced):
     lasting.make_lasting_folder(tmp_path / "a" / "b")
     assert synced == [str(tmp_path), str(tmp_path / "a")]
