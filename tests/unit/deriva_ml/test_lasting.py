@@ -6,6 +6,10 @@ import pytest
 
 from deriva_ml import lasting
 
+pytestmark = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="the system does not tell what a descriptor is of"
+)
+
 
 @pytest.fixture
 def synced(monkeypatch):
