@@ -16,6 +16,7 @@ The id stays with the folder wherever it is moved and stands for the host name i
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -40,6 +41,9 @@ OLDEST_SQLITE = (3, 39, 0)
 DOCUMENT = "deployment.json"
 
 _LEFT_SECONDS = 3600
+
+_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EPERM})
+"""What file systems answer that write no folders on request, and folders that may be written but not read."""
 
 UPGRADES: Mapping[int, Callable[[Path], None]] = {}
 """Steps between formats: `UPGRADES[n]` turns a folder of format n into one of format n + 1, and may be run twice."""
@@ -250,6 +254,7 @@ def new_folders(place: Path) -> Iterator[None]:
             for folder in reversed(missing):
                 folder.mkdir(exist_ok=True)
                 made.append(folder)
+                sync_folder(folder.parent)
         except OSError as error:
             raise DeploymentError(_unwritable(folder, error)) from error
         yield
@@ -301,11 +306,15 @@ def sync_folder(folder: Path) -> None:
     """Make renames and new names in `folder` last, where the system can."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
 
 
 def _read_document(place: Path) -> dict[str, Any]:

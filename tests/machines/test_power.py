@@ -16,12 +16,14 @@ from tests.machines.objects.test_crash import check_space
 from tests.machines.runs import Lab, in_child, outcome
 from tests.machines.test_kill_download import content
 
+from deriva_ml import vocabulary
 from deriva_ml.asset.download import cached
 from deriva_ml.bag import seal
 from deriva_ml.dataset import registry
 from deriva_ml.dataset.download import download
 from deriva_ml.dataset.draft import Draft, create_together
 from deriva_ml.ermrest import rows
+from deriva_ml.schema import create_ml_catalog
 from deriva_ml.session import Session
 
 needs_strace = pytest.mark.skipif(power.STRACE is None, reason="strace tells what a program asks of the disk")
@@ -126,6 +128,16 @@ class Story:
 
 NOTE = "note"
 
+FIRST = 100
+"""Number of the first change at which the power fails: there is a note by then."""
+
+
+def note(root, content):
+    """Say what was acknowledged until now."""
+    new = root / "new"
+    new.write_bytes(pickle.dumps(content))
+    new.replace(root / NOTE)
+
 
 class Noting:
     """Sends requests to a server in this process, and notes before each what the answers until then led to."""
@@ -137,9 +149,7 @@ class Noting:
         if self.left == 0:
             raise requests.ConnectionError("enough")
         self.left -= 1
-        new = self.root / "new"
-        new.write_bytes(pickle.dumps(self.writer))
-        new.replace(self.root / NOTE)
+        note(self.root, self.writer)
         return self.direct.send(method, target, body, **headers)
 
 
@@ -154,13 +164,13 @@ def set_up(root):
 def write_rows(root):
     ledger = Ledger(0)
     with opened(root / "lab", None) as server:
-        ledger.run(Noting(server, root, ledger, 40))
+        ledger.run(Noting(server, root, ledger, 30))
 
 
 def write_objects(root):
     shelf = Shelf(0)
     with opened(root / "lab", None) as server:
-        shelf.run(Noting(server, root, shelf, 80))
+        shelf.run(Noting(server, root, shelf, 60))
 
 
 def settle_rows(root, ledger):
@@ -178,11 +188,31 @@ def settle_objects(root, shelf):
         check_space(server.objects.directory)
 
 
+def begin(root):
+    note(root, 0)
+
+
+def make_catalogs(root):
+    for count in (1, 2):
+        create_ml_catalog(str(root / "lab"), f"catalog{count}")
+        note(root, count)
+
+
+def settle_catalogs(root, count):
+    """Catalogs that were made can be used, and others made."""
+    create_ml_catalog(str(root / "lab"), "another")
+    with opened(root / "lab", None) as server:
+        assert len(server.registry.entries()) >= count + 1
+    for number in range(1, count + 1):
+        session = Session.open(str(root / "lab"), str(number), working_dir=root / f"work{number}")
+        vocabulary.add_term(session, "Workflow_Type", "Tried", "after the failure")
+
+
 def fail_services(folder, write, settle, seed, times):
     """Let the power fail at some moments; what was answered until then is there, and no part of anything else."""
     root, log, chance = folder / "disk", folder / "calls", random.Random(seed)
     root.mkdir()
-    assert in_child(lambda: set_up(root)) == 0
+    assert in_child(lambda: (begin if write is make_catalogs else set_up)(root)) == 0
     before = power.Disk(root).now()
     power.record([sys.executable, "-c", calling(write, root)], log)
 
@@ -192,7 +222,7 @@ def fail_services(folder, write, settle, seed, times):
         return disk, disk.replay(log)
 
     moments = sum(1 for _ in replayed()[1])
-    chosen, left, (disk, replay) = set(chance.sample(range(100, moments + 1), times)), [], replayed()
+    chosen, left, (disk, replay) = set(chance.sample(range(FIRST, moments + 1), times)), [], replayed()
     for moment in replay:
         if moment in chosen:
             how = chance.choice(power.NAMES), chance.choice(power.BYTES)
@@ -203,14 +233,15 @@ def fail_services(folder, write, settle, seed, times):
 
 
 SERVICES = pytest.mark.parametrize(
-    ("write", "settle"), [(write_rows, settle_rows), (write_objects, settle_objects)]
+    ("write", "settle"),
+    [(write_rows, settle_rows), (write_objects, settle_objects), (make_catalogs, settle_catalogs)],
 )
 
 
 @needs_strace
 @SERVICES
 def test_the_power_of_a_server_fails(tmp_path, write, settle):
-    fail_services(tmp_path, write, settle, seed=3, times=8)
+    fail_services(tmp_path, write, settle, seed=3, times=5)
 
 
 @needs_strace
