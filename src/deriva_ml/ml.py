@@ -19,7 +19,6 @@ from deriva_ml.model.graph import CatalogModel, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
 from deriva_ml.reexport import Forward, room, rooms
 from deriva_ml.session import Session
-from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workspace import Workspace
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from deriva_ml.dataset import dataset as datasets
     from deriva_ml.dataset import download as bags
     from deriva_ml.dataset import estimate, registry
-    from deriva_ml.dataset.bag import DatasetBag
     from deriva_ml.execution import audit, execution_snapshot, files, pending_summary, queries, unknown
     from deriva_ml.feature import feature as features
     from deriva_ml.feature import values
@@ -388,6 +386,7 @@ class DerivaML:
     define_association = _forward(lambda: tables.define_association)
     get_table_as_dict = _forward(lambda: tables.get_table_as_dict)
     get_table_as_dataframe = _forward(lambda: tables.get_table_as_dataframe)
+    cache_table = _forward(lambda: tables.cache_table)
     user_list = _forward(lambda: tables.user_list)
 
     # Vocabularies ------------------------------------------------------------------------------------------------
@@ -451,11 +450,7 @@ class DerivaML:
     estimate_bag_size = _forward(lambda: estimate.estimate_bag_size)
     bag_info = _forward(lambda: estimate.bag_info)
     estimate_denormalized_size = _forward(lambda: estimate.estimate_denormalized_size)
-
-    def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
-        """Download a version of a dataset to the cache, so that later downloads find it there."""
-        wanted = DatasetSpec.model_validate(spec)
-        return self.download_dataset_bag(wanted.model_copy(update={"materialize": materialize}))
+    cache_dataset = _forward(lambda: bags.cache)
 
     # Executions --------------------------------------------------------------------------------------------------
 
