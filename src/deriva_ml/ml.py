@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from deriva_ml.dataset import download as bags
     from deriva_ml.dataset import estimate, registry
     from deriva_ml.execution import audit, execution_snapshot, files, pending_summary, queries, unknown
+    from deriva_ml.execution import suggest as suggestions
     from deriva_ml.feature import feature as features
     from deriva_ml.feature import values
     from deriva_ml.feature.record import FeatureRecord
@@ -47,7 +48,8 @@ else:
     datasets, bags = rooms("deriva_ml.dataset", "dataset", "download")
     estimate, registry = rooms("deriva_ml.dataset", "estimate", "registry")
     audit, execution_snapshot, files = rooms("deriva_ml.execution", "audit", "execution_snapshot", "files")
-    pending_summary, queries, unknown = rooms("deriva_ml.execution", "pending_summary", "queries", "unknown")
+    pending_summary, queries = rooms("deriva_ml.execution", "pending_summary", "queries")
+    suggestions, unknown = rooms("deriva_ml.execution", "suggest", "unknown")
     features, values = rooms("deriva_ml.feature", "feature", "values")
 
 P = ParamSpec("P")
@@ -468,6 +470,7 @@ class DerivaML:
     validate_execution_configuration = _forward(lambda: validate.validate_execution_configuration)
     validate_config_file = _forward(lambda: validate.validate_config_file)
     validate_config_directory = _forward(lambda: validate.validate_config_directory)
+    bootstrap_config = _forward(lambda: suggestions.bootstrap_config)
     list_executions = _forward(lambda: execution_snapshot.list_executions)
     find_incomplete_executions = _forward(lambda: execution_snapshot.find_incomplete_executions)
     gc_executions = _forward(lambda: execution_snapshot.gc_executions)
