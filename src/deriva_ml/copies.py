@@ -51,3 +51,12 @@ def holding(said: str, way_out: str) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DerivaMLConfigurationError(f"{said}: {reason}. {way_out}") from error
+
+
+def holding_cache(cache_dir: Path, what: str) -> contextlib.AbstractContextManager[None]:
+    """Say of a cache folder that is full or cannot be written what it is, and the way out."""
+    return holding(
+        f"The cache folder {cache_dir} cannot hold {what}",
+        "Free disk space (deriva_ml's clear_cache() removes what can be downloaded again), mend permissions, or pass "
+        "cache_dir= with another folder.",
+    )

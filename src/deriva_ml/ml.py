@@ -19,7 +19,6 @@ from deriva_ml.model.graph import CatalogModel, TableName
 from deriva_ml.names import ML_SCHEMA, ConnectionMode, one_or_more
 from deriva_ml.reexport import Forward, room, rooms
 from deriva_ml.session import Session
-from deriva_ml.specs import DatasetSpec
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workspace import Workspace
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     from deriva_ml.dataset import dataset as datasets
     from deriva_ml.dataset import download as bags
     from deriva_ml.dataset import estimate, registry
-    from deriva_ml.dataset.bag import DatasetBag
     from deriva_ml.execution import audit, execution_snapshot, files, pending_summary, queries, unknown
+    from deriva_ml.execution import suggest as suggestions
     from deriva_ml.feature import feature as features
     from deriva_ml.feature import values
     from deriva_ml.feature.record import FeatureRecord
@@ -49,7 +48,8 @@ else:
     datasets, bags = rooms("deriva_ml.dataset", "dataset", "download")
     estimate, registry = rooms("deriva_ml.dataset", "estimate", "registry")
     audit, execution_snapshot, files = rooms("deriva_ml.execution", "audit", "execution_snapshot", "files")
-    pending_summary, queries, unknown = rooms("deriva_ml.execution", "pending_summary", "queries", "unknown")
+    pending_summary, queries = rooms("deriva_ml.execution", "pending_summary", "queries")
+    suggestions, unknown = rooms("deriva_ml.execution", "suggest", "unknown")
     features, values = rooms("deriva_ml.feature", "feature", "values")
 
 P = ParamSpec("P")
@@ -388,6 +388,7 @@ class DerivaML:
     define_association = _forward(lambda: tables.define_association)
     get_table_as_dict = _forward(lambda: tables.get_table_as_dict)
     get_table_as_dataframe = _forward(lambda: tables.get_table_as_dataframe)
+    cache_table = _forward(lambda: tables.cache_table)
     user_list = _forward(lambda: tables.user_list)
 
     # Vocabularies ------------------------------------------------------------------------------------------------
@@ -451,11 +452,7 @@ class DerivaML:
     estimate_bag_size = _forward(lambda: estimate.estimate_bag_size)
     bag_info = _forward(lambda: estimate.bag_info)
     estimate_denormalized_size = _forward(lambda: estimate.estimate_denormalized_size)
-
-    def cache_dataset(self, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
-        """Download a version of a dataset to the cache, so that later downloads find it there."""
-        wanted = DatasetSpec.model_validate(spec)
-        return self.download_dataset_bag(wanted.model_copy(update={"materialize": materialize}))
+    cache_dataset = _forward(lambda: bags.cache)
 
     # Executions --------------------------------------------------------------------------------------------------
 
@@ -473,6 +470,7 @@ class DerivaML:
     validate_execution_configuration = _forward(lambda: validate.validate_execution_configuration)
     validate_config_file = _forward(lambda: validate.validate_config_file)
     validate_config_directory = _forward(lambda: validate.validate_config_directory)
+    bootstrap_config = _forward(lambda: suggestions.bootstrap_config)
     list_executions = _forward(lambda: execution_snapshot.list_executions)
     find_incomplete_executions = _forward(lambda: execution_snapshot.find_incomplete_executions)
     gc_executions = _forward(lambda: execution_snapshot.gc_executions)

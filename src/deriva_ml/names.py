@@ -21,6 +21,9 @@ ML_SCHEMA = "deriva-ml"
 DRY_RUN_RID = "0000"
 """RID that stands for an execution which is not recorded."""
 
+PLACEHOLDER_RID = "0-0000"
+"""RID in configurations of new projects, to be replaced."""
+
 RID_PATTERN = r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*(@[A-Za-z0-9-]+)?$"
 RID = Annotated[str, StringConstraints(pattern=RID_PATTERN)]
 """Row id: opaque text, compared only for equality; may carry ``@snapshot``."""

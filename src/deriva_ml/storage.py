@@ -317,7 +317,7 @@ def delete_cached_asset(session: Session, rid: str, md5: str | None = None) -> d
 
 
 def clear_cache(session: Session, older_than_days: float | None = None) -> dict[str, int]:
-    """Remove downloaded bags and assets; they are fetched again when they are needed.
+    """Remove downloaded bags, assets and tables; they are fetched again when they are needed.
 
     Parameters
     ----------
@@ -337,7 +337,7 @@ def clear_cache(session: Session, older_than_days: float | None = None) -> dict[
         return [folder for folder in places if limit is None or _size(folder).modified < limit]
 
     done = Counter(_remove_bags(session, old("bags")))
-    done.update(_remove(old("assets")))
+    done.update(_remove([*old("assets"), *old("tables")]))
     return _only(done, "files_removed", "dirs_removed", "bytes_freed", "errors")
 
 

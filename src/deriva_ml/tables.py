@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.copies import holding_cache
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.model.build import Reference, association_table
@@ -12,11 +14,15 @@ from deriva_ml.model.define import ColumnDefinition, document_of
 from deriva_ml.names import ConnectionMode, optional_list, require_list
 from deriva_ml.records import PinStatus, SchemaDiff
 from deriva_ml.rows import frames
+from deriva_ml.rows.kept import keep, kept
 from deriva_ml.schema.display import catalog_annotations
+from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import CatalogModel, Table, TableName
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 def create_table(
@@ -127,6 +133,67 @@ def get_table_as_dataframe(session: Session, table: TableName) -> Any:
     """All rows of a table as a pandas DataFrame; raises as `get_table_as_dict`."""
     found = session.table(table)
     return frames.frame(get_table_as_dict(session, found), [column.name for column in found.columns])
+
+
+def cache_table(session: Session, name: TableName, force: bool = False) -> Any:
+    """All rows of a table as a pandas DataFrame, kept in the cache until anything in the catalog changes.
+
+    Whether the catalog changed costs one short request. Offline, where that cannot be asked, what is kept is given with a
+    warning that tells its age.
+
+    Parameters
+    ----------
+    session : Session
+    name : Table or str
+    force : bool
+        Whether the rows are read again though they are kept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `get_table_as_dataframe`.
+
+    Raises
+    ------
+    DerivaMLTableNotFound
+        If there is no such table.
+    DerivaMLOfflineError
+        When working offline, if nothing is kept or `force` is given.
+
+    Examples
+    --------
+    >>> ml.cache_table("Image")  # doctest: +SKIP
+    """
+    found, place = session.table(name), session.connection
+    labels = [column.name for column in found.columns]
+    key = [place.authority, place.catalog_id, found.schema.name, found.name]
+    if force:
+        session.require_online(f"read table {found.name} again")
+    # The catalog as it is now needs one file, which the next replaces; what a snapshot holds never changes.
+    path = paths.cached_table_dir(session.cache_dir, *key) / f"{place.snapshot or 'now'}.json"
+    document: list[Any] | None = None if force else kept(path)
+    if document is not None and document[:2] != [key, labels]:
+        document = None
+    if session.mode is ConnectionMode.offline:
+        if document is None:
+            session.require_online(f"read table {found.name}, of which nothing is kept that could be used,")
+        else:
+            logger.warning(
+                "%s is given as it was at %s: offline, nobody knows newer rows.", found.name, document[2]
+            )
+            return _frame_kept(document)
+    # Asked for before the rows: a change while they are read makes them younger than their label, never older.
+    snapshot = place.snapshot or place.snaptime()
+    if document is None or document[2] != snapshot:
+        read = list(get_table_as_dict(session, found))
+        document = [key, labels, snapshot, [[row[label] for row in read] for label in labels]]
+        with holding_cache(session.cache_dir, f"the rows of {found.name}"):
+            keep(path, document)
+    return _frame_kept(document)
+
+
+def _frame_kept(document: Sequence[Any]) -> Any:
+    return frames.frame_of_columns(dict(zip(document[1], document[3], strict=True)))
 
 
 def user_list(session: Session) -> list[dict[str, Any]]:

@@ -154,6 +154,18 @@ COMMANDS = (
         "executions",
     ),
     Command(
+        "validate-config",
+        "tell whether the datasets and files that configurations declare exist, without running them",
+        "deriva_ml.cli.configs",
+        "validate",
+    ),
+    Command(
+        "bootstrap-config",
+        "print configurations that declare what is in a catalog",
+        "deriva_ml.cli.configs",
+        "bootstrap",
+    ),
+    Command(
         "reproduce",
         "run an execution again and tell which of its outputs come out the same",
         "deriva_ml.cli.reproduce",

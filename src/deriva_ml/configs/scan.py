@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml.errors import DerivaMLValidationError
-from deriva_ml.specs import AssetSpec, DatasetSpec
+from deriva_ml.specs import AssetSpec, DatasetSpec, LocalFile
 
 # What is declared by a name, and which of its parameters matter here, in the order in which they may be given.
-_KINDS: dict[str, tuple[Callable[..., DatasetSpec | AssetSpec], tuple[str, ...]]] = {
+_KINDS: dict[str, tuple[Callable[..., DatasetSpec | AssetSpec | LocalFile], tuple[str, ...]]] = {
     "DatasetSpecConfig": (DatasetSpec, ("rid", "version")),
     "DatasetSpec": (DatasetSpec, ("rid", "version")),
     "AssetSpecConfig": (AssetSpec, ("rid",)),
     "AssetSpec": (AssetSpec, ("rid",)),
+    "LocalFileConfig": (LocalFile, ("path",)),
+    "LocalFile": (LocalFile, ("path",)),
 }
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """A dataset or asset that a file names, and where (``file:line``)."""
+    """A dataset, asset or local file that a file names, and where (``file:line``)."""
 
     place: str
-    spec: DatasetSpec | AssetSpec
+    spec: DatasetSpec | AssetSpec | LocalFile
 
 
 @dataclass
@@ -124,8 +126,8 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     return {
         target.id: statement.value
         for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name) and bound.count(target.id) == 1
     }
 

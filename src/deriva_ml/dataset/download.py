@@ -20,7 +20,7 @@ from deriva_ml.bag.database import BagFile
 from deriva_ml.bag.fetch import fetch
 from deriva_ml.bag.lock import exclusive
 from deriva_ml.bag.write import FetchEntry
-from deriva_ml.copies import holding
+from deriva_ml.copies import holding_cache
 from deriva_ml.dataset import version as labels
 from deriva_ml.dataset.bag import BagCatalog, DatasetBag
 from deriva_ml.dataset.export import DatasetWalk
@@ -170,6 +170,12 @@ def download(session: Session, spec: DatasetSpec | str) -> DatasetBag:
     return bag.materialize(fetch_concurrency=spec.fetch_concurrency) if spec.materialize else bag
 
 
+def cache(session: Session, spec: DatasetSpec | str, materialize: bool = True) -> DatasetBag:
+    """Download a version of a dataset to the cache, so that later downloads find it there; raises as `download`."""
+    wanted = DatasetSpec.model_validate(spec)
+    return download(session, wanted.model_copy(update={"materialize": materialize}))
+
+
 def current_rows(session: Session, dataset_rid: str) -> DatasetBag:
     """Bring the rows of a dataset to this disk as they are now, be they part of a version or not; no files.
 
@@ -193,7 +199,7 @@ def _bag(session: Session, resolved: Resolved) -> DatasetBag:
     bring = partial(fetch_missing, session.connection)
     check_excluded(session, resolved)
     folder = bag_dir(session, resolved)
-    with usable(session.cache_dir):
+    with holding_cache(session.cache_dir, "the bag"):
         if not seal.is_sealed(folder):
             with _lock(folder):
                 # Another process may have made it while this one waited.
@@ -234,15 +240,6 @@ def _lock(folder: Path) -> AbstractContextManager[None]:
         f"Another process is downloading {folder.name.replace('_', ' ')} to {folder.parent}; waiting for it."
     )
     return exclusive(paths.bag_lock_file(folder.parent), waiting)
-
-
-def usable(cache_dir: Path) -> AbstractContextManager[None]:
-    """Say of a cache folder that is full or cannot be written what it is, and the way out."""
-    return holding(
-        f"The cache folder {cache_dir} cannot hold the bag",
-        "Free disk space (deriva_ml's clear_cache() removes what can be downloaded again), mend permissions, or pass "
-        "cache_dir= with another folder.",
-    )
 
 
 def _make(session: Session, resolved: Resolved, folder: Path) -> None:
@@ -338,7 +335,7 @@ def fetch_missing(connection: Connection, folder: Path, workers: int = 8) -> Non
 
     # A server in this process does its work in our threads: more of them only get in each other's way.
     workers = 1 if connection.is_embedded else workers
-    with usable(folder.parent), _lock(folder):
+    with holding_cache(folder.parent, "the bag"), _lock(folder):
         lacking = seal.missing(folder)
         fetch(folder, lacking, one, workers=workers, label=folder.name.replace("_", " "))
         let_last([folder / entry.path for entry in lacking], folder)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from deriva_ml.rows import frames
+from deriva_ml.rows.kept import keep, kept
 from deriva_ml.rows.wide import WideQuery
-
-logger = logging.getLogger(__name__)
 
 _FORMAT = 2
 """Raised when kept tables are written or made in another way."""
@@ -36,39 +33,12 @@ def cached(query: WideQuery, *, force: bool = False) -> Any:
     """
     path = _place(query)
     labels = [column.label for column in query.plan.columns]
-    columns = None if force else _kept(path, len(labels))
-    if columns is None:
+    columns: list[list[Any]] | None = None if force else kept(path)
+    if columns is None or len(columns) != len(labels):
         rows = list(query.rows())
         columns = [[row[label] for row in rows] for label in labels]
-        _keep(path, columns)
+        keep(path, columns)
     return frames.frame_of_columns(dict(zip(labels, columns, strict=True)))
-
-
-def _keep(path: Path, columns: list[list[Any]]) -> None:
-    text = json.dumps(columns, ensure_ascii=False)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(f"{_sum(text)}\n{text}", encoding="utf-8")
-    partial.replace(path)
-
-
-def _kept(path: Path, number: int) -> list[list[Any]] | None:
-    """What is kept at a path; None where there is nothing, or it was damaged since."""
-    try:
-        noted, _, text = path.read_text(encoding="utf-8").partition("\n")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        noted = text = ""
-    if noted != _sum(text):
-        logger.warning("%s was changed; it is made again.", path)
-        return None
-    columns: list[list[Any]] = json.loads(text)
-    return columns if len(columns) == number else None
-
-
-def _sum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _place(query: WideQuery) -> Path:

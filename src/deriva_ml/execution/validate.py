@@ -14,7 +14,7 @@ from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
 from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound, DerivaMLValidationError
 from deriva_ml.execution import repetition
-from deriva_ml.names import DatasetVersion, MLTable, is_rid, require_list
+from deriva_ml.names import PLACEHOLDER_RID, DatasetVersion, MLTable, is_rid, require_list
 from deriva_ml.reexport import room
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
 
@@ -84,6 +84,7 @@ class DatasetSpecResult(_Result):
         notes = {
             NOT_A_DATASET: f"it is a row of {self.actual_table}",
             VERSION_NOT_FOUND: f"there are {known or 'none'}",
+            **_placeholder(self.spec.rid),
         }
         return _line(f"dataset {wanted}", [*self.reasons, *self.warnings], notes)
 
@@ -106,8 +107,10 @@ class AssetSpecResult(_Result):
     actual_table: str | None = None
 
     def __str__(self) -> str:
-        name = f"asset {self.spec.rid}" if isinstance(self.spec, AssetSpec) else f"file {self.spec.path}"
-        return _line(name, self.reasons, {NOT_AN_ASSET: f"it is a row of {self.actual_table}"})
+        if isinstance(self.spec, LocalFile):
+            return _line(f"file {self.spec.path}", self.reasons, {})
+        notes = {NOT_AN_ASSET: f"it is a row of {self.actual_table}", **_placeholder(self.spec.rid)}
+        return _line(f"asset {self.spec.rid}", self.reasons, notes)
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ class ConfigValidationReport:
     Parameters
     ----------
     results : list of ConfigResult
-        Of each dataset and asset that is declared with values that can be read.
+        Of each dataset, asset and local file that is declared with values that can be read.
     problems : list of str
         What no run could use, whatever is in the catalog, such as a file that is no Python.
     unread : list of str
@@ -221,6 +224,12 @@ class ConfigValidationReport:
 
     def __str__(self) -> str:
         return _report([*self.problems, *self.results, *self.unread])
+
+
+def _placeholder(rid: str) -> dict[str, str]:
+    if rid != PLACEHOLDER_RID:
+        return {}
+    return {RID_NOT_FOUND: "a placeholder; put a RID of this catalog in its place"}
 
 
 def _line(name: str, said: Sequence[str], notes: dict[str, str]) -> str:
@@ -288,9 +297,9 @@ def validate_execution_configuration(
 
 
 def validate_config_file(session: Session, path: str | Path) -> ConfigValidationReport:
-    """Say of the datasets and assets that a Python file of configurations declares whether a run could use them.
+    """Say of the inputs that a Python file of configurations declares whether a run could use them.
 
-    The file is read, not run.
+    Inputs are datasets, assets and local files. The file is read, not run. Paths of local files are those of a run in the present folder.
 
     Parameters
     ----------
@@ -341,12 +350,13 @@ def validate_config_directory(
 
 
 def _of_files(session: Session, scan: Scan) -> ConfigValidationReport:
-    found = _found(session, [each.spec.rid for each in scan.declared])
+    found = _found(session, [each.spec.rid for each in scan.declared if not isinstance(each.spec, LocalFile)])
     datasets = [each.spec for each in scan.declared if isinstance(each.spec, DatasetSpec)]
     checked = iter(_datasets(session, datasets, found))
     results: list[ConfigResult] = []
     for each in scan.declared:
-        known = _asset(session, each.spec, found) if isinstance(each.spec, AssetSpec) else next(checked)
+        spec = each.spec
+        known = next(checked) if isinstance(spec, DatasetSpec) else _asset(session, spec, found)
         results.append(ConfigResult(each.place, known))
     return ConfigValidationReport(results, scan.problems, scan.unread)
 

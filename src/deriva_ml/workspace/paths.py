@@ -116,3 +116,8 @@ def bag_staging_dir(target: Path) -> Path:
 def cached_asset_dir(cache_dir: Path, asset_rid: str, md5: str) -> Path:
     """Folder of an asset kept by its MD5."""
     return cache_dir / "assets" / f"{safe_name(asset_rid)}_{safe_name(md5)}"
+
+
+def cached_table_dir(cache_dir: Path, authority: str, catalog_id: str, schema: str, table: str) -> Path:
+    """Folder of the rows of a table that are kept; names that differ may share one."""
+    return cache_dir / "tables" / "__".join(map(safe_name, (authority, catalog_id, schema, table)))

@@ -45,6 +45,28 @@ def test_declarations_are_found_without_running_the_file(session, dataset_rid, i
     assert f"{path}:5: dataset {dataset_rid}@9.0.0: version_not_found (there are 0.1.0)" in str(report)
 
 
+def test_names_with_types_placeholders_and_local_files(session, dataset_rid, written, tmp_path):
+    (tmp_path / "there.csv").touch()
+    path = written(
+        "typed.py",
+        f"RID: str = {dataset_rid!r}",
+        "LATER: str",
+        "ONE = DatasetSpecConfig(rid=RID)",
+        "TWO = DatasetSpecConfig(rid='0-0000', version='0.1.0')",
+        "THREE = AssetSpecConfig('0-0000')",
+        f"FOUR = LocalFileConfig(path={str(tmp_path / 'there.csv')!r})",
+        f"FIVE = LocalFile({str(tmp_path / 'absent.csv')!r})",
+    )
+    report = validate_config_file(session, path)
+    assert not report.unread and not report.problems
+    assert [found.result.reasons for found in report.results] == [
+        [], ["rid_not_found"], ["rid_not_found"], [], ["file_not_found"],
+    ]  # fmt: skip
+    said = str(report).splitlines()
+    assert all("a placeholder; put a RID of this catalog in its place" in line for line in said[1:3])
+    assert said[4].startswith(f"{path}:7: file ") and said[4].endswith("absent.csv: file_not_found")
+
+
 def test_what_only_a_run_knows_is_told_and_not_checked(session, written):
     path = written(
         "computed.py",
