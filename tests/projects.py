@@ -124,6 +124,8 @@ FILES = {
                 assert loader.exitcode == 0
             path = execution.asset_file_path("Execution_Asset", f"weights-{epochs}-{learning_rate}.json")
             path.write_text(json.dumps({"rate": learning_rate, "epochs": epochs}))
+            if learning_rate < 0:
+                raise ValueError("the weights are not numbers")
         """,
 }
 

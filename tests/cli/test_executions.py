@@ -54,6 +54,15 @@ def test_what_a_dead_process_left_is_seen_and_sent(
     assert [asset.filename for asset in ml.list_assets("Execution_Asset")] == ["part.txt"]
 
 
+def test_what_is_given_up_waits_no_longer(crashed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    ml = DerivaML(crashed[1], "1", working_dir=crashed[5])
+    (lost,) = ml.find_incomplete_executions()
+    ml.resume_execution(lost.rid).abort()
+    assert main(["executions", *crashed]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[:2] == [lost.rid, "Aborted"] and line.split()[4] == "Execution", line
+
+
 def test_errors_name_the_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["executions", "--host", str(tmp_path / "nowhere"), "--catalog", "1"]) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from tests.projects import run_each, write_project
 
 from deriva_ml import DerivaML
+from deriva_ml.cli.main import main
 from deriva_ml.ermrest import rows
 from deriva_ml.schema.create import create_connected
 
@@ -77,7 +79,8 @@ WRONG = {
     "workflow=null": "workflow=null chooses no option. There are: default_workflow.",
     "~model_config": "No option of the group 'model_config' is chosen. Choose one: model_config=NAME. There are: def",
     "datasets=[]": "No option of the group 'datasets' is chosen. Choose one: datasets=NAME. There are: all, ",
-    "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights.",
+    "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights. To choose a RID, give it",
+    "datasets=8-ZZZZ@0.2.0": "store(['8-ZZZZ@0.2.0'], group='datasets', name='NAME').",
     "+model_config.epoch=3": "cannot be called: got an unexpected keyword argument 'epoch'. It is given ml_instance",
     "description='${nope}'": "Error: Interpolation key 'nope' not found",
     "--resolve": "Error: The --resolve flag can only be used in conjunction with --cfg",
@@ -180,6 +183,21 @@ def test_a_run_is_an_execution(project, ml):
         "Failed",
         "ValueError: the loss is not a number after 3 epochs",
     )
+
+
+def test_a_run_that_fails_late_says_how_to_keep_what_it_made(project, ml, monkeypatch):
+    done = project.run("model_config.learning_rate=-1")
+    assert done.returncode == 1
+    command = re.search(
+        r"is Failed\. See it with: .*\nWhat it had made is kept on this machine\. To commit it all the same: (.*)\n",
+        done.stderr,
+    )[1]
+    failed = executions(ml)[-1]
+    assert command.startswith("deriva-ml upload --host ") and command.endswith(failed.execution_rid)
+    monkeypatch.delenv("DERIVA_ML_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(project.home))
+    assert main(shlex.split(command)[1:]) == 0
+    assert "weights-3--1.0.json" in [asset.filename for asset in failed.list_assets("Output")]
 
 
 def sweep_of(ml, summary):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from deriva_ml.cli.text import examples, table
 from deriva_ml.cli.upload import connected, connection_arguments
+from deriva_ml.names import ExecutionStatus
 
 if TYPE_CHECKING:
     from deriva_ml.execution.execution_snapshot import ExecutionSnapshot
@@ -42,7 +43,8 @@ def _cells(snapshot: ExecutionSnapshot) -> list[str]:
         snapshot.rid,
         str(snapshot.status),
         _local(snapshot.last_activity),
-        str(snapshot.waiting) if snapshot.waiting else "",
+        # Nothing of an aborted one can be committed.
+        str(snapshot.waiting) if snapshot.waiting and snapshot.status is not ExecutionStatus.Aborted else "",
         "; ".join(_about(snapshot)),
     ]
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from deriva_ml.configs.menu import groups
+from deriva_ml.names import is_rid
 
 MAKING: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
 """What Hydra says while it makes what a configuration declares; code of the project may raise anything else."""
@@ -192,7 +193,10 @@ def no_option(path: str) -> str:
         return f"There is no {group}={name}. {near(name, [item.removesuffix('.yaml') for item in installed])}"
     if not group:
         return f"There is no configuration {name!r}. {near(name, known.get('', []))}"
-    return f"There is no option {name!r} in the group {group!r}. {near(name, known.get(group, []))}"
+    text = f"There is no option {name!r} in the group {group!r}. {near(name, known.get(group, []))}"
+    if group in {"datasets", "assets"} and is_rid(name.partition("@")[0]):
+        text += f" To choose a RID, give it a name in a file of configurations: store([{name!r}], group={group!r}, name='NAME')."
+    return text
 
 
 def _no_key(key: str, overrides: Sequence[str], config: DictConfig | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from typing import Any
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.specs import AssetSpec, DatasetSpec, LocalFile
 
+# Arguments by name, or what is given in place of all of them, such as a RID in a list.
+_Given = dict[str, ast.expr] | ast.expr
+
 # What is declared by a name, and which of its parameters matter here, in the order in which they may be given.
-_KINDS: dict[str, tuple[Callable[..., DatasetSpec | AssetSpec | LocalFile], tuple[str, ...]]] = {
+_KINDS: dict[str, tuple[type[DatasetSpec | AssetSpec | LocalFile], tuple[str, ...]]] = {
     "DatasetSpecConfig": (DatasetSpec, ("rid", "version")),
     "DatasetSpec": (DatasetSpec, ("rid", "version")),
     "AssetSpecConfig": (AssetSpec, ("rid",)),
@@ -20,6 +23,8 @@ _KINDS: dict[str, tuple[Callable[..., DatasetSpec | AssetSpec | LocalFile], tupl
     "LocalFileConfig": (LocalFile, ("path",)),
     "LocalFile": (LocalFile, ("path",)),
 }
+# What the texts are that a list of a group holds.
+_GROUPS = {"datasets": "DatasetSpec", "assets": "AssetSpec"}
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,26 @@ class Scan:
             self.problems.append(f"{path}:{line or 1}: it is no Python that can be read: {said}")
             return
         known, constants = _names(tree), _constants(tree)
-        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-        for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
-            for name, given in _declared(call, known):
-                self._add(f"{path}:{call.lineno}", name, given, constants)
+        stores = {name: group for name, value in constants.items() if (group := _group(value))}
+        found: list[tuple[ast.expr, str, _Given]] = []
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            found += [(call, name, given) for name, given in _declared(call, known)]
+            found += _listed(call, stores, constants, {*known, "LocalFile", "LocalFileConfig"})
+        for node, name, given in sorted(found, key=lambda each: (each[0].lineno, each[0].col_offset)):
+            self._add(f"{path}:{node.lineno}", name, given, constants)
 
-    def _add(self, place: str, name: str, given: dict[str, ast.expr], constants: dict[str, ast.expr]) -> None:
+    def _add(self, place: str, name: str, given: _Given, constants: dict[str, ast.expr]) -> None:
+        values: Any
         try:
-            values = {key: _literal(value, constants) for key, value in given.items()}
+            if isinstance(given, dict):
+                values = {key: _literal(value, constants) for key, value in given.items()}
+            else:
+                values = _literal(given, constants)
         except ValueError:
             self.unread.append(f"{place}: only a run knows the values of this {name}")
             return
         try:
-            self.declared.append(Declaration(place, _KINDS[name][0](**values)))
+            self.declared.append(Declaration(place, _KINDS[name][0].model_validate(values)))
         except DerivaMLValidationError as error:
             self.problems.append(f"{place}: {error}")
 
@@ -134,9 +146,7 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
 
 def _declared(call: ast.Call, known: dict[str, str]) -> Iterator[tuple[str, dict[str, ast.expr]]]:
     """The kind that a call makes, or that ``builds`` in it will, with its arguments."""
-    name, arguments = _last(call.func), call.args
-    if name == "builds" and arguments:
-        name, arguments = _last(arguments[0]), arguments[1:]
+    name, arguments = _called(call)
     if name not in known:
         return
     kind = known[name]
@@ -149,11 +159,46 @@ def _declared(call: ast.Call, known: dict[str, str]) -> Iterator[tuple[str, dict
     yield kind, given
 
 
+def _called(call: ast.Call) -> tuple[str, list[ast.expr]]:
+    """Name and arguments of what a call makes, itself or with ``builds``."""
+    if _last(call.func) == "builds" and call.args:
+        return _last(call.args[0]), call.args[1:]
+    return _last(call.func), call.args
+
+
+def _listed(
+    call: ast.Call, stores: dict[str, str], constants: dict[str, ast.expr], told: Collection[str]
+) -> Iterator[tuple[ast.expr, str, _Given]]:
+    """What a store of datasets or assets is given without naming its kind, such as RIDs, with the kind that it is."""
+    group = _group(call) or stores.get(_last(call.func), "")
+    if group not in _GROUPS or not call.args:
+        return
+    given = _value(call.args[0], constants)
+    if isinstance(given, ast.Call) and _last(given.func) == "with_description" and given.args:
+        given = _value(given.args[0], constants)
+    for item in given.elts if isinstance(given, ast.List | ast.Tuple) else [call.args[0]]:
+        # What a call of a kind makes is declared by that call.
+        value = _value(item, constants)
+        if not isinstance(value, ast.Call) or _called(value)[0] not in told:
+            yield item, _GROUPS[group], item
+
+
+def _group(call: ast.expr) -> str:
+    """The group of configurations that a call names."""
+    words = call.keywords if isinstance(call, ast.Call) else []
+    named = [
+        word.value.value for word in words if word.arg == "group" and isinstance(word.value, ast.Constant)
+    ]
+    return str(named[0]) if named else ""
+
+
 def _last(name: ast.expr) -> str:
     return name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
 
 
 def _literal(value: ast.expr, constants: dict[str, ast.expr]) -> Any:
-    if isinstance(value, ast.Name) and value.id in constants:
-        value = constants[value.id]
-    return ast.literal_eval(value)
+    return ast.literal_eval(_value(value, constants))
+
+
+def _value(value: ast.expr, constants: dict[str, ast.expr]) -> ast.expr:
+    return constants.get(value.id, value) if isinstance(value, ast.Name) else value

@@ -13,6 +13,7 @@ from deriva_ml.asset.files import file_name_of
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException, DerivaMLValidationError
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.values import feature_values
+from deriva_ml.names import did_you_mean
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table
@@ -187,10 +188,16 @@ def _type_folder(dataset: Files, how: Arrangement) -> list[str]:
 
 def _labels(bag: Files, table: Table, name: str, how: Arrangement) -> Callable[[Row], str | None]:
     """How the folder of a target is found for a row."""
-    feature = next((found for found in bag.find_features(table) if found.feature_name == name), None)
+    features = {found.feature_name: found for found in bag.find_features(table)}
+    feature = features.get(name)
     if feature is None:
-        if name not in {column.name for column in table.columns}:
-            raise DerivaMLException(f"{name!r} is neither a feature nor a column of {table.name}.")
+        columns = [column.name for column in table.columns]
+        if name not in columns:
+            meant = did_you_mean(name, [*features, *columns])
+            raise DerivaMLException(
+                f"{name!r} is neither a feature of {table.name} ({', '.join(features) or 'it has none'}) nor a column of it "
+                f"({', '.join(columns)}).{meant}"
+            )
         return lambda row: _text(row[name], how)
     if how.enforce_vocabulary and not feature.term_columns:
         raise DerivaMLException(

@@ -414,7 +414,7 @@ def checked_metadata(session: Session, table: Table, metadata: Mapping[str, Any]
     Raises
     ------
     DerivaMLValidationError
-        If a column does not exist, or a value is not of its type.
+        If a column does not exist, or a value is not of its type, or is a path in place of a RID.
     """
     columns = session.model.asset_metadata(table)
     unknown = sorted(set(metadata) - columns)
@@ -423,7 +423,22 @@ def checked_metadata(session: Session, table: Table, metadata: Mapping[str, Any]
         raise DerivaMLValidationError(
             f"{table.name} has no metadata column {', '.join(map(repr, unknown))}; it has: {known}."
         )
+    for name, value in metadata.items():
+        if isinstance(value, Path):
+            _require_no_reference(table, name, value)
     return {name: _value(table, name, value) for name, value in metadata.items()}
+
+
+def _require_no_reference(table: Table, name: str, value: Path) -> None:
+    """Refuse the path of a file where its RID is needed, before a run has done its work for nothing."""
+    for key in table.foreign_keys:
+        column, referred = next(iter(key.foreign_key_columns)).name, next(iter(key.referenced_columns)).name
+        if (column, referred) == (name, "RID"):
+            raise DerivaMLValidationError(
+                f"{table.name}.{name} cannot be the path {str(value)!r}: it takes the RID of a row of "
+                f"{key.pk_table.name}. A file of this run has one after commit_output_assets(), in uploaded_assets; "
+                f"then register the files of {table.name}, and commit again."
+            )
 
 
 @cache

@@ -12,10 +12,15 @@ from deriva_ml.dataset.download import resolve
 from deriva_ml.dataset.view import workflow_executions
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rid
-from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLTableTypeError
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLNotFoundError,
+    DerivaMLTableTypeError,
+    DerivaMLValidationError,
+)
 from deriva_ml.execution import execution_record
 from deriva_ml.execution.execution_record import ExecutionRecord, made_records, records
-from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab, require_sort
+from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab, is_rid, require_sort
 from deriva_ml.specs import DatasetSpec, WorkflowSpec
 from deriva_ml.vocabulary import lookup_term
 
@@ -139,6 +144,10 @@ def _workflow_rids(
         rid = workflow if isinstance(workflow, str) else workflow.workflow_rid
         if rid is None:
             raise DerivaMLException("This workflow is not registered, so no execution can have run it.")
+        if not is_rid(rid):
+            raise DerivaMLValidationError(
+                f"{rid!r} is no RID of a workflow; ml.find_workflows() has the RIDs and names of all."
+            )
         wanted = {rid}
     if workflow_type is not None:
         name = lookup_term(session, MLVocab.workflow_type, workflow_type).name

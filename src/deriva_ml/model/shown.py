@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from deriva_ml.errors import DerivaMLValidationError
 from deriva_ml.model import tags
-from deriva_ml.model.annotations import CONTEXTS, name_of, require_context
+from deriva_ml.model.annotations import CONTEXTS, Display, name_of, require_context
 from deriva_ml.model.protocols import ForeignKey, Table
 from deriva_ml.model.visible import require_source
 from deriva_ml.names import did_you_mean
@@ -32,6 +33,8 @@ def check_shown(table: Table, tag: str, value: Any, label: str) -> None:
     """
     if not isinstance(value, Mapping):
         raise DerivaMLValidationError(f"{name_of(tag)} of {label} must be a dict, not {value!r}.")
+    if tag == tags.DISPLAY:
+        _check_display(value, label)
     if tag not in CONTEXTS:
         return
     visible = tag in (tags.VISIBLE_COLUMNS, tags.VISIBLE_FOREIGN_KEYS)
@@ -44,6 +47,16 @@ def check_shown(table: Table, tag: str, value: Any, label: str) -> None:
                 check_entry(table, tag, context, entry)
         elif isinstance(shown, Mapping):
             _check_order(table, shown.get("row_order") or shown.get("column_order"))
+
+
+def _check_display(value: Mapping[str, Any], label: str) -> None:
+    """Find typing errors; the schema of this annotation lets any option pass, so that newer ones of Chaise do."""
+    known = [*(option.name for option in fields(Display)), "show_key_link", "comment_display"]
+    for option in value:
+        if option not in known and (meant := did_you_mean(option, known)):
+            raise DerivaMLValidationError(
+                f"{option!r} is no option of {name_of(tags.DISPLAY)} of {label}.{meant}"
+            )
 
 
 def _entries(context: str, shown: Any, where: str) -> list[Any]:

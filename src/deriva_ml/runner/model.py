@@ -15,6 +15,7 @@ from deriva_ml.configs import directories, tasks
 from deriva_ml.configs.groups import base_defaults
 from deriva_ml.connection import DerivaMLConfig
 from deriva_ml.errors import DerivaMLValidationError
+from deriva_ml.execution.commit import has_pending
 from deriva_ml.execution.execution import Execution
 from deriva_ml.ml import DerivaML
 from deriva_ml.names import DRY_RUN_RID, ExecutionStatus
@@ -177,10 +178,11 @@ def _followed(execution: Execution) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:  # whatever ends the model goes on, with a note
         rid, session = execution.execution_rid, session_of(execution.catalog)
         text = f"Execution {rid} is {execution.status}. See it with: {sight(session, rid)}"
+        upload = f"deriva-ml upload {command_options(session)} --execution {rid}"
         if execution.status in _WAITING:
-            text += (
-                f"\nCommit its outputs with: deriva-ml upload {command_options(session)} --execution {rid}"
-            )
+            text += f"\nCommit its outputs with: {upload}"
+        elif has_pending(session, rid):
+            text += f"\nWhat it had made is kept on this machine. To commit it all the same: {upload}"
         error.add_note(text)
         raise
 

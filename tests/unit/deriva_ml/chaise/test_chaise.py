@@ -419,6 +419,10 @@ def _lists(lab: Lab) -> dict[str, tuple[Callable[[DerivaML], Any], str]]:
             lambda ml: ml.set_column_display(lab.scan, "Scor", {"*": {}}),
             "no column 'Scor'; it has .*mean 'Score'",
         ),
+        "option": (
+            lambda ml: ml.set_display_annotation(lab.scan, {"nam": "Scans"}),
+            "'nam' is no option of display of .*mean 'name'",
+        ),
         "engine": (
             lambda ml: ml.set_column_display(
                 lab.scan, "Score", {"*": {"markdown_pattern": "", "template_engine": "jinja"}}

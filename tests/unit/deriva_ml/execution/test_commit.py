@@ -277,6 +277,19 @@ def test_a_missing_file_is_named_and_nothing_is_sent(execute, row_of, rows_of, c
         exe.discard_asset_file("Image/there.png")
 
 
+def test_a_path_where_a_rid_is_needed_is_refused_before_the_work_is_done(execute):
+    with execute() as exe:
+        note = exe.asset_file_path("Image", "one.png", Note=Path("a/b"))
+        for wrong in (note, Path("one.png")):
+            with pytest.raises(
+                DerivaMLValidationError, match=r"Scan\.Subject cannot be the path .*one.png.* row of Subject"
+            ):
+                exe.asset_file_path("Scan", "two.dcm", Day="2026-01-15", Subject=wrong)
+        note.write_bytes(b"one")
+    report = exe.commit_output_assets()
+    assert note.metadata == {"Note": "a/b"} and "lab/Scan" not in report.per_table
+
+
 def test_everything_that_is_wrong_is_named_at_once(execute, session):
     [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
     with execute() as exe:

@@ -6,6 +6,7 @@ from deriva_ml.errors import (
     DerivaMLCycleError,
     DerivaMLException,
     DerivaMLNotFoundError,
+    DerivaMLValidationError,
 )
 from deriva_ml.execution import queries
 from deriva_ml.execution.execution import create_execution
@@ -61,6 +62,10 @@ def test_executions_are_found(session, own, counted):
     assert rids(queries.find_executions(session, workflow=own)) == everyone
     assert rids(queries.find_executions(session, workflow=own, status="Stopped")) == {made[0].execution_rid}
     assert everyone <= rids(queries.find_executions(session, workflow_type="Analysis"))
+    with pytest.raises(
+        DerivaMLValidationError, match=r"'own run' is no RID of a workflow; ml\.find_workflows"
+    ):
+        queries.find_executions(session, workflow="own run")
     assert rids(queries.find_executions(session, workflow=own, workflow_type="Prediction")) == set()
     newest = [record.execution_rid for record in queries.find_executions(session, workflow=own, sort=True)]
     assert newest == [exe.execution_rid for exe in reversed(made)]

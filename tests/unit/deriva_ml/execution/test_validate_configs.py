@@ -67,6 +67,37 @@ def test_names_with_types_placeholders_and_local_files(session, dataset_rid, wri
     assert said[4].startswith(f"{path}:7: file ") and said[4].endswith("absent.csv: file_not_found")
 
 
+def test_lists_of_rids_in_the_groups_of_datasets_and_assets(session, dataset_rid, image_rid, written):
+    path = written(
+        "options.py",
+        "from configs.parts import TRAINING",
+        "ONE = DatasetSpecConfig('9-ZZZZ')",
+        f"TWO = {image_rid!r}",
+        f"store([{dataset_rid + '@9.0.0'!r}, ONE], group='datasets', name='a')",
+        "assets = hydra_zen.store(group='assets')",
+        "assets(with_description([TWO, '9-ZZZZ'], 'two'), name='b')",
+        "store([TRAINING], group='datasets', name='c')",
+        "store([LocalFileConfig('here')], group='assets', name='d')",
+        "store(['9-ZZZZ'], group='model_config', name='e')",
+        "store(made(), group='assets', name='f')",
+        "store(builds(AssetSpec, TWO), group='assets', name='g')",
+    )
+    report = validate_config_file(session, path)
+    assert [(found.place, found.result.reasons) for found in report.results] == [
+        (f"{path}:2", ["rid_not_found"]),
+        (f"{path}:4", ["version_not_found"]),
+        (f"{path}:6", []),
+        (f"{path}:6", ["rid_not_found"]),
+        (f"{path}:8", ["file_not_found"]),
+        (f"{path}:11", []),
+    ]
+    assert report.unread == [
+        f"{path}:7: only a run knows the values of this DatasetSpec",
+        f"{path}:10: only a run knows the values of this AssetSpec",
+    ]
+    assert not report.problems
+
+
 def test_what_only_a_run_knows_is_told_and_not_checked(session, written):
     path = written(
         "computed.py",
