@@ -19,6 +19,7 @@ from deriva_ml.errors import (
     DerivaMLUploadError,
     DerivaMLValidationError,
 )
+from deriva_ml.execution import outputs
 from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution_snapshot import list_executions
 from deriva_ml.execution.outputs import Outputs
@@ -398,6 +399,17 @@ def test_progress_is_told_for_files_and_tables(execute):
     assert sent[-1].percent_complete == 100
     assert all("of 3" in item.message for item in sent)
     assert [(item.phase, item.file_name) for item in seen][-1] == ("Uploaded", "Image")
+
+
+def test_what_is_written_after_a_run_lasts_before_it_is_committed(execute, monkeypatch):
+    with execute() as exe:
+        pass
+    path = exe.asset_file_path("Image", "afterwards.png")
+    path.write_bytes(b"afterwards")
+    lasting = []
+    monkeypatch.setattr(outputs, "let_last", lambda files, root: lasting.extend(files))
+    exe.commit_output_assets()
+    assert lasting == [path]
 
 
 def test_whatever_ends_a_commit_the_execution_has_failed(execute, row_of):
