@@ -194,13 +194,16 @@ def test_many_files_at_once(execute, tmp_path):
 
 def test_the_manifest_file_is_in_the_working_dir(execute):
     with execute() as exe:
-        exe.asset_file_path("Image", "m.png", metadata={"Note": "n"})
+        exe.asset_file_path("Image", "m.png", metadata={"Note": "n"}).write_bytes(b"m")
         entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
         assert (entry["status"], entry["metadata"], entry["asset_types"]) == (
             "pending",
             {"Note": "n"},
             ["Image"],
         )
+    exe.commit_output_assets(clean_folder=False)
+    entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
+    assert (entry["status"], entry["rid"]) == ("uploaded", only(exe, "Image").asset_rid)
 
 
 def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
