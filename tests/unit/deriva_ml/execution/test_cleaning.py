@@ -42,6 +42,25 @@ def test_cleaning_keeps_what_was_never_registered(execute, caplog):
     assert path.exists()
 
 
+def test_cleaning_removes_copies_of_inputs(execute, image_rid, caplog):
+    with execute() as exe:
+        exe.download_asset(image_rid, exe.working_dir / "in")
+        folder = exe.working_dir
+    exe.commit_output_assets(clean_folder=True)
+    assert not folder.exists()
+    assert "never registered" not in caplog.text
+
+
+def test_cleaning_keeps_a_link_to_a_folder(execute, tmp_path, caplog):
+    (tmp_path / "elsewhere").mkdir()
+    with execute() as exe:
+        link = exe.working_dir / "data"
+        link.symlink_to(tmp_path / "elsewhere")
+    exe.commit_output_assets(clean_folder=True)
+    assert link.is_symlink()
+    assert "never registered as outputs and are kept: data." in caplog.text
+
+
 @pytest.mark.parametrize("cleans", [True, False])
 def test_the_session_says_whether_to_clean(session, execute, cleans):
     session.clean_execution_dir = cleans

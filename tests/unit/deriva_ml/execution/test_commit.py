@@ -19,8 +19,10 @@ from deriva_ml.errors import (
     DerivaMLUploadError,
     DerivaMLValidationError,
 )
+from deriva_ml.execution import outputs
 from deriva_ml.execution.commit import commit_many, pending_executions
 from deriva_ml.execution.execution_snapshot import list_executions
+from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.queries import lookup_execution
 from deriva_ml.execution.salvage import salvage
 from deriva_ml.names import ConnectionMode, ExecutionStatus
@@ -192,13 +194,16 @@ def test_many_files_at_once(execute, tmp_path):
 
 def test_the_manifest_file_is_in_the_working_dir(execute):
     with execute() as exe:
-        exe.asset_file_path("Image", "m.png", metadata={"Note": "n"})
+        exe.asset_file_path("Image", "m.png", metadata={"Note": "n"}).write_bytes(b"m")
         entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
         assert (entry["status"], entry["metadata"], entry["asset_types"]) == (
             "pending",
             {"Note": "n"},
             ["Image"],
         )
+    exe.commit_output_assets(clean_folder=False)
+    entry = json.loads((exe.working_dir / "asset-manifest.json").read_text())["assets"]["Image/m.png"]
+    assert (entry["status"], entry["rid"]) == ("uploaded", only(exe, "Image").asset_rid)
 
 
 def test_the_metrics_file_is_registered_once(execute, row_of, rows_of):
@@ -412,6 +417,32 @@ def test_progress_is_told_for_files_and_tables(execute):
     assert [(item.phase, item.file_name) for item in seen][-1] == ("Uploaded", "Image")
 
 
+def test_what_is_written_after_a_run_lasts_before_it_is_committed(execute, monkeypatch):
+    with execute() as exe:
+        pass
+    path = exe.asset_file_path("Image", "afterwards.png")
+    path.write_bytes(b"afterwards")
+    lasting = []
+    monkeypatch.setattr(outputs, "let_last", lambda files, root: lasting.extend(files))
+    exe.commit_output_assets()
+    assert lasting == [path]
+
+
+def test_whatever_ends_a_commit_the_execution_has_failed(execute, row_of):
+    with execute() as exe:
+        exe.asset_file_path("Image", "ended.png").write_bytes(b"ended")
+
+    def broken(seen):
+        raise ZeroDivisionError("no bar to draw")
+
+    with pytest.raises(ZeroDivisionError):
+        exe.commit_output_assets(progress_callback=broken)
+    row = row_of("Execution", exe.execution_rid)
+    assert (exe.status, row["Status"]) == (ExecutionStatus.Failed, "Failed")
+    assert row["Status_Detail"] == "ZeroDivisionError: no bar to draw"
+    assert exe.commit_output_assets().total_uploaded == 1
+
+
 def test_requests_do_not_grow_with_files(execute, counted):
     counts = []
     for number in (1, 60):
@@ -467,6 +498,28 @@ def test_pending_executions_are_committed(session, execute):
     assert lookup_execution(session, created.execution_rid).status == "Created"
     report = commit_many(session, ["1-ZZZZ", done.execution_rid])
     assert (report.total_failed, report.total_uploaded) == (1, 0)
+
+
+def test_a_disk_that_fails_under_one_execution_does_not_keep_others_from_their_commit(
+    session, execute, monkeypatch
+):
+    runs = [execute() for _ in range(2)]
+    for exe in runs:
+        with exe:
+            exe.asset_file_path("Image", f"{exe.execution_rid}.png").write_bytes(b"disk")
+    bad, good = runs
+    plain = Outputs.let_last
+
+    def let_last(self):
+        if self._execution_rid == bad.execution_rid:
+            raise OSError(5, "Input/output error")
+        plain(self)
+
+    monkeypatch.setattr(Outputs, "let_last", let_last)
+    report = commit_many(session, [exe.execution_rid for exe in runs])
+    assert (report.total_failed, report.total_uploaded) == (1, 1)
+    assert report.errors == [f"execution {bad.execution_rid}: [Errno 5] Input/output error"]
+    assert good.status is ExecutionStatus.Uploaded
 
 
 def test_what_was_aborted_elsewhere_is_not_committed_with_others(session, execute, rows_of):
