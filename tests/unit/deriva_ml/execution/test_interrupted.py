@@ -11,6 +11,7 @@ from deriva_ml.errors import (
     DerivaMLUploadError,
 )
 from deriva_ml.execution.execution import resume_execution
+from deriva_ml.execution.salvage import salvage
 from deriva_ml.feature.feature import create_feature
 from deriva_ml.names import ExecutionStatus
 from deriva_ml.workspace import paths
@@ -19,6 +20,10 @@ from deriva_ml.workspace import paths
 def only(exe, table):
     [path] = exe.uploaded_assets[f"lab/{table}"]
     return path
+
+
+def nobody_there(self):
+    raise DerivaMLConnectionError("nobody there")
 
 
 def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
@@ -132,11 +137,8 @@ def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, 
     with execute() as exe:
         exe.asset_file_path("Model", "weights.pt").write_bytes(b"weights")
 
-    def refused(self):
-        raise DerivaMLConnectionError("nobody there")
-
     with monkeypatch.context() as patch:
-        patch.setattr(BagCatalogLoader, "load", refused)
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
         with pytest.raises(DerivaMLUploadError, match="nobody there"):
             exe.commit_output_assets()
     folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
@@ -145,6 +147,37 @@ def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, 
     exe.commit_output_assets()
     [role] = rows_of("Model_Execution", Execution=exe.execution_rid)
     assert role["Model"] == only(exe, "Model").asset_rid
+
+
+def test_an_output_that_is_missing_is_named_though_the_bag_of_an_interrupted_commit_is_whole(
+    execute, monkeypatch
+):
+    with execute() as exe:
+        exe.asset_file_path("Model", "whole.pt").write_bytes(b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    exe.asset_file_path("Model", "never.pt")
+    with pytest.raises(DerivaMLUploadError, match=r"Model/never\.pt .*No such file"):
+        exe.commit_output_assets()
+    assert exe.status is ExecutionStatus.Failed
+    assert "lab/Model" not in exe.uploaded_assets
+
+
+def test_what_an_interrupted_commit_had_begun_is_sent_with_what_tells_why_a_run_failed(
+    execute, session, monkeypatch
+):
+    with execute() as exe:
+        for name in ("log.txt", "whole.pt"):
+            exe.asset_file_path("Model", name).write_text(f"{exe.execution_rid} {name}")
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    report = salvage(session, exe.execution_rid, "it broke", ["Model/log.txt"])
+    assert (report.total_uploaded, exe.status) == (2, ExecutionStatus.Failed)
+    assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"log.txt", "whole.pt"}
 
 
 def test_commit_after_resume(session, execute):
