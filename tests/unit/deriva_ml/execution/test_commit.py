@@ -320,6 +320,9 @@ def test_the_same_bytes_and_name_are_the_same_asset(execute, row_of, caplog):
     ]
     assert found[0]["same.png"] == found[1]["same.png"]
     assert found[0]["first.png"] != found[1]["second.png"]
+    with execute() as silent:
+        silent.asset_file_path("Image", "same.png").write_bytes(b"same")
+    silent.commit_output_assets()
     row = row_of("Image", found[0]["same.png"])
     assert (row["Note"], row["Description"]) == ("first", "second")
     same = found[0]["same.png"]
