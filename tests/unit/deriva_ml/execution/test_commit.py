@@ -277,7 +277,7 @@ def test_a_missing_file_is_named_and_nothing_is_sent(execute, row_of, rows_of, c
         exe.discard_asset_file("Image/there.png")
 
 
-def test_everything_that_is_wrong_is_named_at_once(execute, session):
+def test_everything_that_is_wrong_is_named_at_once(execute, session, rows_of):
     [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
     with execute() as exe:
         first = exe.asset_file_path("Scan", "one.dcm")
@@ -301,6 +301,7 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session):
     first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     assert exe.commit_output_assets().total_uploaded == 2
+    assert {row["Side"] for row in rows_of("Scan", Subject=subject["RID"])} == {"left"}
     with pytest.raises(DerivaMLValidationError, match="committed already"):
         first.metadata = {}
 
