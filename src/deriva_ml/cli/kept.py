@@ -15,6 +15,7 @@ from deriva_ml.errors import DerivaMLException
 from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.execution_snapshot import ExecutionSnapshot, list_executions
 from deriva_ml.execution.lock import locked
+from deriva_ml.execution.states import AT_WORK
 from deriva_ml.names import CacheStatus, ExecutionStatus
 from deriva_ml.workspace import Workspace, paths
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHE, EXECUTIONS = "cache", "executions"
-
-_AT_WORK = (ExecutionStatus.Created, ExecutionStatus.Running, ExecutionStatus.Pending_Upload)
 
 _STATES = {
     CacheStatus.cached_materialized: "complete",
@@ -170,7 +169,7 @@ def _kept_because(place: Place, snapshot: ExecutionSnapshot) -> tuple[str, bool]
     """Why the folder of an execution is still needed, and whether by a process."""
     state = place.workspace.executions.get(snapshot.rid)
     owner = None if state is None else state.owner
-    if snapshot.status in _AT_WORK and owner is not None and not owner.is_gone:
+    if snapshot.status in AT_WORK and owner is not None and not owner.is_gone:
         return f"{owner} works on it" if owner.is_alive else f"{owner} may work on it", owner.is_alive
     if snapshot.waiting and snapshot.status is not ExecutionStatus.Aborted:
         where = f"--host HOST --catalog {place.workspace.catalog_id} --working-dir {place.working_dir}"

@@ -13,7 +13,7 @@ from deriva_ml.execution import commit, lifecycle
 from deriva_ml.execution.commit import has_pending, remove_folder
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.pending_summary import PendingSummary, summarize
-from deriva_ml.execution.states import INCOMPLETE, OVER
+from deriva_ml.execution.states import AT_WORK, INCOMPLETE, OVER
 from deriva_ml.names import ConnectionMode, ExecutionStatus
 from deriva_ml.records import UploadReport
 from deriva_ml.session import session_of
@@ -83,11 +83,7 @@ class ExecutionSnapshot:
 
 
 def _snapshot(state: ExecutionState, rows: dict[str, int], files: dict[str, int]) -> ExecutionSnapshot:
-    running = state.status in {
-        ExecutionStatus.Created,
-        ExecutionStatus.Running,
-        ExecutionStatus.Pending_Upload,
-    }
+    running = state.status in AT_WORK
     return ExecutionSnapshot(
         rid=state.rid,
         workflow_rid=state.workflow_rid,

@@ -7,6 +7,7 @@ from deriva_ml.names import ExecutionStatus
 
 __all__ = [
     "ALLOWED_TRANSITIONS",
+    "AT_WORK",
     "COMMITTABLE",
     "INCOMPLETE",
     "OVER",
@@ -45,6 +46,9 @@ OVER = frozenset(current for current, targets in _MOVES.items() if not targets) 
 
 INCOMPLETE = frozenset(ExecutionStatus) - OVER
 """Statuses of executions whose story is not over."""
+
+AT_WORK = frozenset({ExecutionStatus.Created, ExecutionStatus.Running, ExecutionStatus.Pending_Upload})
+"""Statuses of executions that a process has in its hands, if it lives."""
 
 
 def validate_transition(*, current: ExecutionStatus, target: ExecutionStatus) -> None:

@@ -1,16 +1,38 @@
 import hashlib
+from graphlib import CycleError
 
 import pytest
+from tests.deployments import column, reference
+from tests.deployments import table as table_document
 
 from deriva_ml.asset import define
 from deriva_ml.bag import layout, seal, write
 from deriva_ml.bag import load as loading
-from deriva_ml.bag.load import BagCatalogLoader, matching_rows
+from deriva_ml.bag.load import BagCatalogLoader, in_reference_order, matching_rows
 from deriva_ml.ermrest import objects, rows
 from deriva_ml.ermrest.leases import lease
-from deriva_ml.errors import DerivaMLConflictError, DerivaMLConnectionError
+from deriva_ml.errors import (
+    DerivaMLAuthenticationError,
+    DerivaMLConflictError,
+    DerivaMLConnectionError,
+    DerivaMLDataError,
+)
 from deriva_ml.model.define import ColumnDefinition, TableDefinition
+from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.types import BuiltinTypes
+
+
+def referring(**targets):
+    """Tables by schema and name, each with a foreign key to every table named."""
+    documents = {}
+    for name, others in targets.items():
+        keys = [reference("s", f"To {other}", other, "RID") for other in others]
+        for key in keys:
+            key["foreign_key_columns"][0] |= {"schema_name": "s", "table_name": name}
+        columns = [column(f"To {other}", "text") for other in others]
+        documents[name] = table_document("s", name, columns, [], keys)
+    model = DocumentModel({"schemas": {"s": {"schema_name": "s", "tables": documents}}})
+    return {("s", name): model.schemas["s"].tables[name] for name in targets}
 
 
 @pytest.fixture
@@ -123,13 +145,16 @@ def test_rows_that_only_their_rid_tells_apart_are_loaded_once(ml_session, fresh,
     assert {row["RID"] for row in rows.read(ml_session.connection, table)} == set(rids)
 
 
-def test_once_the_store_is_away_the_rest_is_not_tried(ml_session, tables, bag_of, monkeypatch):
+@pytest.mark.parametrize("kind", [DerivaMLConnectionError, DerivaMLAuthenticationError])
+def test_once_the_store_is_away_or_refuses_us_the_rest_is_not_tried(
+    ml_session, tables, bag_of, monkeypatch, kind
+):
     folder, rids = bag_of({f"{number}.txt": b"%d" % number for number in range(4)})
     asked = []
 
     def away(connection, uploads, progress_of):
         asked.append(len(uploads))
-        yield from (DerivaMLConnectionError("nobody there") for _ in uploads)
+        yield from (kind("nobody there") for _ in uploads)
 
     monkeypatch.setattr(loading, "batches", lambda connection, jobs, path_of: [jobs[:2], jobs[2:]])
     monkeypatch.setattr(loading, "put_batch", away)
@@ -188,3 +213,22 @@ def test_refused_rows_are_an_error_and_may_be_sent_again(ml_session, tables, bag
     )
     load(ml_session, folder, resumed=True)
     assert rows.count(ml_session.connection, ml_session.table(f"{name}_Asset_Type")) == 1
+
+
+def test_tables_come_after_those_they_refer_to():
+    tables = referring(A="B", B="CD", C="DC", D="", E="A")
+    assert [name for _, name in in_reference_order(tables)] == ["D", "C", "B", "A", "E"]
+    # What is referred to and not among them does not come by that.
+    del tables["s", "B"]
+    assert set(in_reference_order(tables)) == set(tables)
+
+
+def test_tables_in_a_circle_are_named_unless_a_reference_of_it_does_not_count():
+    tables = referring(A="B", B="A")
+    with pytest.raises(
+        DerivaMLDataError, match="in a circle: (s:A -> s:B -> s:A|s:B -> s:A -> s:B)"
+    ) as caught:
+        list(in_reference_order(tables))
+    assert isinstance(caught.value.__cause__, CycleError)
+    ordered = in_reference_order(tables, lambda key: key.table.name == "A")
+    assert [name for _, name in ordered] == ["A", "B"]

@@ -49,7 +49,10 @@ def lab(tmp_path_factory):
     define.create_asset(
         session,
         "Scan",
-        column_defs=[ColumnDefinition("Day", BuiltinTypes.date, nullok=False)],
+        column_defs=[
+            ColumnDefinition("Day", BuiltinTypes.date, nullok=False),
+            ColumnDefinition("Side", BuiltinTypes.text, nullok=False, default="left"),
+        ],
         referenced_tables=["Subject"],
     )
     vocabulary.create_vocabulary(session, "Grade")

@@ -295,7 +295,7 @@ def test_a_path_where_a_rid_is_needed_is_refused_before_the_work_is_done(execute
     assert note.metadata == {"Note": "a/b"} and "lab/Scan" not in report.per_table
 
 
-def test_everything_that_is_wrong_is_named_at_once(execute, session):
+def test_everything_that_is_wrong_is_named_at_once(execute, session, rows_of):
     [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
     with execute() as exe:
         first = exe.asset_file_path("Scan", "one.dcm")
@@ -319,6 +319,7 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session):
     first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     assert exe.commit_output_assets().total_uploaded == 2
+    assert {row["Side"] for row in rows_of("Scan", Subject=subject["RID"])} == {"left"}
     with pytest.raises(DerivaMLValidationError, match="committed already"):
         first.metadata = {}
 
@@ -338,6 +339,9 @@ def test_the_same_bytes_and_name_are_the_same_asset(execute, row_of, caplog):
     ]
     assert found[0]["same.png"] == found[1]["same.png"]
     assert found[0]["first.png"] != found[1]["second.png"]
+    with execute() as silent:
+        silent.asset_file_path("Image", "same.png").write_bytes(b"same")
+    silent.commit_output_assets()
     row = row_of("Image", found[0]["same.png"])
     assert (row["Note"], row["Description"]) == ("first", "second")
     same = found[0]["same.png"]

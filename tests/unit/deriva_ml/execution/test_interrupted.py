@@ -1,5 +1,8 @@
 """Commits that were interrupted, and begun again: the same rows, from the same bag where it is whole."""
 
+import hashlib
+import shutil
+
 import pytest
 
 from deriva_ml.asset.asset import lookup_asset
@@ -11,6 +14,7 @@ from deriva_ml.errors import (
     DerivaMLUploadError,
 )
 from deriva_ml.execution.execution import resume_execution
+from deriva_ml.execution.salvage import salvage
 from deriva_ml.feature.feature import create_feature
 from deriva_ml.names import ExecutionStatus
 from deriva_ml.workspace import paths
@@ -21,11 +25,16 @@ def only(exe, table):
     return path
 
 
-def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch):
+def nobody_there(self):
+    raise DerivaMLConnectionError("nobody there")
+
+
+@pytest.mark.parametrize("bag", ["whole", "lost"])
+def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatch, bag):
     """The bag of the interrupted commit does not fit any more; its RIDs may be taken by rows already."""
     with execute() as exe:
         path = exe.asset_file_path("Image", "change.png")
-        path.write_bytes(b"before")
+        path.write_text(f"before, {bag}")
     from deriva_ml.execution import upload
 
     with monkeypatch.context() as patch:
@@ -34,10 +43,13 @@ def test_a_file_changed_after_an_interrupted_commit(execute, session, monkeypatc
         )
         with pytest.raises(DerivaMLUploadError, match="the lights went out"):
             exe.commit_output_assets()
-    path.write_bytes(b"after!")
+    if bag == "lost":
+        shutil.rmtree(paths.upload_dir(session.workspace.root, exe.execution_rid))
+    after = f"after!, {bag}".encode()
+    path.write_bytes(after)
     exe.commit_output_assets()
     row = lookup_asset(session, only(exe, "Image").asset_rid)
-    assert row.length == 6
+    assert row.md5 == hashlib.md5(after).hexdigest()
 
 
 def test_a_machine_that_was_restarted_during_a_run_is_told(execute, session, caplog):
@@ -132,11 +144,8 @@ def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, 
     with execute() as exe:
         exe.asset_file_path("Model", "weights.pt").write_bytes(b"weights")
 
-    def refused(self):
-        raise DerivaMLConnectionError("nobody there")
-
     with monkeypatch.context() as patch:
-        patch.setattr(BagCatalogLoader, "load", refused)
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
         with pytest.raises(DerivaMLUploadError, match="nobody there"):
             exe.commit_output_assets()
     folder = paths.upload_dir(session.workspace.root, exe.execution_rid)
@@ -145,6 +154,66 @@ def test_a_damaged_bag_of_an_interrupted_commit_is_made_again(execute, session, 
     exe.commit_output_assets()
     [role] = rows_of("Model_Execution", Execution=exe.execution_rid)
     assert role["Model"] == only(exe, "Model").asset_rid
+
+
+def test_an_output_that_is_missing_is_named_though_the_bag_of_an_interrupted_commit_is_whole(
+    execute, monkeypatch
+):
+    with execute() as exe:
+        exe.asset_file_path("Model", "whole.pt").write_bytes(b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    exe.asset_file_path("Model", "never.pt")
+    with pytest.raises(DerivaMLUploadError, match=r"Model/never\.pt .*No such file"):
+        exe.commit_output_assets()
+    assert exe.status is ExecutionStatus.Failed
+    assert "lab/Model" not in exe.uploaded_assets
+
+
+def test_what_an_interrupted_commit_had_begun_is_sent_with_what_tells_why_a_run_failed(
+    execute, session, monkeypatch
+):
+    with execute() as exe:
+        for name in ("log.txt", "whole.pt"):
+            exe.asset_file_path("Model", name).write_text(f"{exe.execution_rid} {name}")
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    report = salvage(session, exe.execution_rid, "it broke", ["Model/log.txt"])
+    assert (report.total_uploaded, exe.status) == (2, ExecutionStatus.Failed)
+    assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"log.txt", "whole.pt"}
+
+
+@pytest.mark.parametrize("what", ["metadata", "description", "record"])
+def test_what_is_said_after_an_interrupted_commit_reaches_the_catalog(
+    execute, image_rid, record_class, row_of, rows_of, monkeypatch, what
+):
+    with execute() as exe:
+        path = exe.asset_file_path("Image", "said.png")
+        path.write_text(exe.execution_rid)
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", nobody_there)
+        with pytest.raises(DerivaMLUploadError, match="nobody there"):
+            exe.commit_output_assets()
+    if what == "metadata":
+        path.metadata = {"Note": "later"}
+    elif what == "description":
+        exe.asset_file_path("Image", path, description="later")
+    else:
+        exe.add_features([record_class("Glaucoma_Grade")(Image=image_rid, Grade="Mild")])
+    exe.commit_output_assets()
+    row = row_of("Image", only(exe, "Image").asset_rid)
+    graded = rows_of("Execution_Image_Glaucoma_Grade", Execution=exe.execution_rid)
+    found = {
+        "metadata": row["Note"],
+        "description": row["Description"],
+        "record": [r["Grade"] for r in graded],
+    }
+    nothing = {"metadata": None, "description": None, "record": []}
+    assert found == nothing | {what: ["Mild"] if what == "record" else "later"}
 
 
 def test_commit_after_resume(session, execute):

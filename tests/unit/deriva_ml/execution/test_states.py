@@ -6,7 +6,7 @@ import pytest
 from deriva_ml.errors import InvalidTransitionError
 from deriva_ml.execution.lifecycle import duration_of, duration_text, reason_of
 from deriva_ml.execution.state_machine import ALLOWED_TRANSITIONS, validate_transition
-from deriva_ml.execution.states import COMMITTABLE, INCOMPLETE
+from deriva_ml.execution.states import AT_WORK, COMMITTABLE, INCOMPLETE
 from deriva_ml.names import ExecutionStatus
 
 LEGAL = {
@@ -30,6 +30,7 @@ def test_the_table_is_the_guides():
     assert ALLOWED_TRANSITIONS == LEGAL
     assert isinstance(ALLOWED_TRANSITIONS, frozenset)
     assert set(COMMITTABLE) == {"Running", "Stopped", "Pending_Upload", "Failed", "Uploaded"}
+    assert set(AT_WORK) == {"Created", "Running", "Pending_Upload"}
     assert set(INCOMPLETE) == set(ExecutionStatus) - {"Uploaded", "Aborted"}
 
 
