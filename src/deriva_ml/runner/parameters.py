@@ -225,9 +225,10 @@ def _tree(document: Any) -> ast.Module | None:
     if not cells:
         return None
     try:
-        return ast.parse(cells[0].source)
+        tree: ast.Module = ast.parse(cells[0].source)
     except SyntaxError:
         return None
+    return tree
 
 
 def _stored(nodes: Iterable[ast.AST]) -> Iterable[str]:
