@@ -163,7 +163,7 @@ class Session:
             raise DerivaMLSchemaError(
                 f"There is no schema {given!r} in {self.connection.name} to be the default one."
             )
-        return CatalogModel(model, self.ml_schema, domain, given)
+        return CatalogModel(model, self.ml_schema, domain, given, renewable=not self.connection.is_snapshot)
 
     def _kept_model(self) -> Any:
         """The model of the working directory, where it must be used."""

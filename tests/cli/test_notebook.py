@@ -163,6 +163,12 @@ WRONG = [
     ([REPORT, "per_clas=true"], 1, "Did you mean 'per_class'?"),
     ([REPORT, "epochs=3"], 1, "Parameters of the notebook are set with -p epochs 3."),
     ([REPORT, "-p", "epoch", "3"], 1, "has no parameter epoch. Did you mean epochs?"),
+    ([REPORT, "-p", "epochs", "abc"], 1, "The parameter epochs of report.ipynb is a number (int), not 'abc'"),
+    (
+        [REPORT, "-p", "learning_rate", "0,1"],
+        1,
+        "is a number (float), not '0,1'; write it like -p learning_rate 0.1",
+    ),
     ([REPORT, "-f", "values.toml"], 1, "values.toml is no file of parameters; give a .json or .yaml file."),
     ([REPORT, "-f", "none.json"], 1, "none.json cannot be read: No such file"),
     ([REPORT, "-f", "broken.json"], 1, "broken.json cannot be read as JSON"),

@@ -267,6 +267,16 @@ def test_a_change_since_the_release_is_told_once(
 # --- wrong input ------------------------------------------------------------------------------------------------------
 
 
+def test_a_bag_does_not_advise_to_refresh(
+    made: tuple[DerivaML, str], again: Callable[..., DatasetBag]
+) -> None:
+    with pytest.raises(DerivaMLTableNotFound) as of_bag:
+        again().get_table_as_dict("Nope")
+    assert str(of_bag.value) == "There is no table 'Nope' here."
+    with pytest.raises(DerivaMLTableNotFound, match=r"in this catalog\..* call ml\.refresh_schema\(\)\."):
+        made[0].list_assets("Nope")
+
+
 def test_tables_to_leave_out_must_exist(made: tuple[DerivaML, str], again: Callable[..., DatasetBag]) -> None:
     with pytest.raises(DerivaMLTableNotFound, match="Did you mean 'Subject'"):
         again(exclude_tables={"Subjct"})

@@ -235,7 +235,7 @@ class _Work:
             here = self._given is None or objects.has(self._connection, parts.path, row["MD5"])
             return None if here else self._given
         if parts.scheme not in ("http", "https"):
-            raise DerivaMLValidationError(f"{url} cannot be fetched: {parts.scheme}: is no address of bytes")
+            raise DerivaMLValidationError(f"{url} cannot be fetched: {parts.scheme}: is no address of bytes.")
         if self._given is not None and parts.netloc == self._given.authority:
             return self._given
         host = f"{parts.scheme}://{parts.netloc}"

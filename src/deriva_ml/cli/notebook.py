@@ -74,10 +74,10 @@ def run_notebook(arguments: argparse.Namespace) -> int:
         for each in parameters.inspect(notebook):
             print(f"{each.name}:{each.type}  (default {each.default})")
         return 0
-    given = {key: parameters.value_of(value) for key, value in arguments.parameter}
-    if arguments.file is not None:
-        given |= parameters.read_file(arguments.file)
+    typed = {key: parameters.value_of(value) for key, value in arguments.parameter}
+    given = typed | (parameters.read_file(arguments.file) if arguments.file is not None else {})
     parameters.check_names(notebook, given)
+    parameters.check_kinds(notebook, typed)
     return _run(arguments, notebook, given, overrides)
 
 

@@ -15,7 +15,7 @@ from deriva_ml.dataset.denormalize import Denormalizer, label_of
 from deriva_ml.dataset.release import pinned
 from deriva_ml.dataset.view import children, member_keys
 from deriva_ml.errors import DerivaMLValidationError
-from deriva_ml.names import require_number
+from deriva_ml.names import did_you_mean, require_number
 from deriva_ml.rows import frames
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+_SHOWN = 8
+"""How many columns an error names."""
 
 
 class SelectionFunction(Protocol):
@@ -322,8 +325,18 @@ def _stratum(wide: Denormalizer, plan: Plan, given: str | None) -> str | None:
     feature = next((each.table for each in wide.model.find_features() if dot and each.name == name), None)
     found = label_of(plan, feature, column) if feature is not None else None
     if found is None:
-        raise DerivaMLValidationError(f"There is no column {given!r}; there are: {', '.join(labels)}.")
+        raise DerivaMLValidationError(f"There is no column {given!r}.{_likely(given, labels)}")
     return found
+
+
+def _likely(given: str, labels: Sequence[str]) -> str:
+    """Labels that may have been meant, as a feature's are long: those alike, else the first ones."""
+    same = [label for label in labels if label.rpartition(".")[2] == given.rpartition(".")[2]]
+    if near := did_you_mean(given, same or labels):
+        return near
+    shown = same or labels
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return f" There are: {', '.join(shown[:_SHOWN])}{more}."
 
 
 def _hashable(value: Any) -> Hashable:

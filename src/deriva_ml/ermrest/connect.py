@@ -350,13 +350,9 @@ def _with_folder(error: DerivaMLException, address: Address) -> DerivaMLExceptio
 
 
 def _split(catalog_id: str | int) -> tuple[str, str | None]:
-    if not isinstance(catalog_id, str | int) or isinstance(catalog_id, bool):
-        raise DerivaMLConfigurationError(
-            f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G."
-        )
-    text = str(catalog_id).strip()
-    bare, at, snapshot = text.partition("@")
-    if not bare or "@" in snapshot or (at and not snapshot):
+    possible = isinstance(catalog_id, str | int) and not isinstance(catalog_id, bool)
+    bare, at, snapshot = str(catalog_id).strip().partition("@")
+    if not possible or not bare or "@" in snapshot or (at and not snapshot):
         raise DerivaMLConfigurationError(
             f"{catalog_id!r} is no catalog id; it looks like 1 or 1@2ZX-8K1T-0Q4G."
         )

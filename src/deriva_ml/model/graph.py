@@ -127,6 +127,8 @@ class CatalogModel:
         By default every schema that is neither the library's nor the service's own.
     default_schema : str, optional
         By default the domain schema when there is exactly one.
+    renewable : bool
+        Whether ``ml.refresh_schema()`` reads it again: it is not that of a bag, nor of a snapshot.
     """
 
     def __init__(
@@ -135,8 +137,11 @@ class CatalogModel:
         ml_schema: str = ML_SCHEMA,
         domain_schemas: Collection[str] | None = None,
         default_schema: str | None = None,
+        *,
+        renewable: bool = False,
     ) -> None:
         self.wrapped = model
+        self.renewable = renewable
         self.ml_schema = ml_schema
         if domain_schemas is None:
             domain_schemas = [name for name in model.schemas if name not in NOT_DOMAIN_SCHEMAS | {ml_schema}]
@@ -205,11 +210,10 @@ class CatalogModel:
             return self.wrapped.schemas[schema].tables[name]
         except KeyError:
             where = f" in schema {schema!r}" if schema else ""
-            raise DerivaMLTableNotFound(
-                name,
-                f"There is no table {name!r}{where} in this catalog.{self._similar(name)} "
-                f"If somebody else made it since the catalog was opened, call ml.refresh_schema().",
-            ) from None
+            said = f"There is no table {name!r}{where} {'in this catalog' if self.renewable else 'here'}.{self._similar(name)}"
+            if self.renewable:
+                said += " If somebody else made it since the catalog was opened, call ml.refresh_schema()."
+            raise DerivaMLTableNotFound(name, said) from None
 
     def _similar(self, name: str) -> str:
         return did_you_mean(name, {table.name for table in self.tables()})

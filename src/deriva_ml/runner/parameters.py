@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _KINDS = {".json": "JSON", ".yaml": "YAML", ".yml": "YAML"}
 _TAG = "parameters"
+_NUMBERS = ("int", "float")
 
 
 @dataclass(frozen=True)
@@ -165,15 +166,69 @@ def check_names(path: Path, given: Mapping[str, Any]) -> None:
         )
 
 
+def check_kinds(path: Path, typed: Mapping[str, Any]) -> None:
+    """Refuse texts for parameters that are numbers, which would fail late, or be compared as texts.
+
+    Parameters
+    ----------
+    path : Path
+    typed : mapping
+        Name to value, as `value_of` makes it of what is typed.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        Names the first one and its kind.
+    """
+    numbers = _numbers(read_notebook(path))
+    for name, value in typed.items():
+        if isinstance(value, str) and name in numbers:
+            kind, default = numbers[name]
+            raise DerivaMLValidationError(
+                f"The parameter {name} of {path.name} is a number ({kind}), not {value!r}; "
+                f"write it like -p {name} {default}, which is the default."
+            )
+
+
+def _numbers(document: Any) -> dict[str, tuple[str, str]]:
+    """Kind and default of the parameters that can only be numbers; one that is annotated with anything else is none."""
+    found: dict[str, tuple[str, str]] = {}
+    tree = _tree(document)
+    for node in tree.body if tree is not None else ():
+        targets: list[ast.expr]
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, code, kind = [node.target], node.value, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            targets, code, kind = node.targets, node.value, ""
+        else:
+            continue
+        try:
+            default = ast.literal_eval(code)
+        except (ValueError, TypeError):
+            continue
+        own = type(default).__name__
+        if own in _NUMBERS and (kind in _NUMBERS or not kind):
+            names = (target.id for target in targets if isinstance(target, ast.Name))
+            found.update(dict.fromkeys(names, (kind or own, ast.unparse(code))))
+    return found
+
+
 def _assigned(document: Any) -> list[str] | None:
     """Names that the parameters' cell assigns, None when there is no such cell or it is not Python alone."""
+    tree = _tree(document)
+    return None if tree is None else list(dict.fromkeys(_stored(ast.walk(tree))))
+
+
+def _tree(document: Any) -> ast.Module | None:
+    """The parameters' cell, None when there is no such cell or it is not Python alone."""
     cells = _tagged(document)
     if not cells:
         return None
     try:
-        return list(dict.fromkeys(_stored(ast.walk(ast.parse(cells[0].source)))))
+        tree: ast.Module = ast.parse(cells[0].source)
     except SyntaxError:
         return None
+    return tree
 
 
 def _stored(nodes: Iterable[ast.AST]) -> Iterable[str]:

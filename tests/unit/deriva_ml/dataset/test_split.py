@@ -174,6 +174,8 @@ def six(lab: Any) -> Any:
         ({"test_size": 50}, "cannot be split"),
         ({"test_size": "a"}, "test_size"),
         ({"stratify_by_column": GRADE + "s", **WIDE}, "no column.*Graded.Grade"),
+        ({"stratify_by_column": GRADE + "s", **WIDE}, r"no column '\S+'\. Did you mean [^,]*\?$"),
+        ({"stratify_by_column": "Zzz.Qqq", **WIDE}, r"no column 'Zzz.Qqq'\. There are: .*Graded.Grade"),
         ({"stratify_by_column": GRADE, "include_tables": ["Subjekt"]}, "Subjekt"),
         ({"stratify_by_column": GRADE, "include_tables": "Subject"}, "include_tables cannot be"),
         ({"element_table": "Subjekt"}, "Subjekt"),

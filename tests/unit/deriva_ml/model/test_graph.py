@@ -93,7 +93,7 @@ def test_names(model):
     with pytest.raises(DerivaMLTableNotFound, match=r"'Imagery'.*Did you mean 'Image") as caught:
         model.name_to_table("Imagery")
     assert caught.value.table_name == "Imagery"
-    with pytest.raises(DerivaMLTableNotFound, match=r"in schema 'nowhere'.*ml\.refresh_schema\(\)"):
+    with pytest.raises(DerivaMLTableNotFound, match=r"no table 'Image' in schema 'nowhere' here\."):
         model.name_to_table(("nowhere", "Image"))
 
 
