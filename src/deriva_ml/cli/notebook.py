@@ -75,9 +75,9 @@ def run_notebook(arguments: argparse.Namespace) -> int:
             print(f"{each.name}:{each.type}  (default {each.default})")
         return 0
     typed = {key: parameters.value_of(value) for key, value in arguments.parameter}
-    given = typed | (parameters.read_file(arguments.file) if arguments.file is not None else {})
-    parameters.check_names(notebook, given)
-    parameters.check_kinds(notebook, typed)
+    filed = parameters.read_file(arguments.file) if arguments.file is not None else {}
+    parameters.check_names(notebook, typed | filed)
+    given = parameters.of_kinds(notebook, typed) | filed
     return _run(arguments, notebook, given, overrides)
 
 

@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 _KINDS = {".json": "JSON", ".yaml": "YAML", ".yml": "YAML"}
 _TAG = "parameters"
-_NUMBERS = ("int", "float")
+_PLAIN = {"int": "a number", "float": "a number", "bool": "true or false"}
+_TRUTHS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,8 @@ def check_names(path: Path, given: Mapping[str, Any]) -> None:
         )
 
 
-def check_kinds(path: Path, typed: Mapping[str, Any]) -> None:
-    """Refuse texts for parameters that are numbers, which would fail late, or be compared as texts.
+def of_kinds(path: Path, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the kinds that parameters have: a text in place of a number fails late, and one of false is true.
 
     Parameters
     ----------
@@ -178,20 +179,25 @@ def check_kinds(path: Path, typed: Mapping[str, Any]) -> None:
     Raises
     ------
     DerivaMLValidationError
-        Names the first one and its kind.
+        Names the first text that is no such value, and the kind.
     """
-    numbers = _numbers(read_notebook(path))
+    plain, found = _plain(read_notebook(path)), dict(typed)
     for name, value in typed.items():
-        if isinstance(value, str) and name in numbers:
-            kind, default = numbers[name]
-            raise DerivaMLValidationError(
-                f"The parameter {name} of {path.name} is a number ({kind}), not {value!r}; "
-                f"write it like -p {name} {default}, which is the default."
-            )
+        if not isinstance(value, str) or name not in plain:
+            continue
+        kind, default = plain[name]
+        if kind == "bool" and value.lower() in _TRUTHS:
+            found[name] = _TRUTHS[value.lower()]
+            continue
+        raise DerivaMLValidationError(
+            f"The parameter {name} of {path.name} is {_PLAIN[kind]} ({kind}), not {value!r}; "
+            f"write it like -p {name} {default}, which is the default."
+        )
+    return found
 
 
-def _numbers(document: Any) -> dict[str, tuple[str, str]]:
-    """Kind and default of the parameters that can only be numbers; one that is annotated with anything else is none."""
+def _plain(document: Any) -> dict[str, tuple[str, str]]:
+    """Kind and default of the parameters that can only be numbers or truths, not of those annotated with anything else."""
     found: dict[str, tuple[str, str]] = {}
     tree = _tree(document)
     for node in tree.body if tree is not None else ():
@@ -207,7 +213,7 @@ def _numbers(document: Any) -> dict[str, tuple[str, str]]:
         except (ValueError, TypeError):
             continue
         own = type(default).__name__
-        if own in _NUMBERS and (kind in _NUMBERS or not kind):
+        if own in _PLAIN and (kind in _PLAIN or not kind):
             names = (target.id for target in targets if isinstance(target, ast.Name))
             found.update(dict.fromkeys(names, (kind or own, ast.unparse(code))))
     return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLUploadError,
 )
+from deriva_ml.execution.bundle import _content, _Former, _has_key
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.salvage import salvage
 from deriva_ml.feature.feature import create_feature
@@ -110,6 +112,32 @@ def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, ima
     assert kept.pop((image_rid, "Severe")) not in sent.values()
     assert kept == {(rid, "Mild"): sent[rid] for rid in (image_rid, other)}
     assert {path.file_name for path in exe.uploaded_assets["lab/Model"]} == {"first.pt", "second.pt"}
+
+
+def keys_of(*may_be_empty):
+    """A table with a key for each list of whether its columns may be empty."""
+    keys = [
+        SimpleNamespace(
+            unique_columns=[SimpleNamespace(name=f"C{at}", nullok=nullok) for at, nullok in enumerate(each)]
+        )
+        for each in may_be_empty
+    ]
+    rid = SimpleNamespace(unique_columns=[SimpleNamespace(name="RID", nullok=False)])
+    return SimpleNamespace(keys=[rid, *keys])
+
+
+def test_rows_are_known_by_a_key_without_empty_columns():
+    assert [_has_key(keys_of(*each)) for each in ([], [[True]], [[False, True]], [[True], [False, False]])] == [
+        False, False, False, True,
+    ]  # fmt: skip
+
+
+def test_equal_rows_get_a_rid_each():
+    row, name = {"Image": "1-A", "Note": None}, ("lab", "Loose")
+    former = _Former("signature", {(name, _content(row)): ["1-X", "1-Y"]})
+    tables = {name: [dict(row), dict(row)]}
+    former.give_rids(SimpleNamespace(table=lambda _: keys_of(), connection=None), tables)
+    assert sorted(row["RID"] for row in tables[name]) == ["1-X", "1-Y"]
 
 
 def test_an_interrupted_commit_goes_on_with_its_bag(

@@ -1,5 +1,6 @@
 """Which project a notebook belongs to, and which configuration it uses."""
 
+import re
 import sys
 
 import pytest
@@ -8,9 +9,9 @@ from tests.notebooks import code, write_notebook
 from deriva_ml.configs import compose
 from deriva_ml.configs.compose import given_overrides
 from deriva_ml.ermrest.address import RELATIVE_TO
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLValidationError
 from deriva_ml.execution import render_notebook_config
-from deriva_ml.runner.parameters import config_name_of, inspect
+from deriva_ml.runner.parameters import config_name_of, inspect, of_kinds
 from deriva_ml.runner.project import counted_from, from_here, import_from, project_of
 
 
@@ -63,6 +64,23 @@ def test_parameters_and_their_types(tmp_path):
         *(("c", "None", "make()"), ("d", "list", "[1]")),
     ]
     assert inspect(write_notebook(tmp_path / "none.ipynb", cells[1])) == []
+
+
+def test_values_are_of_the_kinds_that_parameters_have(tmp_path):
+    cell = code(
+        "a = 1\nb: float = 0.5\nflag = False\nsure: bool = True\nname = 'x'\nany_: str | int = 1",
+        "parameters",
+    )
+    path = write_notebook(tmp_path / "report.ipynb", cell)
+    given = {"a": 2, "flag": "True", "sure": "false", "name": "true", "any_": "text", "else": "false"}
+    assert of_kinds(path, given) == given | {"flag": True, "sure": False}
+    for wrong, kind in (
+        ({"a": "abc"}, "a number (int)"),
+        ({"b": "x"}, "a number (float)"),
+        ({"flag": "no"}, "(bool)"),
+    ):
+        with pytest.raises(DerivaMLValidationError, match=re.escape(kind)):
+            of_kinds(path, wrong)
 
 
 def test_overrides_of_the_caller(monkeypatch):
