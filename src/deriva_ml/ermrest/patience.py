@@ -102,6 +102,13 @@ def attempts_at(error: BaseException) -> int:
     return int(getattr(error, _GIVEN_UP, 1))
 
 
+def was_given_up(error: BaseException | None) -> bool:
+    """Whether a failure, or one behind it, came after a host had been asked again and again."""
+    while error is not None and not hasattr(error, _GIVEN_UP):
+        error = error.__cause__
+    return error is not None
+
+
 def _pause(attempt: int) -> float:
     return min(settings.retry_backoff() * 2.0 ** min(attempt, _DOUBLINGS), _LONGEST_PAUSE)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.patience import was_given_up
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLUploadError,
@@ -135,8 +136,10 @@ def _upload(session: Session, execution_rid: str, progress: UploadCallback | Non
     except Exception as error:
         # Whatever it was, the record must say that the upload failed; the error goes on to the caller.
         text = f"{type(error).__name__}: {error}"
+        # Who was waited for in vain is told when the commit is tried again.
+        send = not was_given_up(error)
         lifecycle.transition(
-            session, execution_rid, ExecutionStatus.Failed, error=text, upload_duration=took()
+            session, execution_rid, ExecutionStatus.Failed, error=text, send=send, upload_duration=took()
         )
         raise
     lifecycle.transition(session, execution_rid, ExecutionStatus.Uploaded, upload_duration=took())

@@ -5,15 +5,17 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from deriva_ml.asset.asset import lookup_asset
 from deriva_ml.bag.load import BagCatalogLoader
-from deriva_ml.ermrest import rows
+from deriva_ml.ermrest import patience, rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import (
     DerivaMLConnectionError,
     DerivaMLUploadError,
 )
+from deriva_ml.execution import lifecycle
 from deriva_ml.execution.bundle import _content, _Former, _has_key
 from deriva_ml.execution.execution import resume_execution
 from deriva_ml.execution.salvage import salvage
@@ -77,6 +79,27 @@ def test_outputs_that_cannot_be_synced_do_not_keep_a_run_from_its_end(execute, m
         exe.asset_file_path("Image", "unsafe.png").write_bytes(b"x")
     assert exe.status is ExecutionStatus.Stopped
     assert "may not survive a power failure" in caplog.text
+
+
+def test_a_catalog_that_was_given_up_is_not_waited_for_again(execute, session, monkeypatch):
+    with execute() as exe:
+        exe.asset_file_path("Image", "far.png").write_bytes(b"far")
+    told = []
+
+    def raise_away(*_arguments):
+        lost = requests.ConnectionError("nobody there")
+        setattr(lost, patience._GIVEN_UP, 16)
+        raise DerivaMLConnectionError("The catalog does not answer.") from lost
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BagCatalogLoader, "load", raise_away)
+        patch.setattr(lifecycle, "push", lambda session, rid: told.append(exe.status))
+        with pytest.raises(DerivaMLUploadError, match="does not answer"):
+            exe.commit_output_assets()
+    assert told == [ExecutionStatus.Pending_Upload]
+    assert session.workspace.executions.get(exe.execution_rid).sync_pending
+    exe.commit_output_assets()
+    assert exe.status is ExecutionStatus.Uploaded
 
 
 def test_rows_keep_their_rids_from_one_attempt_to_the_next(execute, session, image_rid, rows_of, monkeypatch):
