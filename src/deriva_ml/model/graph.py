@@ -78,7 +78,6 @@ class Element:
     association : Table
         One row per membership.
     dataset_column, element_column : str
-        Its columns.
     element_key : str
         The column of `table` that `element_column` refers to.
     """

@@ -222,7 +222,7 @@ def test_interrupted_creation_leaves_no_catalog(tmp_path: Path, after: float) ->
 
 
 @LOST
-@pytest.mark.parametrize("after", [0.02, 0.2])
+@pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
 def test_an_interrupted_commit_goes_on(lab: DerivaML, after: float) -> None:
     with _begin(lab) as exe:
         for number in range(60):

@@ -64,6 +64,7 @@ class SqliteDialect:
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": BUSY_SECONDS},
         )
         sa.event.listen(engine, "connect", _prepare)
+        sa.event.listen(engine, "invalidate", _release)
         return engine
 
     def connect(self, engine: sa.Engine) -> sa.Connection:
@@ -163,6 +164,12 @@ class SqliteDialect:
     def microseconds(self, value: Any) -> int:
         """Times are texts."""
         return to_microseconds(dt.datetime.fromisoformat(value))
+
+
+def _release(driver: sqlite3.Connection, *_: Any) -> None:
+    """Let go of the lock: SQLite keeps that of a closed connection while a traceback still holds one of its statements."""
+    if driver.in_transaction:
+        driver.rollback()
 
 
 def _prepare(driver: sqlite3.Connection, _record: object) -> None:

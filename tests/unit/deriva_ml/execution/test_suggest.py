@@ -44,8 +44,12 @@ def stored(monkeypatch):
     return run
 
 
-def test_what_is_pasted_checks_clean_and_runs(session, made, image_rid, execute, stored, tmp_path):
+def test_what_is_pasted_checks_clean_and_runs(session, made, execute, stored, tmp_path):
     dataset = made("All digits,\n1 to 10")
+    with execute() as exe:
+        exe.asset_file_path("Image", "newest.png").write_bytes(b"newest")
+    exe.commit_output_assets()
+    image_rid = exe.uploaded_assets["lab/Image"][0].asset_rid
     suggested = bootstrap_config(session)
     assert list(suggested.texts) == ["datasets", "assets", "workflow"]
     for name, text in suggested.texts.items():
@@ -61,7 +65,7 @@ def test_what_is_pasted_checks_clean_and_runs(session, made, image_rid, execute,
     assert choices["all_digits_1_to_10"].description == "All digits, 1 to 10"
     workflow = choices["test"]
     assert (workflow.name, workflow.workflow_type) == ("Test", ["Testing"])
-    with execute(datasets=[spec], assets=choices["seed"], workflow=workflow, description="pasted") as exe:
+    with execute(datasets=[spec], assets=choices["newest"], workflow=workflow, description="pasted") as exe:
         assert exe.datasets[0].dataset_rid == dataset.dataset_rid
 
 

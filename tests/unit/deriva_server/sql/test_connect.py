@@ -234,6 +234,28 @@ def test_an_interruption_leaves_the_database_usable(database, step, nested):
         connection.raw.exec_driver_sql("SELECT 1")
 
 
+def test_an_interrupted_statement_that_a_traceback_holds_locks_nobody_out(database, monkeypatch):
+    for room in (connect, sqlite):
+        monkeypatch.setattr(room, "BUSY_SECONDS", 0.1)
+    before = total(database)
+
+    def interrupt(cursor, _statement, _parameters, _context=None):
+        cursor.execute("INSERT INTO t VALUES (1), (2), (3) RETURNING x")
+        assert cursor.fetchone()
+        raise KeyboardInterrupt
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(KeyboardInterrupt) as held,
+        database.write() as connection,
+    ):
+        patch.setattr(connection.raw.dialect, "do_execute", interrupt)
+        connection.raw.exec_driver_sql("SELECT 1")
+    add(database, 1)
+    assert total(database) == before + 1
+    assert held.tb
+
+
 def interrupted_at(number, work):
     """Do some work, with Ctrl-C before the line of this number; how many lines were begun, and the last of them."""
     begun, last = 0, ("", 0)
