@@ -12,7 +12,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -68,12 +67,10 @@ def make_lasting_folder(folder: Path) -> None:
     OSError
         If that is not possible.
     """
-    if folder.is_dir():
-        return
-    make_lasting_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
-    settle_folder(folder.parent)
+    missing = [place for place in (folder, *folder.parents) if not place.is_dir()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        settle_folder(place.parent)
 
 
 def settle_folder(folder: Path) -> None:
