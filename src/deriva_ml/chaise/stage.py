@@ -86,14 +86,17 @@ def apply_annotations(session: Session) -> dict[str, list[str]]:
 def _place(element: Table | Column) -> tuple[str, ...]:
     """Names of the schema, the table and the column of an element."""
     table = getattr(element, "table", None)
-    return (*_place(table), element.name) if table is not None else (element.schema.name, element.name)  # type: ignore[union-attr]
+    return (*_place(table), element.name) if table is not None else (element.schema.name, element.name)  # type: ignore[union-attr]  # what is in no table is one
 
 
 def _element(session: Session, place: tuple[str, ...]) -> Any:
-    """The element of a place, None when its table was dropped since."""
+    """The element of a place, None when it was dropped since."""
     schema, table, *column = place
-    found = session.model.schemas[schema].tables.get(table)
-    return found.columns[column[0]] if found is not None and column else found
+    try:
+        found = session.model.schemas[schema].tables[table]
+        return found.columns[column[0]] if column else found
+    except KeyError:
+        return None
 
 
 def label(element: Table | Column) -> str:

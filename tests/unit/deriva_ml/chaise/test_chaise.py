@@ -218,9 +218,13 @@ def test_refreshing_discards_what_is_staged(ml: DerivaML, lab: Lab) -> None:
     assert pickle.loads(pickle.dumps(ml)).apply_annotations() == {}
 
 
-def test_a_table_that_was_dropped_is_not_annotated(ml: DerivaML, lab: Lab) -> None:
+@pytest.mark.parametrize("what", ["table", "column"])
+def test_what_was_dropped_is_not_annotated(ml: DerivaML, lab: Lab, what: str) -> None:
     ml.set_display_annotation(lab.scan, {"name": "Never"}, column_name="Score")
-    ml._session.drop_table(lab.scan)
+    if what == "table":
+        ml._session.drop_table(lab.scan)
+    else:
+        ml._session.table(lab.scan).columns["Score"].drop()
     assert ml.apply_annotations() == {}
 
 
