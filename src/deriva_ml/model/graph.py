@@ -76,7 +76,7 @@ class Element:
     table : Table
         What is a member.
     association : Table
-        One row per membership.
+        One row per membership, with the two columns that are named next.
     dataset_column, element_column : str
     element_key : str
         The column of `table` that `element_column` refers to.
