@@ -113,6 +113,23 @@ def test_what_is_added_while_it_is_committed_waits_for_the_next_commit(execute, 
     assert recorded(exe, tmp_path, rows_of)
 
 
+def test_a_file_that_waits_for_another_table_is_not_cleaned_away(execute):
+    """One file of the working directory, of which the catalog has what one table says, and not yet the other."""
+    with execute() as exe:
+        weights = exe.working_dir / f"{exe.execution_rid}.bin"
+        weights.write_text("0.5")
+        exe.asset_file_path("Model", weights)
+
+    def register_again(seen):
+        if seen.phase == "Uploaded":
+            exe.asset_file_path("Image", weights)
+
+    assert exe.commit_output_assets(clean_folder=True, progress_callback=register_again).total_uploaded == 1
+    assert weights.read_text() == "0.5"
+    assert exe.commit_output_assets(clean_folder=True).total_uploaded == 1
+    assert not weights.exists()
+
+
 def test_a_clock_that_is_ahead_sends_nothing_twice(execute):
     """On a network disk files have the times of another machine."""
     with execute() as exe:

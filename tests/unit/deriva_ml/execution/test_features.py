@@ -121,6 +121,20 @@ def test_paths_of_outputs_become_their_rids(session, execute, record_class, valu
     assert [row["Scan"] for row in values(other, "Outline")] == [scan.asset_rid]
 
 
+def test_a_file_of_an_earlier_commit_can_be_a_value(session, execute, record_class, values, image_rid):
+    from deriva_ml.ermrest import rows
+
+    [subject] = rows.insert(session.connection, session.table("Subject"), [{"Name": "s"}])
+    with execute() as exe:
+        path = exe.asset_file_path("Scan", "earlier.dcm", Day="2026-01-15", Subject=subject["RID"])
+        path.write_bytes(b"earlier")
+    exe.commit_output_assets(clean_folder=False)
+    [scan] = exe.uploaded_assets["lab/Scan"]
+    exe.add_features([record_class("Outline")(Image=image_rid, Scan=path)])
+    exe.commit_output_assets()
+    assert [row["Scan"] for row in values(exe, "Outline")] == [scan.asset_rid]
+
+
 def test_staged_rows_can_be_discarded(execute, grade, image_rid):
     with execute() as exe:
         exe.add_features([grade(Image=image_rid, Grade="Mild")])
