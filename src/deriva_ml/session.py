@@ -19,7 +19,6 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.lasting import make_lasting_folder
-from deriva_ml.model import tags
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.reexport import room
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
     from deriva_ml.ermrest import schemas
     from deriva_ml.model import document
     from deriva_ml.rows import live, released
-    from deriva_ml.schema import display
+    from deriva_ml.schema import renew
 else:
     schemas = room("deriva_ml.ermrest.schemas")
     document = room("deriva_ml.model.document")
     live = room("deriva_ml.rows.live")
     released = room("deriva_ml.rows.released")
-    display = room("deriva_ml.schema.display")
+    renew = room("deriva_ml.schema.renew")
 
 
 class Resolver(Protocol):
@@ -342,7 +341,7 @@ class Session:
         self.require_writable("create tables")
         made = schemas.create_tables(self.connection, self.model.wrapped, name, definitions)
         if navbar:
-            self.update_navbar()
+            renew.renew_pages(self.connection, self.model)
         return made
 
     def drop_table(self, table: TableName, navbar: bool = True) -> None:
@@ -351,16 +350,7 @@ class Session:
         self.require_writable(f"drop {found.name}")
         schemas.drop_table(self.connection, self.model.wrapped, found)
         if navbar:
-            self.update_navbar()
-
-    def update_navbar(self) -> None:
-        """Bring menus and upload settings up to date with the tables there are; sends nothing when they are."""
-        former = self.model.annotations.get(tags.CHAISE_CONFIG) or {}
-        shown = {key: former[key] for key in ("navbarBrandText", "headTitle") if key in former}
-        config = {**former, **display.chaise_config(self.model, self.connection.catalog_id, **_titles(shown))}
-        upload = display.updated_bulk_upload(self.model.annotations.get(tags.BULK_UPLOAD) or {}, self.model)
-        for key, value in ((tags.CHAISE_CONFIG, config), (tags.BULK_UPLOAD, upload)):
-            schemas.set_annotation(self.connection, self.model.wrapped, key, value)
+            renew.renew_pages(self.connection, self.model)
 
     @classmethod
     def open(
@@ -437,11 +427,6 @@ class Session:
             session._model = session._wrap(kept)
             _make_writable(root)
         return session
-
-
-def _titles(shown: dict[str, Any]) -> dict[str, str]:
-    names = {"navbarBrandText": "brand", "headTitle": "title"}
-    return {names[key]: str(value) for key, value in shown.items()}
 
 
 def _root(working_dir: Path | str | None, connection: Connection) -> Path:

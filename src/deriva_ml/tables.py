@@ -16,6 +16,7 @@ from deriva_ml.records import PinStatus, SchemaDiff
 from deriva_ml.rows import frames
 from deriva_ml.rows.kept import keep, kept
 from deriva_ml.schema.display import catalog_annotations
+from deriva_ml.schema.renew import renew_exports
 from deriva_ml.workspace import paths
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def user_list(session: Session) -> list[dict[str, Any]]:
 def apply_catalog_annotations(
     session: Session, navbar_brand_text: str = "ML Data Browser", head_title: str = "Catalog ML"
 ) -> None:
-    """Bring what the catalog's pages show up to date with its tables.
+    """Bring what the catalog's pages show, and what they export of a dataset, up to date with its tables.
 
     Parameters
     ----------
@@ -222,6 +223,7 @@ def apply_catalog_annotations(
     wanted = {**model.annotations, **catalog_annotations(model, catalog_id, navbar_brand_text, head_title)}
     session.connection.put("/annotation", json=wanted, doing=f"Annotating {session.connection.name}")
     model.annotations.update(wanted)
+    renew_exports(session.connection, model)
 
 
 def shape_of(model: CatalogModel) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -79,6 +81,8 @@ TABLE = "tag:isrd.isi.edu,2016:table-display"
 DISPLAY = "tag:misd.isi.edu,2015:display"
 FILE = "tag:isrd.isi.edu,2017:asset"
 CONFIG = "tag:isrd.isi.edu,2019:chaise-config"
+EXPORT = "tag:isrd.isi.edu,2019:export"
+FRAGMENTS = "tag:isrd.isi.edu,2021:export-fragment-definitions"
 
 
 def _expected() -> dict[str, dict[str, tuple[str, bool, str | None]]]:
@@ -312,6 +316,9 @@ def test_annotations_of_tables(schema: dict[str, Any]) -> None:
     version = next(item for item in tables["Dataset_Version"][SHOWN]["*"] if isinstance(item, dict))
     assert "/id/" in version["display"]["markdown_pattern"]
     assert "@{{{Snapshot}}}" in version["display"]["markdown_pattern"]
+    (template,) = tables["Dataset"][EXPORT]["detailed"]["templates"]
+    assert template["type"] == "BAG"
+    assert {part["fragment_key"] for part in template["outputs"]} == set(tables["Dataset"][FRAGMENTS])
 
 
 @pytest.mark.parametrize("name", ASSETS)
@@ -419,3 +426,40 @@ def test_the_table_of_a_feature(ml: DerivaML) -> None:
     assert "Produced By" in names(table["annotations"][SHOWN]["*"])
     (term,) = ml.catalog.get(f"/entity/{ML}:Feature_Name/Name=Quality").json()
     assert term["Description"] == "How good it is"
+
+
+def exported(ml: DerivaML) -> set[str]:
+    """Tables of the project whose rows the web interface exports of a dataset itself."""
+    annotations = ml.catalog.get("/schema").json()["schemas"][ML]["tables"]["Dataset"]["annotations"]
+    outputs = [output for part in annotations[FRAGMENTS].values() for output in part]
+    names = [output["destination"]["name"].split("/") for output in outputs]
+    tables = {name[-1] for name in names if name[:2] != ["Dataset", "Dataset_Dataset"]}
+    return tables & set(ml.model.schemas["field"].tables)
+
+
+def test_exports_follow_the_tables(tmp_path: Path) -> None:
+    catalog = create_ml_catalog(str(tmp_path / "lab"), PROJECT)
+    ml = DerivaML(str(tmp_path / "lab"), catalog.catalog_id, working_dir=tmp_path / "work")
+    ml.create_schema("field")
+    ml.create_table(TableDefinition(name="Plant", columns=[ColumnDefinition("Name")]))
+    assert exported(ml) == set()
+    ml.add_dataset_element_type("Plant")
+    assert exported(ml) == {"Dataset_Plant", "Plant"}
+    ml.create_feature("Plant", "Height", metadata=[ColumnDefinition("Metres", BuiltinTypes.float8)])
+    assert exported(ml) == {"Dataset_Plant", "Plant", "Execution_Plant_Height"}
+    ml.delete_feature("Plant", "Height")
+    assert exported(ml) == {"Dataset_Plant", "Plant"}
+
+
+def test_exports_of_a_catalog_that_had_none(tmp_path: Path) -> None:
+    catalog = create_ml_catalog(str(tmp_path / "lab"), PROJECT)
+    place = f"/schema/{ML}/table/Dataset/annotation"
+    made = catalog.get(f"{place}/{quote(FRAGMENTS)}").json()
+    for tag in (EXPORT, FRAGMENTS):
+        catalog.delete(f"{place}/{quote(tag)}")
+    own = {"detailed": {"templates": [{"displayname": "Mine", "type": "BAG", "outputs": []}]}}
+    catalog.put(f"{place}/{quote(EXPORT)}", json=own)
+    ml = DerivaML(str(tmp_path / "lab"), catalog.catalog_id, working_dir=tmp_path / "work")
+    ml.apply_catalog_annotations()
+    assert catalog.get(f"{place}/{quote(FRAGMENTS)}").json() == made
+    assert catalog.get(f"{place}/{quote(EXPORT)}").json() == own

@@ -76,3 +76,12 @@ def test_opening_asks_once(ml: DerivaML, monkeypatch: pytest.MonkeyPatch) -> Non
     with counted(monkeypatch) as requests:
         assert DerivaML(str(ml.host_name), ml.catalog_id, working_dir=ml.working_dir).model.schemas
     assert requests["catalog"] <= 2, requests
+
+
+def test_an_element_type_is_one_table_and_one_annotation(
+    ml: DerivaML, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ml.apply_catalog_annotations()
+    with counted(monkeypatch) as requests:
+        ml.add_dataset_element_type("Image")
+    assert requests["catalog"] == 2, requests

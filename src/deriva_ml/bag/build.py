@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from deriva_ml.bag import layout, seal
 from deriva_ml.bag.database import BagDatabase, BagFile, from_csv, read_csv
-from deriva_ml.bag.walk import Policy, Walk
+from deriva_ml.bag.walk import Walk
 from deriva_ml.errors import DerivaMLDataError
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.graph import CatalogModel
+from deriva_ml.model.ways import Policy
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest.rows import PAGE
+from deriva_ml.model.ways import Columns, Edge, ForeignKeyGraph, Policy, TableName, name_of
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table
+    from deriva_ml.model.graph import Table
 
-TableName = tuple[str, str]
-"""Schema and table."""
-
-Columns = tuple[str, ...]
 Values = set[Any]
 """Values of one column, or tuples of values of several: a set of a million values is large enough without tuples."""
 
@@ -35,9 +31,6 @@ _BATCH = 2_000
 _FIRST = 100
 """Values in the first question; how many rows there are of each is not known yet."""
 
-OUTSIDE = frozenset({"public", "www", "WWW"})
-"""Schemas that no walk enters."""
-
 
 def _getter(columns: Columns) -> Callable[[Row], Any]:
     """Gives the value of one column of a row, of several a tuple; None where one of them is empty."""
@@ -45,89 +38,6 @@ def _getter(columns: Columns) -> Callable[[Row], Any]:
     if len(columns) == 1:
         return get
     return lambda row: None if None in (values := get(row)) else values
-
-
-def name_of(table: Table) -> TableName:
-    """Schema and name of a table."""
-    return table.schema.name, table.name
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One way to go from rows of a table to rows of another.
-
-    Parameters
-    ----------
-    source, target : tuple of str
-    source_columns, target_columns : tuple of str
-        Rows belong together where these are equal.
-    inbound : bool
-        Whether the target refers to the source.
-    """
-
-    source: TableName
-    target: TableName
-    source_columns: Columns
-    target_columns: Columns
-    inbound: bool
-
-
-class ForeignKeyGraph:
-    """Tables of a model and the foreign keys between them.
-
-    Parameters
-    ----------
-    model : CatalogModel
-    """
-
-    def __init__(self, model: CatalogModel) -> None:
-        self.tables: dict[TableName, Table] = {
-            name_of(table): table
-            for schema in model.schemas.values()
-            if schema.name not in OUTSIDE
-            for table in schema.tables.values()
-        }
-
-    @cached_property
-    def edges(self) -> dict[TableName, list[Edge]]:
-        """Edges that leave each table, both ways, in a fixed order."""
-        edges: dict[TableName, set[Edge]] = {name: set() for name in self.tables}
-        for name, table in self.tables.items():
-            for key in table.foreign_keys:
-                target = name_of(key.pk_table)
-                if target not in self.tables:
-                    continue
-                here = tuple(column.name for column in key.foreign_key_columns)
-                there = tuple(column.name for column in key.referenced_columns)
-                edges[name].add(Edge(name, target, here, there, inbound=False))
-                edges[target].add(Edge(target, name, there, here, inbound=True))
-        order = lambda edge: (edge.inbound, edge.target, edge.source_columns, edge.target_columns)  # noqa: E731
-        return {name: sorted(found, key=order) for name, found in edges.items()}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What a walk takes and where it stops.
-
-    Parameters
-    ----------
-    start : tuple of str
-        Table where it starts.
-    terminal : frozenset
-        Tables whose rows are taken, but from which nothing is entered.
-    whole : frozenset
-        Tables that are taken with all their rows once anything refers to them (vocabularies).
-    excluded : frozenset
-        Tables that are left out, with everything reached only through them.
-    barred : frozenset
-        Pairs of a table and its foreign-key columns through which it is not entered from the table they refer to.
-    """
-
-    start: TableName
-    terminal: frozenset[TableName] = frozenset()
-    whole: frozenset[TableName] = frozenset()
-    excluded: frozenset[TableName] = frozenset()
-    barred: frozenset[tuple[TableName, Columns]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -205,7 +115,7 @@ class Walk:
         ways: dict[TableName, list[Edge]] = {}
         for name, edges in self.graph.edges.items():
             for edge in edges:
-                if name not in self.policy.whole and self._enters(edge, everything):
+                if name not in self.policy.whole and self.policy.enters(edge, everything):
                     ways.setdefault(edge.target, []).append(edge)
         return {
             name: only.target_columns[0]
@@ -272,7 +182,7 @@ class Walk:
         upcoming: dict[_Stop, dict[Columns, Values]],
         ends: dict[_Stop, dict[Columns, Values]],
     ) -> None:
-        onward = [edge for edge in self.graph.edges[stop.table] if self._enters(edge, stop.allowed)]
+        onward = [edge for edge in self.graph.edges[stop.table] if self.policy.enters(edge, stop.allowed)]
         found: dict[Edge, Values] = {edge: set() for edge in onward}
         for columns, values in keys.items():
             asked = self._asked.setdefault(stop, {}).setdefault(columns, set())
@@ -358,15 +268,6 @@ class Walk:
     def _is_open(self, name: TableName) -> bool:
         return name not in self.policy.excluded
 
-    def _enters(self, edge: Edge, allowed: frozenset[TableName]) -> bool:
-        if (
-            edge.target not in allowed
-            or edge.target in self.policy.whole
-            or edge.source in self.policy.terminal
-        ):
-            return False
-        return not (edge.inbound and (edge.target, edge.target_columns) in self.policy.barred)
-
     def _reachable(self, name: TableName, allowed: frozenset[TableName]) -> frozenset[TableName]:
         """Which of the allowed tables can still be entered from a table."""
         known = self._reach.get((name, allowed))
@@ -376,7 +277,7 @@ class Walk:
         stack = [name]
         while stack:
             for edge in self.graph.edges[stack.pop()]:
-                if edge.target not in reached and self._enters(edge, allowed):
+                if edge.target not in reached and self.policy.enters(edge, allowed):
                     reached.add(edge.target)
                     stack.append(edge.target)
         self._reach[name, allowed] = frozenset(reached)

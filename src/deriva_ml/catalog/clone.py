@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from deriva_ml import settings
 from deriva_ml.bag.lock import exclusive
-from deriva_ml.bag.walk import name_of
 from deriva_ml.catalog import target as targets
 from deriva_ml.catalog.files import Outcome, StoredFile, copy_files
 from deriva_ml.catalog.origin import note_clone
@@ -36,6 +35,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model.graph import CatalogModel, Table
+from deriva_ml.model.ways import name_of
 from deriva_ml.names import ML_SCHEMA, MLTable, require_list
 from deriva_ml.rows.reader import Row
 from deriva_ml.schema.create import initialize_ml_schema

@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deriva_ml.bag.walk import OUTSIDE, TableName, name_of
 from deriva_ml.errors import DerivaMLConflictError
+from deriva_ml.model.ways import OUTSIDE, TableName, name_of
 from deriva_ml.rows.local import quoted, table_name
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deriva_ml.bag.walk import name_of
 from deriva_ml.catalog import target as targets
 from deriva_ml.catalog.files import StoredFile, target_url
 from deriva_ml.catalog.origin import CloneDetails, provenance_in
@@ -22,6 +21,7 @@ from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.ermrest.listing import time_of
 from deriva_ml.errors import DerivaMLCatalogNotFound, DerivaMLConfigurationError, DerivaMLConflictError
 from deriva_ml.model.graph import CatalogModel
+from deriva_ml.model.ways import name_of
 from deriva_ml.names import ML_SCHEMA
 
 logger = logging.getLogger(__name__)

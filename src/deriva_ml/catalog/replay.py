@@ -9,12 +9,12 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag.load import in_reference_order
-from deriva_ml.bag.walk import TableName, name_of
 from deriva_ml.catalog.report import CloneReport
 from deriva_ml.catalog.slice import Extract, copied_tables
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.connect import Connection
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLDataError
+from deriva_ml.model.ways import TableName, name_of
 from deriva_ml.names import SYSTEM_COLUMNS
 from deriva_ml.rows.local import decode, quoted, table_name
 from deriva_ml.rows.reader import Row

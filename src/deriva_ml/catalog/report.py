@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deriva_ml.bag.load import LoadReport
-from deriva_ml.bag.walk import TableName
+from deriva_ml.model.ways import TableName
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from deriva_ml.bag import layout, seal, state
 from deriva_ml.bag.build import build
-from deriva_ml.bag.walk import OUTSIDE, TableName, Walk, name_of
+from deriva_ml.bag.walk import Walk
 from deriva_ml.bag.write import write_document
 from deriva_ml.catalog.orphans import OrphanStrategy, settle
 from deriva_ml.dataset.download import fetch_entries
@@ -22,6 +22,7 @@ from deriva_ml.ermrest.connect import Connection
 from deriva_ml.ermrest.rids import resolve_rids
 from deriva_ml.errors import DerivaMLTableNotFound
 from deriva_ml.model.graph import CatalogModel
+from deriva_ml.model.ways import OUTSIDE, TableName, name_of
 from deriva_ml.names import ML_SCHEMA, MLTable
 from deriva_ml.rows.live import LiveReader
 from deriva_ml.rows.local import LocalReader

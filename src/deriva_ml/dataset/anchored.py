@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml.bag.database import BagDatabase
-from deriva_ml.bag.walk import TableName, Walk, name_of
-from deriva_ml.dataset.export import policy
+from deriva_ml.bag.walk import Walk
 from deriva_ml.ermrest.rids import resolve_rids
+from deriva_ml.model.ways import TableName, dataset_policy, name_of
 from deriva_ml.names import require_list
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.session import Session, session_of
@@ -46,7 +46,7 @@ def copy_reach(
     target = BagDatabase(folder / "rows.db")
     try:
         for name, rids in found.items():
-            rules = replace(policy(session.model), start=name)
+            rules = replace(dataset_policy(session.model), start=name)
             Walk(session.reader, rules, target.add).run(rids)
         target.close()
     except BaseException:

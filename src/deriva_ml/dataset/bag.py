@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from deriva_ml import arguments, markup
 from deriva_ml.bag import seal
-from deriva_ml.bag.walk import name_of
 from deriva_ml.dataset.arrange import TYPE_FOLDERS, Arrangement, arrange
 from deriva_ml.dataset.bag_rows import BagRows
 from deriva_ml.dataset.export import reach
@@ -24,6 +23,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.feature.record import Feature
+from deriva_ml.model.ways import name_of
 from deriva_ml.names import RID, DatasetVersion, MLTable, require_number
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.local import LocalReader

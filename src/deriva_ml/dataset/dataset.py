@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import arguments, markup
-from deriva_ml.bag.walk import name_of
 from deriva_ml.citation import record_url, snapshot_named
 from deriva_ml.dataset import difference, download, estimate, registry, release
 from deriva_ml.dataset import members as membership
@@ -19,6 +18,7 @@ from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
+from deriva_ml.model.ways import name_of
 from deriva_ml.names import RID, DatasetVersion, MLTable, VersionPart, require_list
 from deriva_ml.rows.local import LocalReader
 from deriva_ml.rows.reader import Reader, Row

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from deriva_ml.bag.walk import ForeignKeyGraph, Policy, TableName, Walk, name_of
+from deriva_ml.bag.walk import Walk
 from deriva_ml.dataset import version as labels
-from deriva_ml.dataset.export import policy
 from deriva_ml.dataset.release import pinned, version_rows
 from deriva_ml.dataset.view import children
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.listing import time_of
 from deriva_ml.errors import DerivaMLException
+from deriva_ml.model.ways import ForeignKeyGraph, Policy, TableName, dataset_policy, name_of
 from deriva_ml.names import DatasetVersion
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Changes:
     @cached_property
     def walk(self) -> Walk:
         """The walk that takes the rows of a dataset."""
-        return Walk(self.now.reader, policy(self.now.model), lambda _table, _rows: None)
+        return Walk(self.now.reader, dataset_policy(self.now.model), lambda _table, _rows: None)
 
     def tables(self) -> list[Table]:
         """Tables that may have rows which count as those of a dataset."""
@@ -158,7 +158,7 @@ def _state(reader: Reader, dataset_rid: str) -> dict[TableName, dict[str, str]]:
         if name_of(table) not in ignored:
             found.setdefault(name_of(table), {}).update(times)
 
-    rules: Policy = policy(reader.model)
+    rules: Policy = dataset_policy(reader.model)
     walk = Walk(reader, rules, keep, lambda table: walk.key_columns(table, "RMT"))
     walk.run([dataset_rid, *children(reader, [dataset_rid], recurse=True)])
     return {name: times for name, times in found.items() if name not in rules.whole}

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.bag.database import csv_line
-from deriva_ml.bag.walk import Walk, name_of
+from deriva_ml.bag.walk import Walk
 from deriva_ml.dataset.download import bag_dir, check_excluded, resolve
 from deriva_ml.dataset.export import DatasetWalk, is_stored
 from deriva_ml.dataset.view import children
 from deriva_ml.ermrest.rows import count, stored_bytes
+from deriva_ml.model.ways import name_of
 from deriva_ml.names import CacheStatus
 from deriva_ml.rows.wide_plan import Planner
 from deriva_ml.specs import DatasetSpec

@@ -9,57 +9,20 @@ from deriva_ml.asset.files import file_name_of
 from deriva_ml.bag import layout
 from deriva_ml.bag.build import asset_files, bag_file
 from deriva_ml.bag.database import BagDatabase, BagFile
-from deriva_ml.bag.walk import OUTSIDE, Policy, TableName, Walk, name_of, reached
+from deriva_ml.bag.walk import Walk, reached
 from deriva_ml.dataset.view import children
+from deriva_ml.model.ways import TableName, dataset_policy, name_of
 from deriva_ml.names import AssetRole, MLAsset, MLTable, MLVocab
 from deriva_ml.rows.reader import Reader, Row
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Table
-
-
-def policy(model: CatalogModel, exclude_tables: Collection[str] | None = None) -> Policy:
-    """What belongs to a dataset: its members, what hangs on them, and all they refer to.
-
-    Vocabularies are taken as a whole; of executions and workflows only the rows, not what else they made; other
-    datasets only where they are nested.
-
-    Parameters
-    ----------
-    model : CatalogModel
-    exclude_tables : collection of str, optional
-        Bare names of tables, left out in every schema.
-    """
-    dataset = model.ml_table(MLTable.dataset)
-    names = frozenset(exclude_tables or ())
-    return Policy(
-        start=name_of(dataset),
-        terminal=frozenset(name_of(model.ml_table(name)) for name in (MLTable.execution, MLTable.workflow)),
-        whole=frozenset(name_of(table) for table in model.find_vocabularies()),
-        excluded=frozenset(
-            (schema.name, name)
-            for schema in model.schemas.values()
-            if schema.name not in OUTSIDE
-            for name in schema.tables
-            if name in names
-        ),
-        barred=frozenset(_barred(model, dataset)),
-    )
+    from deriva_ml.model.graph import Table
 
 
 def reach(reader: Reader, dataset_rid: str) -> dict[TableName, set[str]]:
     """RIDs of all rows that belong to a dataset, by schema and table."""
     rids = [dataset_rid, *children(reader, [dataset_rid], recurse=True)]
-    return reached(reader, policy(reader.model), rids)
-
-
-def _barred(model: CatalogModel, dataset: Table) -> Iterator[tuple[TableName, tuple[str, ...]]]:
-    """Links to other datasets: memberships are only entered from the dataset, nesting only from the parent."""
-    for association in model.find_associations(dataset, pure=False, max_arity=None):
-        if model.is_association(association.table, 3, None, unqualified=False, pure=False):
-            continue
-        for other in association.others:
-            yield name_of(association.table), tuple(column.name for column in other.foreign_key_columns)
+    return reached(reader, dataset_policy(reader.model), rids)
 
 
 class DatasetWalk:
@@ -76,7 +39,7 @@ class DatasetWalk:
         self.reader = reader
         self.model = reader.model
         self.excluded = frozenset(exclude_tables or ())
-        self.policy = policy(self.model, exclude_tables)
+        self.policy = dataset_policy(self.model, exclude_tables)
         self._metadata_links: list[Row] = []
         self._producers: set[str] = set()
 

@@ -49,6 +49,10 @@ def escaped(text: Any) -> str:
     return text if _PLAIN(text) else quote(text, safe="")
 
 
+STORED = f"!(URL::regexp::{escaped('^tag:')})"
+"""Path element that keeps rows of an asset table whose file is stored somewhere, not merely registered."""
+
+
 def path_of(table: TableLike) -> str:
     """``schema:table`` of a table, escaped."""
     schema, name = (table[0], table[1]) if isinstance(table, tuple) else (table.schema.name, table.name)
@@ -191,7 +195,7 @@ def count(connection: Connection, table: TableLike, where: Where | None = None) 
 
 def stored_bytes(connection: Connection, table: TableLike) -> int:
     """How many bytes the files of an asset table have that are in an object store, not merely registered."""
-    path = f"/aggregate/{path_of(table)}/!(URL::regexp::{escaped('^tag:')})/n:=sum(Length)"
+    path = f"/aggregate/{path_of(table)}/{STORED}/n:=sum(Length)"
     found = connection.get(path, doing=f"Adding up {_label(table)} of {connection.name}").json()[0]["n"]
     return int(found or 0)
 

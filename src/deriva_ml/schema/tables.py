@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deriva_ml.model import tags
 from deriva_ml.model.build import Reference, asset_companions, association_table, table_with_references
 from deriva_ml.model.define import (
@@ -13,8 +15,12 @@ from deriva_ml.model.define import (
     TableDefinition,
     VocabularyTableDef,
 )
+from deriva_ml.model.document import DocumentModel
+from deriva_ml.model.graph import CatalogModel
 from deriva_ml.model.types import BuiltinTypes
+from deriva_ml.names import MLTable
 from deriva_ml.schema import display
+from deriva_ml.schema.exports import dataset_exports
 
 ASSET_TEMPLATE = "/hatrac/metadata/{{MD5}}.{{Filename}}"
 """Where the web interface puts the bytes of an asset that is uploaded there."""
@@ -225,6 +231,8 @@ def ml_schema_document(schema: str, project_name: str) -> Document:
         for key in document["foreign_keys"]:
             key["foreign_key_columns"] = [{**here, **column} for column in key["foreign_key_columns"]]
         tables[table.name] = {**document, "schema_name": schema}
+    model: Any = DocumentModel({"schemas": {schema: {"tables": tables}}})
+    tables[MLTable.dataset]["annotations"] |= dataset_exports(CatalogModel(model, schema))
     return {
         "schema_name": schema,
         "comment": "Executions, workflows, datasets and files, and how they came from each other.",

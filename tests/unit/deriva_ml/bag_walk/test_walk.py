@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deriva_ml.bag.walk import Policy, Walk, reached
+from deriva_ml.bag.walk import Walk, reached
+from deriva_ml.model.ways import Policy
 from deriva_ml.rows.local import LocalReader
 
 Make = Callable[..., LocalReader]
