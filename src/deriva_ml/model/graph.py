@@ -459,26 +459,6 @@ class CatalogModel:
                 found.append(Element(member, association.table, here, there, key))
         return found
 
-    def dataset_element(self, table: TableName) -> Element:
-        """How rows of a table become members of datasets.
-
-        Raises
-        ------
-        DerivaMLTableTypeError
-            If they cannot be.
-        """
-        wanted = self.name_to_table(table)
-        for element in self.dataset_elements():
-            if element.table is wanted:
-                return element
-        can_be = self.is_domain(wanted) and not self.is_vocabulary(wanted)
-        hint = f"; allow it with ml.add_dataset_element_type({wanted.name!r})" if can_be else ""
-        raise DerivaMLTableTypeError(
-            "dataset element",
-            wanted.name,
-            f"Rows of {wanted.name!r} cannot be members of a dataset{hint}.",
-        )
-
     def asset_executions(self, table: TableName) -> tuple[Table, str, str]:
         """Table that links the assets of a table to executions, with its asset and its execution column."""
         return self.find_association(self.require_asset(table), (self.ml_schema, MLTable.execution))
