@@ -241,7 +241,7 @@ class Execution(Run):
         Returns
         -------
         int
-            Number of records.
+            Number of values that are staged: of several records for one row the last one counts.
 
         Raises
         ------
