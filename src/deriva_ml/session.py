@@ -102,6 +102,8 @@ class Session:
     )
     """What the service has where annotations were staged, by place and tag; kept by `chaise`."""
     _model: CatalogModel | None = field(default=None, init=False, repr=False)
+    _is_outgrown: bool = field(default=False, init=False, repr=False)
+    """Whether tables were changed since the model was kept."""
     _snapshots: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
     _live: Connection | None = field(default=None, init=False, repr=False)
     """The catalog as it is now, for a session at a snapshot."""
@@ -163,7 +165,15 @@ class Session:
             raise DerivaMLSchemaError(
                 f"There is no schema {given!r} in {self.connection.name} to be the default one."
             )
-        return CatalogModel(model, self.ml_schema, domain, given, renewable=not self.connection.is_snapshot)
+        return CatalogModel(model, self.ml_schema, domain, given, renewal=self._renewal())
+
+    def _renewal(self) -> str:
+        """How to see what somebody else has made meanwhile; empty where nobody can have."""
+        if self.connection.is_snapshot:
+            return ""
+        if self.mode is ConnectionMode.offline:
+            return f"If it was made since its model was kept in {self.working_dir}, connect online once to renew that."
+        return "If somebody else made it since the catalog was opened, call ml.refresh_schema()."
 
     def _kept_model(self) -> Any:
         """The model of the working directory, where it must be used."""
@@ -196,6 +206,12 @@ class Session:
         if former is None or (former.pin is None and former.snapshot_id != snaptime):
             place = self.connection
             known.store(KeptModel(place.host, place.catalog_id, snaptime, self.ml_schema, document))
+        self._is_outgrown = False
+
+    def keep_changes(self) -> None:
+        """Keep the model again if this session has changed tables since it was kept."""
+        if self._is_outgrown:
+            self._keep(self.connection.schema_document())
 
     @property
     def domain_schemas(self) -> frozenset[str]:
@@ -321,6 +337,7 @@ class Session:
         """Make a schema for the user's own tables; it becomes the default one when it is the only one."""
         self.require_writable(f"create schema {name}")
         made: Schema = schemas.create_schema(self.connection, self.model.wrapped, name, comment)
+        self._is_outgrown = True
         self._model = self._wrap(self.model.wrapped)
         return made
 
@@ -341,6 +358,7 @@ class Session:
         name = self.target_schema(schema)
         self.require_writable("create tables")
         made = schemas.create_tables(self.connection, self.model.wrapped, name, definitions)
+        self._is_outgrown = True
         if navbar:
             self.update_navbar()
         return made
@@ -350,6 +368,7 @@ class Session:
         found = self.table(table)
         self.require_writable(f"drop {found.name}")
         schemas.drop_table(self.connection, self.model.wrapped, found)
+        self._is_outgrown = True
         if navbar:
             self.update_navbar()
 

@@ -126,8 +126,8 @@ class CatalogModel:
         By default every schema that is neither the library's nor the service's own.
     default_schema : str, optional
         By default the domain schema when there is exactly one.
-    renewable : bool
-        Whether ``ml.refresh_schema()`` reads it again: it is not that of a bag, nor of a snapshot.
+    renewal : str
+        How to read it again, for messages; empty for that of a bag or a snapshot, which stays as it is.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class CatalogModel:
         domain_schemas: Collection[str] | None = None,
         default_schema: str | None = None,
         *,
-        renewable: bool = False,
+        renewal: str = "",
     ) -> None:
         self.wrapped = model
-        self.renewable = renewable
+        self.renewal = renewal
         self.ml_schema = ml_schema
         if domain_schemas is None:
             domain_schemas = [name for name in model.schemas if name not in NOT_DOMAIN_SCHEMAS | {ml_schema}]
@@ -209,10 +209,8 @@ class CatalogModel:
             return self.wrapped.schemas[schema].tables[name]
         except KeyError:
             where = f" in schema {schema!r}" if schema else ""
-            said = f"There is no table {name!r}{where} {'in this catalog' if self.renewable else 'here'}.{self._similar(name)}"
-            if self.renewable:
-                said += " If somebody else made it since the catalog was opened, call ml.refresh_schema()."
-            raise DerivaMLTableNotFound(name, said) from None
+            said = f"There is no table {name!r}{where} {'in this catalog' if self.renewal else 'here'}.{self._similar(name)}"
+            raise DerivaMLTableNotFound(name, f"{said} {self.renewal}".rstrip()) from None
 
     def _similar(self, name: str) -> str:
         return did_you_mean(name, {table.name for table in self.tables()})
