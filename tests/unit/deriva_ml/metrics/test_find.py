@@ -329,7 +329,7 @@ def test_fetching_goes_on_where_it_broke_off(lab: Lab, monkeypatch: pytest.Monke
         (
             {"dataset": "9-ZZZZ"},
             DerivaMLNotFoundError,
-            "no dataset '9-ZZZZ' in this catalog; see ml.find_datasets",
+            "no dataset '9-ZZZZ' in this catalog; ml.find_datasets",
         ),
         (
             {"dataset": "my data"},
