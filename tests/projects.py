@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.interpreter import python
@@ -136,6 +136,7 @@ class Project:
 
     folder: Path
     home: Path
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -152,6 +153,7 @@ class Project:
             "DERIVA_ML_PATCH_BYTES": "0",
             # What workers print is read while they run.
             "PYTHONUNBUFFERED": "1",
+            **self.settings,
         }
 
     def start(self, *words: str, by: str = sys.executable, **options: object) -> subprocess.Popen[str]:

@@ -114,7 +114,9 @@ class DerivaMLDatasetNotFound(DerivaMLNotFoundError):
 
     def __init__(self, dataset_rid: str, msg: str | None = None) -> None:
         super().__init__(
-            msg or f"There is no dataset {dataset_rid!r} in this catalog; see ml.find_datasets()."
+            msg
+            or f"There is no dataset {dataset_rid!r} in this catalog; ml.find_datasets() or `deriva-ml bootstrap-config` tells "
+            "which there are."
         )
         self.dataset_rid = dataset_rid
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from deriva_ml import markup
 from deriva_ml.names import RID, CacheStatus, DatasetVersion, UploadState
 
 
@@ -62,6 +63,12 @@ class UploadReport:
     per_table: dict[str, dict[str, int]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
+    def _repr_html_(self) -> str:
+        tables = [(name, *counts.values()) for name, counts in sorted(self.per_table.items())]
+        title = f"{self.total_uploaded} uploaded, {self.total_failed} failed"
+        shown = markup.table(["Table", "uploaded", "failed"], tables, title)
+        return shown + (markup.table(["Errors"], [[error] for error in self.errors]) if self.errors else "")
+
 
 @dataclass(frozen=True)
 class DatasetHistory:
@@ -75,6 +82,10 @@ class DatasetHistory:
     minid: str | None = None
     spec_hash: str | None = None
     snapshot: str | None = None
+
+    def _repr_html_(self) -> str:
+        facts = {"Description": self.description, "Execution": self.execution_rid, "Snapshot": self.snapshot}
+        return markup.facts(facts, f"Dataset {self.dataset_rid} version {self.dataset_version}")
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,15 @@ class CachedBag:
     path: Path
     damage: str | None = None
     """What is wrong with it, where it was checked and something is."""
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "Status": self.status,
+            "Damage": self.damage,
+            "Bytes": f"{self.size_bytes:,}",
+            "Path": self.path,
+        }
+        return markup.facts(facts, f"Dataset {self.dataset_rid} version {self.version}")
 
 
 @dataclass(frozen=True)

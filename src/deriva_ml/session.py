@@ -18,14 +18,13 @@ from deriva_ml.errors import (
     DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
-from deriva_ml.lasting import make_lasting_folder
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
-from deriva_ml.workspace.whole_files import write_whole
+from deriva_ml.workspace.whole_files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest import schemas
@@ -101,6 +100,8 @@ class Session:
     )
     """What the service has where annotations were staged, by place and tag; kept by `chaise`."""
     _model: CatalogModel | None = field(default=None, init=False, repr=False)
+    _is_outgrown: bool = field(default=False, init=False, repr=False)
+    """Whether tables were changed since the model was kept."""
     _snapshots: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
     _live: Connection | None = field(default=None, init=False, repr=False)
     """The catalog as it is now, for a session at a snapshot."""
@@ -162,7 +163,15 @@ class Session:
             raise DerivaMLSchemaError(
                 f"There is no schema {given!r} in {self.connection.name} to be the default one."
             )
-        return CatalogModel(model, self.ml_schema, domain, given, renewable=not self.connection.is_snapshot)
+        return CatalogModel(model, self.ml_schema, domain, given, renewal=self._renewal())
+
+    def _renewal(self) -> str:
+        """How to see what somebody else has made meanwhile; empty where nobody can have."""
+        if self.connection.is_snapshot:
+            return ""
+        if self.mode is ConnectionMode.offline:
+            return f"If it was made since its model was kept in {self.working_dir}, connect online once to renew that."
+        return "If somebody else made it since the catalog was opened, call ml.refresh_schema()."
 
     def _kept_model(self) -> Any:
         """The model of the working directory, where it must be used."""
@@ -195,6 +204,12 @@ class Session:
         if former is None or (former.pin is None and former.snapshot_id != snaptime):
             place = self.connection
             known.store(KeptModel(place.host, place.catalog_id, snaptime, self.ml_schema, document))
+        self._is_outgrown = False
+
+    def keep_changes(self) -> None:
+        """Keep the model again if this session has changed tables since it was kept."""
+        if self._is_outgrown:
+            self._keep(self.connection.schema_document())
 
     @property
     def domain_schemas(self) -> frozenset[str]:
@@ -320,6 +335,7 @@ class Session:
         """Make a schema for the user's own tables; it becomes the default one when it is the only one."""
         self.require_writable(f"create schema {name}")
         made: Schema = schemas.create_schema(self.connection, self.model.wrapped, name, comment)
+        self._is_outgrown = True
         self._model = self._wrap(self.model.wrapped)
         return made
 
@@ -340,6 +356,7 @@ class Session:
         name = self.target_schema(schema)
         self.require_writable("create tables")
         made = schemas.create_tables(self.connection, self.model.wrapped, name, definitions)
+        self._is_outgrown = True
         if navbar:
             renew.renew_pages(self.connection, self.model)
         return made
@@ -349,6 +366,7 @@ class Session:
         found = self.table(table)
         self.require_writable(f"drop {found.name}")
         schemas.drop_table(self.connection, self.model.wrapped, found)
+        self._is_outgrown = True
         if navbar:
             renew.renew_pages(self.connection, self.model)
 
@@ -418,14 +436,14 @@ class Session:
         )
         if wanted is ConnectionMode.online:
             session._model = session._wrap(connection.model(document))
-            _make_writable(root)
+            require_writable_folder(root)
             session._keep(document)
             if connection.alias and _read(note) != connection.catalog_id:
                 write_whole(note, connection.catalog_id)
         kept = session._kept_model()
         if kept is not None:
             session._model = session._wrap(kept)
-            _make_writable(root)
+            require_writable_folder(root)
         return session
 
 
@@ -455,18 +473,6 @@ def _is_known(asked: Connection, note: Path, working_dir: Path | str | None) -> 
 
 def _read(file: Path) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
-def _make_writable(folder: Path) -> None:
-    try:
-        make_lasting_folder(folder)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise DerivaMLConfigurationError(
-            f"The working directory {folder} cannot be written ({error.strerror or error}); choose another working_dir."
-        ) from error
 
 
 def session_of(ml: Any) -> Session:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deriva_ml.errors import DerivaMLConfigurationError
+
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -81,7 +83,13 @@ def strict_workflow() -> bool:
 
 def home() -> Path:
     """Folder for working directories that nobody named: ``DERIVA_ML_HOME``, else ``~/.deriva-ml``."""
-    return Path(text("DERIVA_ML_HOME") or "~/.deriva-ml").expanduser()
+    place = Path(text("DERIVA_ML_HOME") or "~/.deriva-ml")
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise DerivaMLConfigurationError(
+            f"Nobody's home directory is what {place} begins with; set DERIVA_ML_HOME to a folder that you can write to."
+        ) from error
 
 
 def retry_backoff() -> float:

@@ -278,6 +278,8 @@ def _asset_item(value: Any) -> Any:
     value = _plain(value)
     if isinstance(value, dict):
         return LocalFile.model_validate(value) if "path" in value else AssetSpec.model_validate(value)
+    if not isinstance(value, str | AssetSpec | LocalFile):
+        raise ValueError("give the RID of an asset, an AssetSpec, or a LocalFile")
     return value
 
 

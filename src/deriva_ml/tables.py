@@ -241,6 +241,8 @@ def shape_of(model: CatalogModel) -> dict[tuple[str, str], tuple[str, ...]]:
 def pin_schema(session: Session, reason: str | None = None) -> SchemaDiff | None:
     """Work with the model that is kept in the working directory from now on, whatever becomes of the catalog's.
 
+    It has what this session has made itself.
+
     Parameters
     ----------
     session : Session
@@ -257,6 +259,7 @@ def pin_schema(session: Session, reason: str | None = None) -> SchemaDiff | None
     DerivaMLConfigurationError
         If no model is kept there.
     """
+    session.keep_changes()
     differs = None if session.mode is ConnectionMode.offline else diff_schema(session)
     session.workspace.pinned_model.pin(reason)
     return differs or None

@@ -184,6 +184,11 @@ WRONG = [
     ([REPORT, "=all"], 1, "'=all' is no override"),
     ([REPORT, "datasets=null"], 1, "datasets=null chooses no option. There are: all, default_dataset"),
     ([REPORT, "datasets=[1-AAAA]"], 1, "There is no option '1-AAAA' in the group 'datasets'."),
+    (
+        [REPORT, "datasets=[{rid: 1-AAAA}]"],
+        1,
+        "datasets: {'rid': '1-AAAA'} is no name of an option. There are: all,",
+    ),
     ([REPORT, "--multirun"], 2, "there is no option --multirun"),
 ]
 

@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from tests.projects import run_each, write_project
@@ -49,6 +50,13 @@ def lineage(ml, execution):
     return f"deriva-ml lineage {execution.execution_rid} --host {ml.host_name} --catalog main"
 
 
+ODD = """
+from hydra_zen import store
+
+store(["1-XXXX", 5, {"rid": "1-XXXX", "day": 3}], group="datasets", name="odd")
+store([7, {}], group="assets", name="odd")
+"""
+
 WRONG = {
     "digits_quick": "'digits_quick' is no override: overrides are written KEY=VALUE. Did you mean model_config=digits_quick?",
     "cifar10": "For example assets=cifar10 chooses an option of a group, +experiment=cifar10 an experiment.",
@@ -75,11 +83,20 @@ WRONG = {
     "--host ./nowhere": "Error: There is no folder /",
     "--host ''": "Error: The hostname is empty; give a folder",
     "-m model_config.epochs=1,2 --host ''": "Error: The sweep cannot begin: The hostname is empty",
+    "'datasets=[all,{rid: 1-XXXX}]'": "datasets: {'rid': '1-XXXX'} is no name of an option. There are: all, default_dataset, gone, odd. To",
+    "'+assets=[7]'": "give it a name in a file of configurations: store(['RID'], group='assets', name='NAME').",
+    "-m 'datasets=[5]' model_config.epochs=1,2": "datasets: 5 is no name of an option.",
+    "'model_config=[[1]]'": "model_config: [1] is no name of an option. There are: default_model, digits_long, digits_quick.",
+    "datasets=odd assets=odd": "Execution config validation failed:\n  datasets[1] (given 5): give its RID, RID@VERSION, or a "
+    "DatasetSpec.\n  datasets[2] (given {'rid': '1-XXXX', 'day': 3}): DatasetSpec cannot be made: there is no 'day'; it has rid, "
+    "version, materialize, description, exclude_tables, timeout, fetch_concurrency, reachability_concurrency.\n"
+    "  assets[0] (given [7]): give the RID of an asset, an AssetSpec, or a LocalFile.\n"
+    "  assets[1] (given [{}]): AssetSpec cannot be made: rid is missing.\nMend the configuration",
     "=5": "'=5' is no override",
     "workflow=null": "workflow=null chooses no option. There are: default_workflow.",
     "~model_config": "No option of the group 'model_config' is chosen. Choose one: model_config=NAME. There are: def",
     "datasets=[]": "No option of the group 'datasets' is chosen. Choose one: datasets=NAME. There are: all, ",
-    "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights. To choose a RID, give it",
+    "assets=[8-ZZZZ]": "There is no option '8-ZZZZ' in the group 'assets'. There are: default_asset, lost_weights, odd. To choose a RID, give it",
     "datasets=8-ZZZZ@0.2.0": "store(['8-ZZZZ@0.2.0'], group='datasets', name='NAME').",
     "+model_config.epoch=3": "cannot be called: got an unexpected keyword argument 'epoch'. It is given ml_instance",
     "description='${nope}'": "Error: Interpolation key 'nope' not found",
@@ -105,6 +122,8 @@ WRONG = {
 
 def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
     (project.folder / "json").mkdir()
+    odd = project.folder / "src/configs/odd.py"
+    odd.write_text(ODD)
     before = len(executions(ml))
     for (line, expected), (status, out, err) in zip(
         WRONG.items(), run_each(project, list(WRONG)), strict=True
@@ -118,7 +137,29 @@ def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
         if line.startswith("datasets=gone"):
             assert err.count("rid_not_found") == 2
             assert "@9.9.9: version_not_found (there are 0.1.0)\n" in err
+    odd.unlink()
     assert len(executions(ml)) == before
+
+
+@pytest.mark.parametrize(
+    "home, said",
+    [
+        (
+            "{0}",
+            "Error: The files of the run cannot be kept in {0} (Not a directory). Set DERIVA_ML_HOME, or ",
+        ),
+        (
+            "~nobody-of-this-name/work",
+            "Error: Nobody's home directory is what ~nobody-of-this-name/work begins",
+        ),
+    ],
+)
+def test_a_home_that_cannot_be_used_is_named(project, tmp_path, home, said):
+    (tmp_path / "home").write_text("")
+    file = tmp_path / "home"
+    done = replace(project, settings={"DERIVA_ML_HOME": home.format(file)}).run("dry_run=true")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said.format(file)) and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_looking_runs_nothing(project, ml):

@@ -148,7 +148,10 @@ def test_every_option_is_handed_on(
         (["--element-table", "Image", "--test-size", "20"], "20 for testing"),
         (["--element-table", "Image", "--workflow-type", "Splitting"], "Splitting"),
         (["--element-table", "Image", "--domain-schema", "nowhere"], "nowhere"),
-        (["--dataset-rid", "1-ZZZZ"], "1-ZZZZ"),
+        (
+            ["--dataset-rid", "1-ZZZZ"],
+            "no dataset '1-ZZZZ' in this catalog; ml.find_datasets() or `deriva-ml bootstrap-config`",
+        ),
         (["--catalog-id", "77"], "77"),
     ],
 )

@@ -94,7 +94,8 @@ def test_another_workspace_has_nothing_to_do(ml, stopped, tmp_path, capsys):
     words = ["--host", str(ml.host_name), "--catalog", "main", "--working-dir", str(tmp_path / "other")]
     assert main(words) == 0
     assert main([*words, "--execution", exe.execution_rid]) == 1
-    assert "was not run with working directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "was not run with working directory" in said and "`deriva-ml executions` tells" in said
     assert status(ml, exe) == "Stopped"
 
 

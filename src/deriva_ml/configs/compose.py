@@ -222,6 +222,7 @@ def _kept_loggers() -> Iterator[None]:
 
 @contextmanager
 def _explained(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
+    hints.require_names(overrides)
     try:
         yield
     except hints.COMPOSING as error:

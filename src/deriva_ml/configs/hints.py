@@ -8,11 +8,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from deriva_ml.configs.menu import groups
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.names import is_rid
 
 MAKING: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
@@ -51,6 +54,9 @@ _SHOWN = re.compile(r"[\w.-]{1,40}")
 """Defaults that can be typed as they are."""
 
 _FULL_KEY = re.compile(r"full_key: (\S+)")
+
+_ENTRIES = {"datasets": "RID@VERSION", "assets": "RID"}
+"""Groups whose options are lists of things in a catalog, and how one of them is written."""
 
 
 def bare_word(word: str) -> str:
@@ -144,7 +150,11 @@ def cause_of(error: Exception) -> Exception:
     """What went wrong in what Hydra was to make, where that is known, without what Hydra says around it."""
     while isinstance(error, InstantiationException) and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return error
+    # Folders are found while a configuration is composed; OmegaConf repeats what goes wrong, and names no cause.
+    inner: BaseException | None = error
+    while isinstance(inner, InterpolationResolutionError):
+        inner = inner.__context__
+    return inner if isinstance(inner, DerivaMLException) else error
 
 
 def chosen(overrides: Sequence[str]) -> list[str]:
@@ -152,6 +162,42 @@ def chosen(overrides: Sequence[str]) -> list[str]:
     known = groups()
     given = [(override, *_PLUS.sub("", override).partition("=")) for override in overrides]
     return [override for override, group, _, value in given if group and value in known.get(group, [])]
+
+
+def require_names(overrides: Sequence[str]) -> None:
+    """Refuse what Hydra cannot take for the name of an option, in a list that is given to a group.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        As typed.
+
+    Raises
+    ------
+    DerivaMLConfigurationError
+        Names the entry, and how to choose what it means.
+    """
+    known = groups()
+    lists = [word for word in overrides if _PLUS.sub("", word).partition("=[")[0] in known]
+    for word in lists:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException:
+            # Hydra says what is wrong with it.
+            continue
+        group, given = override.key_or_group, override.value()
+        listed = given if isinstance(given, list) else []
+        wrong = [entry for entry in listed if not isinstance(entry, str | QuotedString)]
+        if wrong:
+            raise DerivaMLConfigurationError(
+                f"{group}: {wrong[0]!r} is no name of an option. There are: {', '.join(known[group])}."
+                + (_naming(group, _ENTRIES[group]) if group in _ENTRIES else "")
+            )
+
+
+def _naming(group: str, entry: str) -> str:
+    """How to choose what no option names yet."""
+    return f" To choose a RID, give it a name in a file of configurations: store([{entry!r}], group={group!r}, name='NAME')."
 
 
 def _not_chosen(group: str) -> str:
@@ -194,8 +240,8 @@ def no_option(path: str) -> str:
     if not group:
         return f"There is no configuration {name!r}. {near(name, known.get('', []))}"
     text = f"There is no option {name!r} in the group {group!r}. {near(name, known.get(group, []))}"
-    if group in {"datasets", "assets"} and is_rid(name.partition("@")[0]):
-        text += f" To choose a RID, give it a name in a file of configurations: store([{name!r}], group={group!r}, name='NAME')."
+    if group in _ENTRIES and is_rid(name.partition("@")[0]):
+        text += _naming(group, name)
     return text
 
 

@@ -14,6 +14,7 @@ from deriva_ml.dataset.version import FIRST_RELEASE
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
+from deriva_ml.model.elements import dataset_element
 from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _write_all(session: Session, made: list[Made], execution_rid: str | None) ->
         if inside:
             members.setdefault(MLTable.dataset.value, []).extend(inside)
     for name, pairs in members.items():
-        insert_memberships(session, session.model.dataset_element(name), pairs)
+        insert_memberships(session, dataset_element(session.model, name), pairs)
     return written
 
 

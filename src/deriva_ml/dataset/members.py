@@ -20,6 +20,7 @@ from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLValidationError,
 )
+from deriva_ml.model.elements import dataset_element
 from deriva_ml.names import MLTable, MLVocab, is_rid, one_or_more, require_list, rid_of
 
 if TYPE_CHECKING:
@@ -168,13 +169,13 @@ def remove(
 
 def _by_element(session: Session, members: Members) -> ByElement:
     if isinstance(members, Mapping):
-        given = [(session.model.dataset_element(name), _rids(rids)) for name, rids in members.items()]
+        given = [(dataset_element(session.model, name), _rids(rids)) for name, rids in members.items()]
         return [(element, rids) for element, rids in given if rids]
     members = _rids(members)
     by_table: dict[tuple[str, str], list[str]] = {}
     for rid, place in resolve_rids(session.connection, session.model, members).items():
         by_table.setdefault((place.schema_name, place.table_name), []).append(rid)
-    return [(session.model.dataset_element(name), rids) for name, rids in by_table.items()]
+    return [(dataset_element(session.model, name), rids) for name, rids in by_table.items()]
 
 
 def _rids(given: Any) -> list[str]:

@@ -18,6 +18,7 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model.build import element_association
+from deriva_ml.model.elements import why_no_element
 from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable, did_you_mean, require_sort
 from deriva_ml.records import DatasetReference
 from deriva_ml.specs import DatasetSpec
@@ -270,17 +271,9 @@ def add_element_type(session: Session, table: Any) -> Table:
     wanted = session.model.name_to_table(table)
     if any(known.table is wanted for known in session.model.dataset_elements()):
         return wanted
-    if not session.model.is_domain(wanted) or session.model.is_vocabulary(wanted):
+    if why := why_no_element(session.model, wanted):
         raise DerivaMLTableTypeError(
-            "dataset element", wanted.name, f"Rows of {wanted.name!r} cannot be members of datasets."
-        )
-    if session.model.is_association(wanted, max_arity=None):
-        joined = " and ".join(key.pk_table.name for key in session.model.associated(wanted))
-        raise DerivaMLTableTypeError(
-            "dataset element",
-            wanted.name,
-            f"Rows of {wanted.name!r} cannot be members of datasets: they only join {joined}. Let rows of one of these be "
-            "members; the rows that join them belong to a dataset along with them.",
+            "dataset element", wanted.name, f"Rows of {wanted.name!r} cannot be members of datasets{why}"
         )
     key = session.model.reference_to(wanted).column
     definition = element_association(session.ml_schema, wanted.schema.name, wanted.name, key)

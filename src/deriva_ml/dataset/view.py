@@ -12,6 +12,7 @@ from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import Feature, FeatureRecord
 from deriva_ml.feature.select import Selector
 from deriva_ml.feature.values import feature_values
+from deriva_ml.model.elements import dataset_element
 from deriva_ml.names import RID, DatasetVersion, MLTable, MLVocab, require_number
 from deriva_ml.records import DatasetHistory
 from deriva_ml.rows.reader import Reader, Row
@@ -78,7 +79,7 @@ def parents(reader: Reader, rids: Iterable[str], *, recurse: bool = False) -> li
 
 
 def _related(reader: Reader, rids: Iterable[str], *, downward: bool, recurse: bool) -> list[RID]:
-    nesting = reader.model.dataset_element(reader.model.ml_table(MLTable.dataset))
+    nesting = dataset_element(reader.model, reader.model.ml_table(MLTable.dataset))
     here, there = nesting.dataset_column, nesting.element_column
     if not downward:
         here, there = there, here
@@ -96,7 +97,7 @@ def _related(reader: Reader, rids: Iterable[str], *, downward: bool, recurse: bo
 
 def nesting(reader: Reader, rids: Collection[str]) -> list[tuple[RID, RID]]:
     """Pairs of a dataset and one of some datasets that is nested in it."""
-    pair = reader.model.dataset_element(reader.model.ml_table(MLTable.dataset))
+    pair = dataset_element(reader.model, reader.model.ml_table(MLTable.dataset))
     columns = [pair.dataset_column, pair.element_column]
     found = reader.rows(pair.association, where={pair.element_column: rids}, columns=columns)
     return [(row[pair.dataset_column], row[pair.element_column]) for row in found]

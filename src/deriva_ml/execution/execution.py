@@ -168,7 +168,7 @@ class Execution(Run):
         copy_file : bool
             Copy an existing file instead of linking to it.
         rename_file : str, optional
-            Name of an existing file in the catalog.
+            Name in the catalog of a file that exists; a new one is called `file_name`, and a warning says so.
         metadata : mapping or AssetRecord, optional
             Values of the table's metadata columns.
         description : str, optional
@@ -241,7 +241,7 @@ class Execution(Run):
         Returns
         -------
         int
-            Number of records.
+            Number of values that are staged: of several records for one row the last one counts.
 
         Raises
         ------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ from deriva_ml.rows.reader import Row
 
 if TYPE_CHECKING:
     from deriva_ml.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 def stage(
@@ -44,7 +48,7 @@ def stage(
     Returns
     -------
     int
-        Number of records.
+        Number of values that are staged: of several records for one row the last one counts.
 
     Raises
     ------
@@ -65,6 +69,9 @@ def stage(
     _check_terms(session, feature, rows)
     _refer_to_outputs(feature, outputs, rows)
     _check_references(session, feature, rows)
+    staged = _keyed(feature, rows)
+    if len(staged) < len(rows):
+        _warn_of_repeated(feature, rows)
     if recorded:
         require_open(session, execution_rid, f"add values of {feature.feature_name}")
         table = feature.feature_table
@@ -73,9 +80,9 @@ def stage(
             feature_table=f"{table.schema.name}.{table.name}",
             feature_name=feature.feature_name,
             target_table=feature.target_table.name,
-            records=_keyed(feature, rows),
+            records=staged,
         )
-    return len(given)
+    return len(staged)
 
 
 def _common_feature(records: Sequence[FeatureRecord]) -> Feature:
@@ -107,11 +114,28 @@ def _row(record: FeatureRecord, execution_rid: str) -> Row:
 
 def _keyed(feature: Feature, rows: Iterable[Row]) -> dict[str, str]:
     """JSON of each row by what makes it unique within the execution; a later row replaces an earlier one."""
+    return {_key(feature, row): json.dumps(row, ensure_ascii=False, default=str) for row in rows}
+
+
+def _key(feature: Feature, row: Row) -> str:
     columns = (feature.target_column, FEATURE_NAME, *feature.qualifier_columns)
-    return {
-        json.dumps([row.get(column) for column in columns]): json.dumps(row, ensure_ascii=False, default=str)
-        for row in rows
-    }
+    return json.dumps([row.get(column) for column in columns])
+
+
+def _warn_of_repeated(feature: Feature, rows: Sequence[Row]) -> None:
+    """An execution gives one value per row, so one call with several of them is hardly meant."""
+    count = Counter(_key(feature, row) for row in rows)
+    targets = [str(row[feature.target_column]) for row in rows if count[_key(feature, row)] > 1]
+    shown = list(dict.fromkeys(targets))
+    logger.warning(
+        "%s: %d of %d records are for the same rows of %s (%s%s). An execution gives one value per row: of these, the last one is kept.",
+        feature.feature_name,
+        len(targets),
+        len(rows),
+        feature.target_table.name,
+        ", ".join(shown[:3]),
+        ", …" if len(shown) > 3 else "",
+    )
 
 
 def _check_terms(session: Session, feature: Feature, rows: Iterable[Row]) -> None:

@@ -228,7 +228,8 @@ def resume(session: Session, execution_rid: str) -> ExecutionState:
     if state is None:
         raise DerivaMLException(
             f"Execution {execution_rid!r} was not run with working directory {session.working_dir}, so there is nothing to "
-            "resume. Open the catalog with the working directory it was run with; see ml.list_executions()."
+            "resume. Give the working directory it was run with, as working_dir or --working-dir; ml.list_executions() or "
+            "`deriva-ml executions` tells which executions one knows."
         )
     if not state.prepared:
         _require_free(state, "resume", "creates it")

@@ -300,13 +300,17 @@ class Outputs:
         name = new_name if exists else _file_name(file.file_name)
         name = _RESERVED_NAMES.get(name, name)
         staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table.name, name)
-        if not exists and Path(file.file_name).name != str(file.file_name) and given.parent != staged.parent:
+        elsewhere = Path(file.file_name).name != str(file.file_name) and given.parent != staged.parent
+        if not exists and (elsewhere or file.rename_file is not None):
             logger.warning(
-                "There is no file %s; %s is a new output of %s, to be written to %s.",
+                "There is no file %s; %s is a new output of %s, to be written to %s.%s",
                 given,
                 name,
                 table.name,
                 staged,
+                ""
+                if file.rename_file is None
+                else f" {file.rename_file} does not become its name: rename_file is for files that exist.",
             )
         source = given if exists and not is_staged(given, staged) else None
         if source is not None and not file.copy_file and str(file.file_name) == source.name:

@@ -13,6 +13,7 @@ from deriva_ml.dataset.view import workflow_executions
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
+    DerivaMLDatasetNotFound,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLTableTypeError,
@@ -81,6 +82,8 @@ def find_executions(
     ------
     ValueError
         If `dataset_role` is another word, or is given without a dataset.
+    DerivaMLDatasetNotFound
+        If there is no such dataset.
     """
     if dataset_role not in {"input", "output", "any"}:
         raise ValueError(f"dataset_role is 'input', 'output' or 'any', not {dataset_role!r}.")
@@ -161,6 +164,10 @@ def _workflow_rids(
 
 
 def _of_dataset(session: Session, dataset: DatasetSpec | str, role: str) -> set[str]:
+    if isinstance(dataset, str) and not is_rid(dataset):
+        raise DerivaMLValidationError(
+            f"{dataset!r} is no RID of a dataset; ml.find_datasets() has the RIDs and descriptions of all."
+        )
     spec = dataset if isinstance(dataset, DatasetSpec) else DatasetSpec(rid=dataset)
     version = resolve(session, spec).entry.version_rid if spec.version is not None else None
     found: set[str] = set()
@@ -170,6 +177,10 @@ def _of_dataset(session: Session, dataset: DatasetSpec | str, role: str) -> set[
     if role in {"output", "any"}:
         where = {"Dataset": [spec.rid]} | ({"RID": [version]} if version else {})
         found |= _column(session, MLTable.dataset_version, where)
+    if not found:
+        table = session.ml_table(MLTable.dataset)
+        if not list(rows.read(session.connection, table, where={"RID": [spec.rid]}, columns=["RID"])):
+            raise DerivaMLDatasetNotFound(spec.rid)
     return found
 
 

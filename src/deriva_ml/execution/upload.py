@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_GO_ON = "What is staged is kept; call commit_output_assets() again, in another process after ml.resume_execution()."
+_GO_ON = (
+    "What is staged is kept; call commit_output_assets() again, in another process after ml.resume_execution(), or let "
+    "`deriva-ml upload` do that."
+)
 
 
 def upload_pending(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -99,7 +99,7 @@ def find_metrics(
     Raises
     ------
     DerivaMLNotFoundError
-        If an execution does not exist, or no file has a metric of that name.
+        If an execution or the dataset does not exist, or no file has that name, or a metric of that name.
     DerivaMLValidationError
         If `values` is another word, or `limit` is negative.
     DerivaMLDependencyError
@@ -116,6 +116,8 @@ def find_metrics(
     selection = Selection(session.connection.snapshot or "", _chosen(session, executions, where), file_name)
     store, problems = _read(session, selection, curves=values == "all")
     shown = _ordered(store, selection, wish)
+    if not shown:
+        _check_name(store, selection)
     facts = _executions(session, {file.execution_rid for file in shown})
     columns = table_of(store, shown, facts, wish.column, all_records=values == "all")
     frame = frame_of_columns(_wanted(columns, store, selection, wish.metrics))
@@ -208,6 +210,16 @@ def _ordered(store: MetricsStore, selection: Selection, wish: _Wish) -> list[Met
     first = {(file.asset_rid, file.execution_rid) for file in ranked}
     rest = [file for file in files if (file.asset_rid, file.execution_rid) not in first]
     return [*ranked, *rest][: wish.limit]
+
+
+def _check_name(store: MetricsStore, selection: Selection) -> None:
+    """Refuse a name that no file has."""
+    if selection.name is None or store.files(selection):
+        return
+    names = sorted({file.name for file in store.files(replace(selection, name=None))})
+    if names:
+        hint = did_you_mean(selection.name, names) or f" There are: {', '.join(names[:10])}."
+        raise DerivaMLNotFoundError(f"None of these files of metrics is called {selection.name!r}.{hint}")
 
 
 def _check_known(wanted: str, names: Sequence[str]) -> None:

@@ -126,8 +126,8 @@ class CatalogModel:
         By default every schema that is neither the library's nor the service's own.
     default_schema : str, optional
         By default the domain schema when there is exactly one.
-    renewable : bool
-        Whether ``ml.refresh_schema()`` reads it again: it is not that of a bag, nor of a snapshot.
+    renewal : str
+        How to read it again, for messages; empty for that of a bag or a snapshot, which stays as it is.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class CatalogModel:
         domain_schemas: Collection[str] | None = None,
         default_schema: str | None = None,
         *,
-        renewable: bool = False,
+        renewal: str = "",
     ) -> None:
         self.wrapped = model
-        self.renewable = renewable
+        self.renewal = renewal
         self.ml_schema = ml_schema
         if domain_schemas is None:
             domain_schemas = [name for name in model.schemas if name not in NOT_DOMAIN_SCHEMAS | {ml_schema}]
@@ -209,10 +209,8 @@ class CatalogModel:
             return self.wrapped.schemas[schema].tables[name]
         except KeyError:
             where = f" in schema {schema!r}" if schema else ""
-            said = f"There is no table {name!r}{where} {'in this catalog' if self.renewable else 'here'}.{self._similar(name)}"
-            if self.renewable:
-                said += " If somebody else made it since the catalog was opened, call ml.refresh_schema()."
-            raise DerivaMLTableNotFound(name, said) from None
+            said = f"There is no table {name!r}{where} {'in this catalog' if self.renewal else 'here'}.{self._similar(name)}"
+            raise DerivaMLTableNotFound(name, f"{said} {self.renewal}".rstrip()) from None
 
     def _similar(self, name: str) -> str:
         return did_you_mean(name, {table.name for table in self.tables()})
@@ -458,26 +456,6 @@ class CatalogModel:
                 key = next(iter(other.referenced_columns)).name
                 found.append(Element(member, association.table, here, there, key))
         return found
-
-    def dataset_element(self, table: TableName) -> Element:
-        """How rows of a table become members of datasets.
-
-        Raises
-        ------
-        DerivaMLTableTypeError
-            If they cannot be.
-        """
-        wanted = self.name_to_table(table)
-        for element in self.dataset_elements():
-            if element.table is wanted:
-                return element
-        can_be = self.is_domain(wanted) and not self.is_vocabulary(wanted)
-        hint = f"; allow it with ml.add_dataset_element_type({wanted.name!r})" if can_be else ""
-        raise DerivaMLTableTypeError(
-            "dataset element",
-            wanted.name,
-            f"Rows of {wanted.name!r} cannot be members of a dataset{hint}.",
-        )
 
     def asset_executions(self, table: TableName) -> tuple[Table, str, str]:
         """Table that links the assets of a table to executions, with its asset and its execution column."""

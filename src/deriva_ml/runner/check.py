@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.execution.validate import DUPLICATE_RID
 from deriva_ml.specs import ExecutionConfiguration
@@ -53,14 +51,13 @@ def _listed(entries: Any) -> list[Any]:
 
 
 def _wrong(name: str, entries: list[Any]) -> list[str]:
-    adapter: TypeAdapter[ExecutionConfiguration] = TypeAdapter(ExecutionConfiguration)
     wrong = []
     for number, entry in enumerate(entries):
         try:
-            adapter.validate_python({name: [entry]})
-        except ValueError as error:
+            ExecutionConfiguration.model_validate({name: [entry]})
+        except DerivaMLValidationError as error:
             said = str(error).removeprefix("ExecutionConfiguration cannot be made: ")
-            wrong.append(f"{name}[{number}] {said}")
+            wrong.append(f"{name}[{number}] {said.removeprefix(f'{name}.0 ').removeprefix(f'{name} ')}")
     return wrong
 
 

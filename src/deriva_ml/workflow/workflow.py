@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
-from deriva_ml import vocabulary
+from deriva_ml import markup, vocabulary
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
@@ -68,6 +68,17 @@ class Workflow(WorkflowSpec):
             super().__setattr__(name, value)
         else:
             self._replace_types([value] if isinstance(value, str) else list(value))
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "Workflow": self.workflow_rid,
+            "Types": ", ".join(self.workflow_type),
+            "Description": self.description,
+            "URL": self.url,
+            "Version": self.version,
+            "Checksum": self.checksum,
+        }
+        return markup.facts(facts, self.name or "")
 
     @property
     def _live_session(self) -> Session | None:

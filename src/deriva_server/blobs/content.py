@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from deriva_server.blobs.access import Right, demand, denial, may
@@ -14,6 +15,8 @@ from deriva_server.identity import Client
 from deriva_server.sql import objects
 from deriva_server.sql.dialect import Connection
 from deriva_server.sql.objects import OBJECT, Job, Name, Version
+
+logger = logging.getLogger(__name__)
 
 
 class Contents:
@@ -54,8 +57,22 @@ class Contents:
             return find_content(connection, client, path, version, right)
 
     def read(self, content: Content, start: int, length: int) -> Body:
-        """A stretch of the bytes."""
-        return self.backend.read(content.version.blob, start, length)
+        """A stretch of the bytes.
+
+        Raises
+        ------
+        NotFound
+            If the store has lost them, or somebody has deleted the version a moment ago.
+        """
+        try:
+            return self.backend.read(content.version.blob, start, length)
+        except NotFound as error:
+            said = (
+                f"{error.detail}, but {content.location} is known. If it was not deleted a moment ago, its bytes are lost: "
+                "`deriva-ml objects verify FOLDER` tells what else is, to be restored from a backup"
+            )
+            logger.warning("%s.", said)
+            raise NotFound(said) from error
 
     def list_versions(self, client: Client, path: str) -> list[str]:
         """Locations of the versions of an object, newest first."""

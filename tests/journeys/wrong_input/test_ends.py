@@ -145,7 +145,13 @@ def test_no_room_while_committing(lab: Any, says: Any, tmp_path: Path) -> None:
         exe.asset_file_path("Execution_Asset", "little.txt").write_text("little")
     with room(ROOM), pytest.raises(DerivaMLUploadError) as caught:
         exe.commit_output_assets()
-    says(caught.value, "Execution_Asset/large.txt", "no room left", "commit_output_assets() again")
+    says(
+        caught.value,
+        "Execution_Asset/large.txt",
+        "no room left",
+        "commit_output_assets() again",
+        "let `deriva-ml upload` do that",
+    )
     assert "Execution_Asset/little.txt" not in str(caught.value)
     assert exe.status is ExecutionStatus.Failed
     failed = {"deriva-ml/Execution_Asset": {"uploaded": 0, "failed": 1}}

@@ -10,6 +10,7 @@ import pytest
 from deriva_ml import DerivaML, ExecutionConfiguration
 from deriva_ml.cli.main import main
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLInvalidTerm
+from deriva_ml.records import UploadReport
 from deriva_ml.schema import create_ml_catalog, create_or_retarget_ml_catalog
 
 
@@ -120,3 +121,21 @@ def test_help_of_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     assert "by HTTP." in capsys.readouterr().out
+
+
+def test_what_came_of_calls_in_a_notebook(lab: Any) -> None:
+    rid = lab.dataset.dataset_rid
+    shown = lab.ml.create_workflow("<First>", "Analysis", "Counts")._repr_html_()
+    assert shown.startswith("<p><b>&lt;First&gt;</b></p><table><tr><th>Types</th><td>Analysis</td></tr>")
+    with _begin(lab.ml) as exe:
+        exe.asset_file_path("Execution_Asset", "shown.txt").write_text("a")
+    table = "<tr><th>Table</th><th>uploaded</th><th>failed</th></tr>"
+    done = exe.commit_output_assets()._repr_html_()
+    assert f"{table}<tr><td>deriva-ml/Execution_Asset</td><td>1</td>" in done and "Errors" not in done
+    failed = UploadReport([exe.execution_rid], total_failed=1, errors=["a < b"])._repr_html_()
+    assert failed.startswith("<p><b>0 uploaded, 1 failed</b></p>") and "<td>a &lt; b</td>" in failed
+    (first, *_) = lab.dataset.dataset_history()
+    assert first._repr_html_().startswith(f"<p><b>Dataset {rid} version 0.1.0</b></p><table>")
+    lab.ml.download_dataset_bag(rid)
+    (kept,) = [bag for bag in lab.ml.list_cached_bags() if bag.dataset_rid == rid]
+    assert f"Dataset {rid} version 0.1.0" in kept._repr_html_() and str(kept.path) in kept._repr_html_()

@@ -281,6 +281,27 @@ def test_a_pinned_schema_stays_until_it_is_unpinned(
     assert "lab.Young" in ml.diff_schema().removed
 
 
+def test_a_pinned_schema_has_what_was_made_before_in_the_same_session(
+    ml: DerivaML, ml_catalog: Connection, tmp_path: Path
+) -> None:
+    made = ml.create_table(TableDefinition("Own", [ColumnDefinition("Name")]))
+    place: dict[str, Any] = {"catalog_id": ml_catalog.catalog_id, "working_dir": ml.working_dir}
+    try:
+        offline = DerivaML(ml_catalog.host, mode="offline", **place)
+        with pytest.raises(
+            DerivaMLTableNotFound, match=r"'Own' in this catalog\. If it was made.* connect online once"
+        ):
+            offline.get_table_as_dict("Own")
+        assert ml.pin_schema() is None
+        assert "Own" in DerivaML(ml_catalog.host, **place).model.schemas["lab"].tables
+        assert (
+            "Own" in DerivaML(ml_catalog.host, mode="offline", **place)._session.model.schemas["lab"].tables
+        )
+    finally:
+        ml.unpin_schema()
+        made.drop()
+
+
 def test_former_names_still_work(ml: DerivaML) -> None:
     with pytest.warns(DeprecationWarning, match=r"ml\.default_schema"):
         assert ml.domain_schema == "lab"

@@ -52,6 +52,19 @@ def test_unwritable_folder(ml_catalog, tmp_path):
         opened(ml_catalog, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "home, said", [("file", r"/file/lab.* cannot be written"), ("~nobody-here", "Nobody's home")]
+)
+def test_a_home_that_cannot_be_used_is_named(ml_catalog, tmp_path, monkeypatch, home, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DERIVA_ML_HOME", home)
+    with pytest.raises(
+        DerivaMLConfigurationError, match=f"{said}.*set DERIVA_ML_HOME to a folder that you can"
+    ):
+        Session.open(ml_catalog.host, ml_catalog.catalog_id)
+
+
 def test_file_in_the_way(ml_catalog, tmp_path):
     (tmp_path / "work").write_text("x")
     with pytest.raises(DerivaMLConfigurationError, match="cannot be written"):

@@ -105,6 +105,10 @@ def test_relative_names_are_resolved_against_the_working_directory(execute, tmp_
         assert not caplog.text
         assert not exe.asset_file_path("Image", "gone/scan.png").exists()
         assert "There is no file" in caplog.text
+        caplog.clear()
+        assert exe.asset_file_path("Image", "gone.png", rename_file="kept.png").file_name == "gone.png"
+        assert f"There is no file {tmp_path / 'gone.png'}; gone.png is a new output" in caplog.text
+        assert "kept.png does not become its name" in caplog.text
 
 
 def test_a_reserved_name_is_changed(execute):

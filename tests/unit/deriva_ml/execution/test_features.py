@@ -62,12 +62,23 @@ def test_a_synonym_is_replaced_by_the_term(execute, grade, values, image_rid):
     assert values(exe)[0]["Grade"] == "Absent"
 
 
-def test_the_last_value_staged_for_a_row_counts(execute, grade, values, image_rid):
+def test_several_values_for_one_row_count_as_one(execute, grade, values, image_rid, caplog):
+    with execute() as exe:
+        given = [grade(Image=image_rid, Grade="Mild"), grade(Image=image_rid, Grade="Severe")]
+        assert exe.add_features(given) == 1
+        said = f"Glaucoma_Grade: 2 of 2 records are for the same rows of Image ({image_rid}). An execution gives one"
+        assert said in caplog.text
+    exe.commit_output_assets()
+    assert [row["Grade"] for row in values(exe)] == ["Severe"]
+
+
+def test_the_last_value_staged_for_a_row_counts(execute, grade, values, image_rid, caplog):
     with execute() as exe:
         exe.add_features([grade(Image=image_rid, Grade="Mild")])
         exe.add_features([grade(Image=image_rid, Grade="Severe")])
     exe.commit_output_assets()
     assert [row["Grade"] for row in values(exe)] == ["Severe"]
+    assert "one value per row" not in caplog.text
     exe.add_features([grade(Image=image_rid, Grade="Severe")])
     assert exe.commit_output_assets().per_table == {}
     with pytest.raises(DerivaMLValidationError, match="already committed"):

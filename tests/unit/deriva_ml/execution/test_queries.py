@@ -4,6 +4,7 @@ from deriva_ml.dataset import dataset as datasets
 from deriva_ml.errors import (
     DerivaMLConflictError,
     DerivaMLCycleError,
+    DerivaMLDatasetNotFound,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLValidationError,
@@ -85,6 +86,10 @@ def test_executions_are_found(session, own, counted):
 def test_readers_and_makers_of_a_dataset(session, execute, workflow):
     with execute() as maker:
         made = maker.create_dataset(dataset_types="Complete", description="d")
+    find = queries.find_executions
+    assert find(session, dataset=made.dataset_rid, dataset_role="input") == []
+    with pytest.raises(DerivaMLDatasetNotFound, match="no dataset '9-ZZZZ'"):
+        find(session, dataset="9-ZZZZ", dataset_role="input")
     with create_execution(session, workflow=workflow, datasets=[DatasetSpec(rid=made.dataset_rid)]) as reader:
         assert [dataset.dataset_rid for dataset in reader.list_input_datasets()] == [made.dataset_rid]
         [spec] = reader.datasets
@@ -98,7 +103,6 @@ def test_readers_and_makers_of_a_dataset(session, execute, workflow):
         assert view.lookup_dataset(made.dataset_rid).description == "d"
         assert view.lookup_term("Dataset_Type", "Complete").name == "Complete"
     assert maker.database_catalog is None
-    find = queries.find_executions
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="input")) == {reader.execution_rid}
     assert rids(find(session, dataset=made.dataset_rid, dataset_role="output")) == {maker.execution_rid}
     both = {reader.execution_rid, maker.execution_rid}

@@ -111,7 +111,6 @@ def test_executions_are_chosen_as_elsewhere(lab: Lab) -> None:
     assert set(find(good[0])["execution_rid"]) == {good[0]}
     assert set(find(lookup_execution(lab.ml._session, good[1]))["execution_rid"]) == {good[1]}
     assert set(find(lab.ml.find_executions(workflow=train), status="Failed")["execution_rid"]) == set(bad)
-    assert set(find(dataset="1-XXXX")["execution_rid"]) == set()
     assert set(find([])["execution_rid"]) == set()
     assert list(find([]).columns) == [
         "execution_rid",
@@ -321,6 +320,22 @@ def test_fetching_goes_on_where_it_broke_off(lab: Lab, monkeypatch: pytest.Monke
         ({"sort": "zzz"}, DerivaMLNotFoundError, "There are: epoch"),
         ({"metrics": ["loss", "ac"]}, DerivaMLNotFoundError, "'ac'. Did you mean 'acc'"),
         ({"executions": "9-ZZZZ"}, DerivaMLNotFoundError, "'9-ZZZZ' in catalog"),
+        (
+            {"file_name": "metric.jsonl"},
+            DerivaMLNotFoundError,
+            "called 'metric.jsonl'. Did you mean 'metrics",
+        ),
+        ({"file_name": "*.csv"}, DerivaMLNotFoundError, "There are: metrics.jsonl."),
+        (
+            {"dataset": "9-ZZZZ"},
+            DerivaMLNotFoundError,
+            "no dataset '9-ZZZZ' in this catalog; ml.find_datasets",
+        ),
+        (
+            {"dataset": "my data"},
+            DerivaMLValidationError,
+            "'my data' is no RID of a dataset; ml.find_datasets",
+        ),
         ({"executions": [f"9-ZZZ{n}" for n in range(8)]}, DerivaMLNotFoundError, "and 3 more"),
         ({"values": "best"}, DerivaMLValidationError, "'last', 'min', 'max', 'all', not 'best'"),
         ({"limit": -1}, DerivaMLValidationError, "limit"),

@@ -16,6 +16,7 @@ from deriva_ml.model.build import (
 )
 from deriva_ml.model.define import AssetTableDef, ColumnDefinition, TableDefinition, VocabularyTableDef
 from deriva_ml.model.document import DocumentModel
+from deriva_ml.model.elements import dataset_element
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.schema.tables import ml_schema_document
 
@@ -46,6 +47,7 @@ def domain():
         label,
         eye,
         subject,
+        TableDefinition(name="Visit", columns=[ColumnDefinition("Day")]),
         grade,
         *asset_companions("demo", "Image", ML),
         feature_table(Reference("demo", "Image"), "Quality", [Reference("demo", "Label", "Name")], ML),
@@ -151,8 +153,22 @@ def test_dataset_elements(model):
         "Dataset",
         "Nested_Dataset",
     )
-    with pytest.raises(DerivaMLTableTypeError, match="cannot be members of a dataset"):
-        model.dataset_element("Label")
+
+
+@pytest.mark.parametrize(
+    "table, said",
+    [
+        ("Label", "they are terms. What refers to a term can be a member"),
+        ("Workflow", "only rows of tables of your own schemas, files and datasets can be."),
+        ("Image_Asset_Type", "they only join Image and Asset_Type. Let rows of one"),
+        ("Visit", r"allow it with ml\.add_dataset_element_type\('Visit'\)\.$"),
+    ],
+)
+def test_rows_that_are_no_members_say_why(model, table, said):
+    with pytest.raises(
+        DerivaMLTableTypeError, match=f"Rows of '{table}' cannot be members of a dataset[:;] {said}"
+    ):
+        dataset_element(model, table)
 
 
 def test_references(model):

@@ -154,3 +154,14 @@ def test_nothing_in_use_is_removed_meanwhile(store: ObjectStore) -> None:
     collect(store.directory, found(store), silent)
     assert list(store.backend.keys()) == []
     assert removed
+
+
+def test_lost_bytes_tell_the_operator_what_to_do(
+    store: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    location = put(store, "/lost", b"lost")
+    content = store.contents.find(ADMIN, "/lost", None)
+    store.backend.remove([key(b"lost")])
+    with pytest.raises(NotFound, match=f"{location} is known.* `deriva-ml objects verify FOLDER` tells"):
+        store.contents.read(content, 0, 4)
+    assert f"content {key(b'lost')} is not in the store, but {location} is known" in caplog.text
