@@ -69,6 +69,6 @@ def require_writable_folder(folder: Path) -> None:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise DerivaMLConfigurationError(
-            f"The working directory {folder} cannot be written ({error.strerror or error}). Give another one as "
-            "working_dir, or set DERIVA_ML_HOME to a folder that you can write to, for all that are not given."
+            f"The working directory {folder} cannot be written ({error.strerror or error}). Choose another working_dir, "
+            "or set DERIVA_ML_HOME to a folder that you can write to, for all that are not given."
         ) from error
