@@ -312,7 +312,8 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session, rows_of):
     assert "Scan/one.dcm: column Subject needs a value" in text
     assert "Scan/two.dcm: column Subject names '1-ZZZZ'" in text
     assert f"Image/never.png ({third}): No such file" in text
-    assert f"Image/folder.png ({fourth}): it is no file" in text
+    assert f"Image/folder.png ({fourth}): it is no file; of a folder, register an archive" in text
+    assert f"ml.resume_execution('{exe.execution_rid}').discard_asset_file('Image/never.png')" in text
     exe.discard_asset_file(third)
     fourth.rmdir()
     exe.discard_asset_file(fourth)
