@@ -59,6 +59,20 @@ class DerivaMLException(Exception):
     def __init__(self, msg: str = "") -> None:
         super().__init__(msg)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not through `__init__`, to which most kinds would have to give more than their message: an error that cannot be
+        # made again in the process that waits for it leaves a pool of processes waiting forever.
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[DerivaMLException], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> DerivaMLException:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
 
 class DerivaMLConfigurationError(DerivaMLException):
     """The set-up is wrong: host, folder, catalog, schema or settings."""

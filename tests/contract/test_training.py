@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import sys
 from typing import Any
@@ -103,6 +104,17 @@ def test_files_that_were_not_downloaded(lab: Readable) -> None:
         samples(bag)[0]
 
 
+def first(found: Samples) -> Any:
+    return found[0]
+
+
+def test_processes_that_were_not_forked(bag: Any) -> None:
+    made = samples(bag, targets={"Quality": lambda records: select_newest(records)})
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        sample, record, rid = pool.apply(first, (made,))
+    assert (sample, record.to_row(), rid) == (made[0][0], made[0][1].to_row(), made[0][2])
+
+
 @pytest.mark.parametrize(
     ("method", "module", "hint"),
     [
@@ -131,15 +143,15 @@ def test_torch(lab: Readable, bag: Any) -> None:
     assert isinstance(made, torch.utils.data.Dataset)
     assert len(pickle.loads(pickle.dumps(bag.as_torch_dataset("Image", sample_loader=tensor)))) == 5
     seen: list[str] = []
-    for workers in (0, 2):
+    for context in (None, "fork", "spawn"):
         loader = torch.utils.data.DataLoader(
-            made, batch_size=4, num_workers=workers, multiprocessing_context="fork" if workers else None
+            made, batch_size=4, num_workers=2 if context else 0, multiprocessing_context=context
         )
         for values, targets, rids in loader:
             assert values.shape == (len(rids), 2)
             assert targets.dtype == torch.int64
             seen += rids
-    assert sorted(seen) == sorted(2 * [lab.rids[f"image {n}"] for n in range(5)])
+    assert sorted(seen) == sorted(3 * [lab.rids[f"image {n}"] for n in range(5)])
 
 
 def test_tensorflow(lab: Readable, bag: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,8 +110,8 @@ class Sampling:
 class Samples(Sequence[tuple[Any, ...]]):
     """Samples of one table of a bag, in RID order; each is loaded when it is asked for.
 
-    An item is ``(sample, rid)``, with targets ``(sample, target, rid)``. It may be pickled, and used in processes that
-    were forked.
+    An item is ``(sample, rid)``, with targets ``(sample, target, rid)``. It may be used in processes that were forked,
+    and in any others if its functions can be pickled.
 
     Parameters
     ----------
@@ -142,6 +142,10 @@ class Samples(Sequence[tuple[Any, ...]]):
         )
         self.targets = {name: self._records(table, name, reached) for name in how.selectors}
         self.rids = self._complete(table, sorted(set(reached)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What selected the values has done its work, and a selector is mostly a function that cannot be pickled.
+        return {**vars(self), "how": replace(self.how, targets=None)}
 
     def __len__(self) -> int:
         return len(self.rids)

@@ -205,9 +205,10 @@ class Outputs:
         except KeyError:
             raise DerivaMLException(f"{key} is committed already.") from None
         table, _, name = key.partition("/")
-        paths.staged_file(self._session.workspace.root, self._execution_rid, table, name).unlink(
-            missing_ok=True
-        )
+        staged = paths.staged_file(self._session.workspace.root, self._execution_rid, table, name)
+        # A folder that was written in its place is not ours to empty: an archive of it may become the output.
+        if staged.is_symlink() or not staged.is_dir():
+            staged.unlink(missing_ok=True)
 
     def key_of(self, path: Path) -> str | None:
         """Key of a staged file, None for other paths."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,26 +40,26 @@ class PendingFile:
 
 def find_pending(
     session: Session, execution_rid: str, pending: Mapping[str, AssetEntry]
-) -> tuple[list[PendingFile], list[str]]:
-    """The files behind registered outputs, and what is wrong with those that cannot be read."""
-    files, unreadable = [], []
+) -> tuple[list[PendingFile], dict[str, str]]:
+    """The files behind registered outputs, and by key what is wrong with those that cannot be read."""
+    files, unreadable = [], {}
     for key, entry in pending.items():
         name = key.partition("/")[2]
         path = paths.staged_file(session.workspace.root, execution_rid, entry.asset_table, name)
         try:
             status = path.stat()
             if not path.is_file():
-                raise IsADirectoryError(21, "it is no file")
+                raise IsADirectoryError(21, "it is no file; of a folder, register an archive")
         except OSError as error:
             origin = f", linked from {entry.source}" if entry.source else ""
-            unreadable.append(f"{key} ({path}{origin}): {error.strerror}")
+            unreadable[key] = f"{key} ({path}{origin}): {error.strerror}"
             continue
         files.append(PendingFile(key, entry, path, status.st_size, status.st_mtime_ns))
     return files, unreadable
 
 
 def check_outputs(
-    session: Session, execution_rid: str, pending: Mapping[str, AssetEntry], unreadable: Sequence[str]
+    session: Session, execution_rid: str, pending: Mapping[str, AssetEntry], unreadable: Mapping[str, str]
 ) -> None:
     """Refuse outputs that cannot be committed; all problems are named at once.
 
@@ -76,10 +76,15 @@ def check_outputs(
     outputs = f"outputs of execution {execution_rid}"
     said = {
         f"Metadata of {len(wrong)} {outputs} is not as the catalog needs it, so nothing was uploaded:": wrong,
-        f"{len(unreadable)} registered {outputs} cannot be read, so nothing was uploaded:": unreadable,
+        f"{len(unreadable)} registered {outputs} cannot be read, so nothing was uploaded:": list(
+            unreadable.values()
+        ),
     }
     ways = ["set metadata with path.metadata = {...}"] if wrong else []
-    ways += ["write these files, or forget them with discard_asset_file()"] if unreadable else []
+    if unreadable:
+        # The program that registered them may be over, so the example is one that works in any other.
+        example = f"ml.resume_execution({execution_rid!r}).discard_asset_file({next(iter(unreadable))!r})"
+        ways.append(f"write these files, or forget them with discard_asset_file(), as in {example}")
     way = "; ".join(ways)
     parts = ["\n  ".join([head, *lines]) for head, lines in said.items() if lines]
     text = "\n".join([*parts, f"{way[0].upper()}{way[1:]}; then call commit_output_assets() again."])

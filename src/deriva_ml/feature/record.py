@@ -6,7 +6,8 @@ labelled row, the name of the feature and, rarely, qualifiers such as left or ri
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+import json
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -16,12 +17,16 @@ from pydantic import ConfigDict, Field, create_model
 from deriva_ml import markup
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.model.fields import field_name, field_of
+from deriva_ml.model.graph import CatalogModel, FeatureTable
 from deriva_ml.names import SYSTEM_COLUMNS
-from deriva_ml.reexport import later
+from deriva_ml.reexport import later, room
 from deriva_ml.specs import Checked
 
 if TYPE_CHECKING:
-    from deriva_ml.model.graph import CatalogModel, Column, FeatureTable, Table
+    from deriva_ml.model import document
+    from deriva_ml.model.graph import Column, Table
+else:
+    document = room("deriva_ml.model.document")
 
 EXECUTION, FEATURE_NAME = "Execution", "Feature_Name"
 _selector = partial(later, "deriva_ml.feature.select")
@@ -96,6 +101,12 @@ class FeatureRecord(Checked):
         """Columns that hold a plain value."""
         return cls._defined().value_columns
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A class that was made at run time is found by no name; the feature makes it again in another process.
+        if self.feature is None or type(self) is not self.feature.feature_record_class():
+            return super().__reduce_ex__(protocol)
+        return _filled, (self.feature, dict(self.__dict__), self.model_fields_set)
+
     def to_row(self) -> dict[str, Any]:
         """Column name to value, as in the catalog; paths as text."""
         row = self.model_dump(by_alias=True)
@@ -146,6 +157,21 @@ class Feature:
             for fkey in self.feature_table.foreign_keys
             if len(fkey.foreign_key_columns) == 1
         }
+
+    @cached_property
+    def _definition(self) -> str:
+        """All that the feature is made of, as text; the same for every feature that is defined like this one."""
+        tables = (self.target_table, self.feature_table, *self._referenced.values())
+        names = [(table.schema.name, table.name) for table in tables[:2]]
+        definition = (
+            *(self.feature_name, *names, self.target_column, self.qualifier_columns),
+            *(self._model.ml_schema, sorted(self._model.domain_schemas), document.tables_document(tables)),
+        )
+        return json.dumps(definition, sort_keys=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the rest of the model, which may be large, and which a worker that gives records back sends each time.
+        return _defined_as, (self._definition,)
 
     @property
     def feature_columns(self) -> set[Column]:
@@ -231,16 +257,7 @@ class Feature:
     def record_of(self, row: dict[str, Any]) -> FeatureRecord:
         """Make a record of a row that was read, without validating it again."""
         values = {name: row.get(column, default) for name, column, default in self._fields}
-        # As `model_construct` does, which looks up every field anew: of a million records that is most of the time.
-        made = self._record_class.__new__(self._record_class)
-        for name, value in (
-            ("__dict__", values),
-            ("__pydantic_fields_set__", set(values)),
-            ("__pydantic_extra__", None),
-            ("__pydantic_private__", None),
-        ):
-            object.__setattr__(made, name, value)
-        return made
+        return _filled(self, values, set(values))
 
     def __repr__(self) -> str:
         columns = ", ".join(self._payload)
@@ -250,6 +267,34 @@ class Feature:
         rows = ([name, column.type.typename, column.comment] for name, column in self._payload.items())
         title = f"Feature {self.feature_name} of {self.target_table.name}"
         return markup.table(["column", "type", "comment"], rows, title)
+
+
+@lru_cache(64)
+def _defined_as(definition: str) -> Feature:
+    """The feature of a definition that comes from elsewhere: one that this process has, if any of its is like that."""
+    for _, known in list(_classes.values()):
+        if known.feature is not None and known.feature._definition == definition:
+            return known.feature
+    name, target, table, target_column, qualifiers, ml_schema, domain_schemas, tables = json.loads(definition)
+    made: Any = document.DocumentModel(tables)
+    model = CatalogModel(made, ml_schema, domain_schemas)
+    target, table = model.name_to_table(tuple(target)), model.name_to_table(tuple(table))
+    return Feature(model, FeatureTable(name, target, table, target_column, tuple(qualifiers)))
+
+
+def _filled(feature: Feature, values: dict[str, Any], given: set[str]) -> FeatureRecord:
+    """A record of values that are known to fit, by field; `given` are those that are no defaults."""
+    # As `model_construct` does, which looks up every field anew: of a million records that is most of the time.
+    kind = feature._record_class
+    made = kind.__new__(kind)
+    for name, value in (
+        ("__dict__", values),
+        ("__pydantic_fields_set__", given),
+        ("__pydantic_extra__", None),
+        ("__pydantic_private__", None),
+    ):
+        object.__setattr__(made, name, value)
+    return made
 
 
 _classes: WeakKeyDictionary[Any, tuple[tuple[Any, ...], type[FeatureRecord]]] = WeakKeyDictionary()

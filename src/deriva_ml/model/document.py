@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deriva_ml.errors import DerivaMLReadOnlyError
+from deriva_ml.model.protocols import Column, Table
 
 Part = TypeVar("Part")
 Document = dict[str, Any]
@@ -188,6 +189,59 @@ class DocumentModel:
     def from_file(cls, path: Path) -> DocumentModel:
         """Read a schema document from a JSON file."""
         return cls(json.loads(path.read_text(encoding="utf-8")))
+
+
+def tables_document(tables: Iterable[Table]) -> Document:
+    """Schema document of some tables of any model, and of no others: what `DocumentModel` reads, less comments.
+
+    Returns
+    -------
+    dict
+        Equal for tables that are defined equally, whichever model they are from.
+    """
+    tables = list(tables)
+    known = {(table.schema.name, table.name) for table in tables}
+    schemas: dict[str, Document] = {}
+    for table in tables:
+        schemas.setdefault(table.schema.name, {"tables": {}})["tables"][table.name] = {
+            "column_definitions": [_column_document(column) for column in table.columns],
+            "keys": [
+                {
+                    "names": [[table.schema.name, key.constraint_name]],
+                    "unique_columns": [column.name for column in key.unique_columns],
+                }
+                for key in table.keys
+            ],
+            "foreign_keys": [
+                {
+                    "names": [[table.schema.name, key.constraint_name]],
+                    "foreign_key_columns": [
+                        {"column_name": column.name} for column in key.foreign_key_columns
+                    ],
+                    "referenced_columns": [
+                        {
+                            "schema_name": key.pk_table.schema.name,
+                            "table_name": key.pk_table.name,
+                            "column_name": column.name,
+                        }
+                        for column in key.referenced_columns
+                    ],
+                }
+                for key in table.foreign_keys
+                if (key.pk_table.schema.name, key.pk_table.name) in known
+            ],
+        }
+    return {"schemas": schemas}
+
+
+def _column_document(column: Column) -> Document:
+    return {
+        "name": column.name,
+        "type": {"typename": column.type.typename},
+        "nullok": column.nullok,
+        "default": column.default,
+        "annotations": dict(column.annotations),
+    }
 
 
 class Unasked:

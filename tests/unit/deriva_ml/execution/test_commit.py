@@ -316,10 +316,12 @@ def test_everything_that_is_wrong_is_named_at_once(execute, session, rows_of):
     assert "Scan/one.dcm: column Subject needs a value" in text
     assert "Scan/two.dcm: column Subject names '1-ZZZZ'" in text
     assert f"Image/never.png ({third}): No such file" in text
-    assert f"Image/folder.png ({fourth}): it is no file" in text
+    assert f"Image/folder.png ({fourth}): it is no file; of a folder, register an archive" in text
+    assert f"ml.resume_execution('{exe.execution_rid}').discard_asset_file('Image/never.png')" in text
     exe.discard_asset_file(third)
-    fourth.rmdir()
+    (fourth / "inside").write_bytes(b"kept")
     exe.discard_asset_file(fourth)
+    assert (fourth / "inside").read_bytes() == b"kept"
     first.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     second.metadata = {"Day": "2026-01-15", "Subject": subject["RID"]}
     assert exe.commit_output_assets().total_uploaded == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+import weakref
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from deriva_ml.errors import (
     DerivaMLTableNotFound,
     DerivaMLValidationError,
 )
+from deriva_ml.feature import record
 from deriva_ml.feature.feature import find_features, lookup_feature
 from deriva_ml.feature.record import FeatureRecord
 from deriva_ml.model.graph import CatalogModel
@@ -98,6 +100,37 @@ def test_rows_become_records_unchecked(model: CatalogModel) -> None:
     assert pickle.loads(pickle.dumps(record.model_copy().model_dump())) == same.model_dump()
     assert (record.Execution, record.RCT, record.Digit) == ("E", "2026", None)  # type: ignore[attr-defined]
     assert isinstance(record, feature.feature_record_class())
+
+
+def test_records_and_features_go_to_other_processes(
+    model: CatalogModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outline = lookup_feature(model, "Image", "Outline")
+    row = {"Image": "1-A", "Digit": "3", "copy": {"a": 1}, "RCT": "2026"}
+    read = lookup_feature(model, "Image", "Label").record_of(row)
+    made = outline.feature_record_class()(Image="1-A", Mask=Path("/tmp/mask.png"))
+    sent = pickle.dumps([read, made, outline])
+    with monkeypatch.context() as there:
+        there.setattr(record, "_classes", weakref.WeakKeyDictionary())
+        record._defined_as.cache_clear()
+        found = pickle.loads(sent)
+        assert type(found[0]) is not type(read)
+        assert [value.to_row() for value in found[:2]] == [read.to_row(), made.to_row()]
+        assert found[1].model_fields_set == {"Image", "Mask"}
+        assert _names(found[0].term_columns()) == {"Digit"}
+        assert _names(found[1].asset_columns()) == {"Mask"}
+        assert found[2].feature_record_class() is type(found[1])
+        with pytest.raises(DerivaMLValidationError, match="Digit"):
+            type(found[0])(Image="1-A")
+        back = pickle.dumps(found)
+    record._defined_as.cache_clear()
+    again, remade, feature = pickle.loads(back)
+    assert (again, remade, feature.feature_record_class()) == (read, made, outline.feature_record_class())
+
+
+def test_a_record_of_no_feature_is_pickled_as_it_is() -> None:
+    plain = FeatureRecord(Execution="E")
+    assert pickle.loads(pickle.dumps(plain)) == plain
 
 
 def test_the_base_class_belongs_to_no_feature() -> None:
