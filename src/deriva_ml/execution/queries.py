@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from deriva_ml.asset import asset as assets
 from deriva_ml.asset.asset import Asset
 from deriva_ml.dataset.download import resolve
-from deriva_ml.dataset.view import workflow_executions
+from deriva_ml.dataset.view import lookup_row, workflow_executions
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
-    DerivaMLDatasetNotFound,
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLTableTypeError,
@@ -178,9 +177,7 @@ def _of_dataset(session: Session, dataset: DatasetSpec | str, role: str) -> set[
         where = {"Dataset": [spec.rid]} | ({"RID": [version]} if version else {})
         found |= _column(session, MLTable.dataset_version, where)
     if not found:
-        table = session.ml_table(MLTable.dataset)
-        if not list(rows.read(session.connection, table, where={"RID": [spec.rid]}, columns=["RID"])):
-            raise DerivaMLDatasetNotFound(spec.rid)
+        lookup_row(session.reader, spec.rid)
     return found
 
 
