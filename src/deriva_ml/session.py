@@ -18,13 +18,14 @@ from deriva_ml.errors import (
     DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
+from deriva_ml.lasting import make_lasting_folder
 from deriva_ml.model.graph import CatalogModel, Schema, Table, TableName
 from deriva_ml.names import ML_SCHEMA, NOT_DOMAIN_SCHEMAS, ConnectionMode
 from deriva_ml.reexport import room
 from deriva_ml.rows.reader import Reader
 from deriva_ml.workspace import Workspace, paths
 from deriva_ml.workspace.pinned_model import KeptModel, PinnedModel
-from deriva_ml.workspace.whole_files import require_writable_folder, write_whole
+from deriva_ml.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from deriva_ml.ermrest import schemas
@@ -436,14 +437,14 @@ class Session:
         )
         if wanted is ConnectionMode.online:
             session._model = session._wrap(connection.model(document))
-            require_writable_folder(root)
+            _make_writable(root)
             session._keep(document)
             if connection.alias and _read(note) != connection.catalog_id:
                 write_whole(note, connection.catalog_id)
         kept = session._kept_model()
         if kept is not None:
             session._model = session._wrap(kept)
-            require_writable_folder(root)
+            _make_writable(root)
         return session
 
 
@@ -473,6 +474,19 @@ def _is_known(asked: Connection, note: Path, working_dir: Path | str | None) -> 
 
 def _read(file: Path) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        make_lasting_folder(folder)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise DerivaMLConfigurationError(
+            f"The working directory {folder} cannot be written ({error.strerror or error}). Choose another working_dir, "
+            "or set DERIVA_ML_HOME to a folder that you can write to, for all that are not given."
+        ) from error
 
 
 def session_of(ml: Any) -> Session:

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole, so that readers see the former text or the new one, never a part; and their folder."""
+"""Files that are replaced as a whole: readers see the former text or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from deriva_ml.errors import DerivaMLConfigurationError
 from deriva_ml.lasting import make_lasting_folder, settle_folder
 
 
@@ -52,23 +51,3 @@ def half_written(path: Path) -> Iterator[Path]:
 
 def _prefix(path: Path) -> str:
     return f".{path.name}."
-
-
-def require_writable_folder(folder: Path) -> None:
-    """Make a working directory, with a name that lasts.
-
-    Raises
-    ------
-    DerivaMLConfigurationError
-        If nothing can be written there.
-    """
-    try:
-        make_lasting_folder(folder)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise DerivaMLConfigurationError(
-            f"The working directory {folder} cannot be written ({error.strerror or error}). Choose another working_dir, "
-            "or set DERIVA_ML_HOME to a folder that you can write to, for all that are not given."
-        ) from error
