@@ -177,9 +177,11 @@ def require_names(overrides: Sequence[str]) -> None:
     DerivaMLConfigurationError
         Names the entry, and how to choose what it means.
     """
-    known = groups()
-    lists = [word for word in overrides if _PLUS.sub("", word).partition("=[")[0] in known]
+    lists = [word for word in overrides if "=[" in word]
+    known = groups() if lists else {}
     for word in lists:
+        if _PLUS.sub("", word).partition("=[")[0] not in known:
+            continue
         try:
             override = OverridesParser.create().parse_override(word)
         except HydraException:

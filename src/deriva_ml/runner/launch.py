@@ -252,6 +252,8 @@ def _show(error: Exception, request: Request) -> None:
 
 def _refused(error: OSError) -> str:
     """What the disk refused before a job began; most often that is the folder of the run, which Hydra makes."""
+    if error.filename is None:
+        return str(error)
     place, home = Path(str(error.filename)).absolute(), settings.home().absolute()
     if not (place.is_relative_to(home) or home.is_relative_to(place)):
         return str(error)
