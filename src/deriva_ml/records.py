@@ -64,7 +64,9 @@ class UploadReport:
     errors: list[str] = field(default_factory=list)
 
     def _repr_html_(self) -> str:
-        tables = [(name, *counts.values()) for name, counts in sorted(self.per_table.items())]
+        tables = [
+            (name, counts["uploaded"], counts["failed"]) for name, counts in sorted(self.per_table.items())
+        ]
         title = f"{self.total_uploaded} uploaded, {self.total_failed} failed"
         shown = markup.table(["Table", "uploaded", "failed"], tables, title)
         return shown + (markup.table(["Errors"], [[error] for error in self.errors]) if self.errors else "")

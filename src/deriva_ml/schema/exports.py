@@ -121,8 +121,9 @@ def _around(
 ) -> Iterator[Way]:
     """Ways to what refers to the rows that a way leads to, and on to all that this refers to."""
     met = [policy.start, *(edge.target for edge in way)]
+    left = graph.tables.keys() - set(met)
     for edge in graph.edges[met[-1]]:
-        if edge.inbound and policy.enters(edge, graph.tables.keys() - set(met)):
+        if edge.inbound and policy.enters(edge, left):
             yield (*way, edge)
             yield from _along_references(graph, (*way, edge), ends, references)
 
