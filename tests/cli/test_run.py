@@ -146,7 +146,7 @@ def test_what_cannot_be_run_says_what_to_type_instead(project, ml):
     [
         (
             "{0}",
-            "Error: The files of the run cannot be kept in {0} (Not a directory). Set DERIVA_ML_HOME, or ",
+            "Error: The files of the run cannot be kept in {0}/lab",
         ),
         (
             "~nobody-of-this-name/work",
@@ -160,6 +160,17 @@ def test_a_home_that_cannot_be_used_is_named(project, tmp_path, home, said):
     done = replace(project, settings={"DERIVA_ML_HOME": home.format(file)}).run("dry_run=true")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(said.format(file)) and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_named(project, tmp_path):
+    (tmp_path / "file").write_text("")
+    for words in (["dry_run=true"], sweep_words()):
+        done = project.run(f"+deriva_ml.working_dir={tmp_path}/file/work", *words)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+        assert f"The files of the run cannot be kept in {tmp_path}/file/work/" in done.stderr
+        assert (
+            f": {tmp_path}/file is no folder that you can write to. Set deriva_ml.working_dir" in done.stderr
+        )
 
 
 def test_looking_runs_nothing(project, ml):

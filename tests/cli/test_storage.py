@@ -172,6 +172,20 @@ def test_without_a_screen_the_list_is_shown(
     assert "Nothing is stored" in out and "pip install 'deriva-ml[tui]'" in err
 
 
+def test_a_file_is_no_place_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file := tmp_path / "file").touch()
+    for place in (file, tmp_path / "misspelt"):
+        assert main(["--list", "--working-dir", str(place)]) == 1
+        assert f"{place} is no folder. Name a working directory" in capsys.readouterr().err
+    monkeypatch.setenv("DERIVA_ML_HOME", str(file))
+    assert main(["--list"]) == 1
+    assert f"{file} is no folder" in capsys.readouterr().err
+    monkeypatch.setenv("DERIVA_ML_HOME", str(tmp_path / "not yet"))
+    assert main(["--list"]) == 0
+
+
 def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--list", "everything"], ["--sort", "name"], ["--delete"]):
         with pytest.raises(SystemExit) as done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -73,9 +74,10 @@ def told(ml: DerivaML, exe: Any) -> tuple[str, str | None]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_recorded_and_has_its_way(ml: DerivaML, tmp_path: Path, number: int) -> None:
-    exe = begin(ml)
+    exe, log = begin(ml), tmp_path / "log"
 
     def program() -> None:
+        logging.getLogger("deriva_ml").addHandler(logging.FileHandler(log))
         with exe:
             exe.asset_file_path("Execution_Asset", f"half-{number}.txt").write_text("half")
             try:
@@ -85,8 +87,10 @@ def test_a_signal_is_recorded_and_has_its_way(ml: DerivaML, tmp_path: Path, numb
         (tmp_path / "went on").touch()
 
     assert code_of(program) == -number
-    assert [path.name for path in tmp_path.iterdir()] == ["cleaned"]
-    assert told(ml, exe) == ("Failed", f"Terminated: ended by signal {signal.Signals(number).name}")
+    assert {path.name for path in tmp_path.iterdir()} == {"cleaned", "log"}
+    ended = f"ended by signal {signal.Signals(number).name}"
+    assert log.read_text().startswith(f"Execution {exe.execution_rid} was {ended}. What it had made is kept")
+    assert told(ml, exe) == ("Failed", f"Terminated: {ended}")
     again = ml.resume_execution(exe.execution_rid)
     assert again.commit_output_assets().total_uploaded == 1
     assert told(ml, again)[0] == "Uploaded"

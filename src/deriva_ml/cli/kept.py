@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from deriva_ml import settings, storage
-from deriva_ml.errors import DerivaMLException
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
 from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.execution_snapshot import ExecutionSnapshot, list_executions
 from deriva_ml.execution.lock import locked
@@ -114,10 +114,20 @@ def list_items(home: Path | None = None) -> list[Item]:
     Parameters
     ----------
     home : Path, optional
+
+    Raises
+    ------
+    DerivaMLConfigurationError
+        If the folder that is given is none, or what is there by default is no folder.
     """
+    folder = settings.home() if home is None else home
+    if not folder.is_dir() and (home is not None or folder.exists()):
+        raise DerivaMLConfigurationError(
+            f"{folder} is no folder. Name a working directory, or a folder of them."
+        )
     items: list[Item] = []
     shared: dict[Path, list[Place]] = {}
-    for place in find_places(settings.home() if home is None else home):
+    for place in find_places(folder):
         shared.setdefault(place.working_dir, []).append(place)
     for folder, places in shared.items():
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from hydra.conf import HydraConf, RunDir, SweepDir
 from hydra_zen import store
 from omegaconf import OmegaConf
+
+from deriva_ml.errors import DerivaMLConfigurationError
 
 WORKDIR = (
     "${compute_workdir:${oc.select:deriva_ml.working_dir,null},"
@@ -38,7 +41,7 @@ def register(
         Hydra callbacks by name.
     """
     OmegaConf.register_new_resolver(
-        "compute_workdir", lambda *parts: str(compute_workdir(*parts)), replace=True
+        "compute_workdir", lambda *parts: str(_usable(compute_workdir(*parts))), replace=True
     )
     hydra = HydraConf(
         run=RunDir(f"{WORKDIR}/hydra/{TIME}"),
@@ -49,3 +52,14 @@ def register(
     # Imported more than once, or after a project has stored its own.
     if ("hydra", "config") not in store:
         store(hydra, group="hydra", name="config", provider="deriva_ml")
+
+
+def _usable(folder: Path) -> Path:
+    """A folder that is there or can be made; Hydra, which makes it, would only name the error of the disk."""
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise DerivaMLConfigurationError(
+            f"The files of the run cannot be kept in {folder}: {there} is no folder that you can write to. Set "
+            "deriva_ml.working_dir=FOLDER, or DERIVA_ML_HOME, to one."
+        )
+    return folder

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml import settings
-from deriva_ml.asset.files import AssetFilePath
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.leases import lease
 from deriva_ml.errors import DerivaMLException, DerivaMLValidationError
 from deriva_ml.execution import inputs, metadata, repetition
 from deriva_ml.execution.commit import remove_folder
-from deriva_ml.execution.inputs import Declared
+from deriva_ml.execution.inputs import AssetPaths, Declared
 from deriva_ml.execution.lifecycle import duration_text
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import push
@@ -53,7 +52,7 @@ class Created:
     execution_rid: str
     configuration: ExecutionConfiguration
     row: dict[str, Any] | None = None
-    asset_paths: dict[str, list[AssetFilePath]] = field(default_factory=dict)
+    asset_paths: AssetPaths = field(default_factory=AssetPaths)
 
 
 def configured(
@@ -186,7 +185,7 @@ def _prepare(session: Session, created: Created, declared: Declared) -> Created:
     found += inputs.register_files(session, rid, declared.files)
     if found:
         inputs.remember(session, rid, found, declared=True)
-        created.asset_paths = by_table(found)
+        created.asset_paths = AssetPaths.of(found)
         took = duration_text(timedelta(seconds=time.monotonic() - started))
         session.workspace.executions.update(rid, download_duration=took)
         push(session, rid)
@@ -201,16 +200,10 @@ def _rehearse(session: Session, configuration: ExecutionConfiguration, declared:
     _save_rid(session, created)
     session.workspace.execution_dir(DRY_RUN_RID).mkdir(parents=True, exist_ok=True)
     found = inputs.download_declared(session, DRY_RUN_RID, declared.assets)
-    created.asset_paths = by_table(found + inputs.local_files(declared.files, [None] * len(declared.files)))
+    created.asset_paths = AssetPaths.of(
+        found + inputs.local_files(declared.files, [None] * len(declared.files))
+    )
     return created
-
-
-def by_table(found: Iterable[AssetFilePath]) -> dict[str, list[AssetFilePath]]:
-    """Files grouped by asset table."""
-    grouped: dict[str, list[AssetFilePath]] = {}
-    for path in found:
-        grouped.setdefault(path.asset_table, []).append(path)
-    return grouped
 
 
 def _save_rid(session: Session, created: Created) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from deriva_ml import vocabulary
 from deriva_ml.asset import download as downloads
@@ -225,21 +225,20 @@ def remember(session: Session, execution_rid: str, found: Sequence[AssetFilePath
     )
 
 
-def remembered(session: Session, execution_rid: str) -> dict[str, list[AssetFilePath]]:
-    """Declared files of an execution by asset table, as an earlier process downloaded them."""
-    found: dict[str, list[AssetFilePath]] = {}
-    for item in session.workspace.executions.inputs(execution_rid):
-        if item.declared:
-            path = AssetFilePath(
-                item.path,
-                item.asset_table,
-                Path(item.path),
-                json.loads(item.metadata),
-                json.loads(item.asset_types),
-                item.asset_rid,
-            )
-            found.setdefault(item.asset_table, []).append(path)
-    return found
+def remembered(session: Session, execution_rid: str) -> AssetPaths:
+    """Declared files of an execution, as an earlier process downloaded them."""
+    return AssetPaths.of(
+        AssetFilePath(
+            item.path,
+            item.asset_table,
+            Path(item.path),
+            json.loads(item.metadata),
+            json.loads(item.asset_types),
+            item.asset_rid,
+        )
+        for item in session.workspace.executions.inputs(execution_rid)
+        if item.declared
+    )
 
 
 def register_files(session: Session, execution_rid: str, files: Sequence[Path]) -> list[AssetFilePath]:
@@ -314,6 +313,23 @@ class InputDataset(DatasetSpec):
         if name.startswith("_"):
             return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from checkers
         return getattr(self.bag, name)
+
+
+class AssetPaths(dict[str, list[AssetFilePath]]):
+    """Files of the declared assets of an execution, by asset table."""
+
+    @classmethod
+    def of(cls, found: Iterable[AssetFilePath]) -> Self:
+        """Group files."""
+        grouped = cls()
+        for path in found:
+            grouped.setdefault(path.asset_table, []).append(path)
+        return grouped
+
+    def __missing__(self, table: str) -> NoReturn:
+        raise KeyError(
+            f"{table!r} is not an asset table with files of this execution; it declares assets of: {', '.join(self) or 'none'}"
+        )
 
 
 class InputDatasets(Sequence[InputDataset]):

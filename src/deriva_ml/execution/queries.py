@@ -81,20 +81,21 @@ def find_executions(
     ------
     ValueError
         If `dataset_role` is another word, or is given without a dataset.
-    DerivaMLDatasetNotFound
-        If there is no such dataset.
+    DerivaMLNotFoundError
+        If there is no such workflow or dataset.
+    DerivaMLTableTypeError
+        If the RID of the workflow is that of something else.
     """
     if dataset_role not in {"input", "output", "any"}:
         raise ValueError(f"dataset_role is 'input', 'output' or 'any', not {dataset_role!r}.")
     if dataset is None and dataset_role != "any":
         raise ValueError("dataset_role needs a dataset.")
     where = conditions(session, workflow, workflow_type, status, (dataset, dataset_role))
-    if not all(where.values()):
-        return []
     table = session.ml_table(MLTable.execution)
-    return made_records(
-        session, _sorted(session, list(rows.read(session.connection, table, where=where)), sort)
-    )
+    found = list(rows.read(session.connection, table, where=where)) if all(where.values()) else []
+    if not found and isinstance(workflow, str):
+        require_workflow(session, workflow)
+    return made_records(session, _sorted(session, found, sort))
 
 
 def conditions(
@@ -160,6 +161,22 @@ def _workflow_rids(
         typed = {row["Workflow"] for row in links}
         wanted = typed if wanted is None else wanted & typed
     return wanted or set()
+
+
+def require_workflow(session: Session, rid: str) -> str:
+    """The RID of a workflow, as the catalog writes it.
+
+    Raises
+    ------
+    DerivaMLRidsNotFound
+        If the catalog has no such row.
+    DerivaMLTableTypeError
+        If it is one of another table.
+    """
+    found = resolve_rid(session.connection, session.model, rid)
+    if found.table is not session.ml_table(MLTable.workflow):
+        raise DerivaMLTableTypeError("Workflow", rid)
+    return found.rid
 
 
 def _of_dataset(session: Session, dataset: DatasetSpec | str, role: str) -> set[str]:
@@ -266,13 +283,10 @@ def multirun_status_summary(session: Session, workflow_rid: str) -> MultirunStat
 
     Raises
     ------
-    DerivaMLTableTypeError
+    DerivaMLRidsNotFound, DerivaMLTableTypeError
         If the RID is not that of a workflow.
     """
-    found = resolve_rid(session.connection, session.model, workflow_rid)
-    if found.table is not session.ml_table(MLTable.workflow):
-        raise DerivaMLTableTypeError("Workflow", workflow_rid)
-    of_workflow = rows.conditions(session.connection, {"Workflow": [found.rid]})
+    of_workflow = rows.conditions(session.connection, {"Workflow": [require_workflow(session, workflow_rid)]})
     path = f"/attributegroup/{rows.path_of(session.ml_table(MLTable.execution))}{of_workflow[0]}/Status;n:=cnt(RID)"
     counts = {row["Status"]: row["n"] for row in rows.query(session.connection, path)}
     order = [str(status) for status in ExecutionStatus]

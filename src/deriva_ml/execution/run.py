@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from deriva_ml import markup
+from deriva_ml.citation import command_options
 from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency, DerivaMLValidationError
 from deriva_ml.execution import commit, create, inputs, lifecycle, signals
 from deriva_ml.execution.execution_record import ExecutionRecord
@@ -177,7 +178,7 @@ class Run:
                 self._outputs.manifest.write_mirror()
             if news:
                 signals.tell(partial(push, self._session, self.execution_rid))
-            self._hint()
+            self._hint(signals.ended_by(error))
         return False
 
     def record_end(self, reason: str | None) -> bool:
@@ -191,9 +192,19 @@ class Run:
             lifecycle.fail(self._session, self.execution_rid, reason)
         return True
 
-    def _hint(self) -> None:
-        if self.status is ExecutionStatus.Stopped and commit.has_pending(self._session, self.execution_rid):
-            logger.info("Outputs of execution %s wait: call commit_output_assets().", self.execution_rid)
+    def _hint(self, end: signals.Terminated | None) -> None:
+        rid = self.execution_rid
+        if not commit.has_pending(self._session, rid):
+            return
+        if self.status is ExecutionStatus.Stopped:
+            logger.info("Outputs of execution %s wait: call commit_output_assets().", rid)
+        elif end is not None:
+            # The process ends without a chance to tell it in another way.
+            logger.warning(
+                "Execution %s was %s. What it had made is kept on this machine; to commit it all the same: "
+                "deriva-ml upload %s --execution %s",
+                *(rid, end, command_options(self._session), rid),
+            )
 
     def execution_start(self) -> None:
         """Created to Running; raises `InvalidTransitionError` from any other status."""

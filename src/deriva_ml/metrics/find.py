@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.metrics import FEATURE
 from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLValidationError
-from deriva_ml.execution.queries import conditions
+from deriva_ml.execution.queries import conditions, require_workflow
 from deriva_ml.metrics.listing import bring_up_to_date
 from deriva_ml.metrics.reading import Problems, read_missing
 from deriva_ml.metrics.table import FIXED, table_of
@@ -99,7 +99,7 @@ def find_metrics(
     Raises
     ------
     DerivaMLNotFoundError
-        If an execution or the dataset does not exist, or no file has that name, or a metric of that name.
+        If an execution, the workflow or the dataset does not exist, or no file has that name, or a metric of that name.
     DerivaMLValidationError
         If `values` is another word, or `limit` is negative.
     DerivaMLDependencyError
@@ -117,6 +117,8 @@ def find_metrics(
     store, problems = _read(session, selection, curves=values == "all")
     shown = _ordered(store, selection, wish)
     if not shown:
+        if isinstance(workflow, str):
+            require_workflow(session, workflow)
         _check_name(store, selection)
     facts = _executions(session, {file.execution_rid for file in shown})
     columns = table_of(store, shown, facts, wish.column, all_records=values == "all")

@@ -12,7 +12,6 @@ from typing import Any
 
 import hydra
 
-from deriva_ml import settings
 from deriva_ml.configs import command, hints, registry, swept
 from deriva_ml.configs.load import place_of
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
@@ -241,26 +240,13 @@ def _show(error: Exception, request: Request) -> None:
     elif isinstance(error, known):
         said = hints.explain(error, request.overrides, _plain(request))
     elif isinstance(error, OSError) and not in_job:
-        said = _refused(error)
+        said = str(error)
     else:
         print(trace.trace_of(error), file=sys.stderr)
         return
     if trace.is_full():
         traceback.print_exception(error)
     print("\n".join([f"Error: {said}", *getattr(error, "__notes__", ())]), file=sys.stderr)
-
-
-def _refused(error: OSError) -> str:
-    """What the disk refused before a job began; most often that is the folder of the run, which Hydra makes."""
-    if error.filename is None:
-        return str(error)
-    place, home = Path(str(error.filename)).absolute(), settings.home().absolute()
-    if not (place.is_relative_to(home) or home.is_relative_to(place)):
-        return str(error)
-    return (
-        f"The files of the run cannot be kept in {home} ({error.strerror}). Set DERIVA_ML_HOME, or "
-        "deriva_ml.working_dir=FOLDER, to a folder that you can write to."
-    )
 
 
 def _plain(request: Request) -> Any:

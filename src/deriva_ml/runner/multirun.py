@@ -208,7 +208,7 @@ class SweepCallback(Callback):
         with _refused():
             swept.require_possible(config, overrides)
             file = source_of(config)
-        notes = SweepNotes(Path(str(config.hydra.sweep.dir)).absolute())
+            notes = SweepNotes(Path(str(config.hydra.sweep.dir)).absolute())
         if not self._running.enter_context(notes.running()):
             raise SystemExit(
                 f"{notes.sweep_folder} belongs to a sweep that is still running; wait for its end."

@@ -67,6 +67,8 @@ def test_declared_local_files_are_inputs(session, workflow, tree):
     path = tree / "a" / "one.txt"
     with create_execution(session, workflow=workflow, assets=[LocalFile(path=path)]) as exe:
         [found] = exe.asset_paths["File"]
+        with pytest.raises(KeyError, match="'Image' is not an asset table .* it declares assets of: File"):
+            exe.asset_paths["Image"]
         assert found.read_text() == "a/one.txt"
     [asset] = exe.list_assets("Input")
     assert (asset.filename, asset.md5 and asset.length) == ("one.txt", 9)

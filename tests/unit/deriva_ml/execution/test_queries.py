@@ -7,6 +7,7 @@ from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLException,
     DerivaMLNotFoundError,
+    DerivaMLTableTypeError,
     DerivaMLValidationError,
 )
 from deriva_ml.execution import queries
@@ -67,6 +68,10 @@ def test_executions_are_found(session, own, counted):
         DerivaMLValidationError, match=r"'own run' is no RID of a workflow; ml\.find_workflows"
     ):
         queries.find_executions(session, workflow="own run")
+    with pytest.raises(DerivaMLNotFoundError, match="'9-ZZZZ': no row"):
+        queries.find_executions(session, workflow="9-ZZZZ")
+    with pytest.raises(DerivaMLTableTypeError, match=f"{made[0].execution_rid}' is not of type Workflow"):
+        queries.find_executions(session, workflow=made[0].execution_rid)
     assert rids(queries.find_executions(session, workflow=own, workflow_type="Prediction")) == set()
     newest = [record.execution_rid for record in queries.find_executions(session, workflow=own, sort=True)]
     assert newest == [exe.execution_rid for exe in reversed(made)]

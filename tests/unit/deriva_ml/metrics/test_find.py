@@ -319,6 +319,7 @@ def test_fetching_goes_on_where_it_broke_off(lab: Lab, monkeypatch: pytest.Monke
         ({"sort": "los"}, DerivaMLNotFoundError, "a metric 'los'. Did you mean 'loss'"),
         ({"sort": "zzz"}, DerivaMLNotFoundError, "There are: epoch"),
         ({"metrics": ["loss", "ac"]}, DerivaMLNotFoundError, "'ac'. Did you mean 'acc'"),
+        ({"workflow": "9-ZZZZ"}, DerivaMLNotFoundError, "'9-ZZZZ': no row of this catalog"),
         ({"executions": "9-ZZZZ"}, DerivaMLNotFoundError, "'9-ZZZZ' in catalog"),
         (
             {"file_name": "metric.jsonl"},
