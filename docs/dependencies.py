@@ -43,6 +43,7 @@ REASONS = {
     "traitlets": "settings of what Jupyter brings",
     "pandas": "data frames",
     "tensorflow": "datasets as `tf.data`",
+    "numpy": "arrays in and out of PyTorch",
     "torch": "datasets for PyTorch",
     "psycopg": "catalogs on PostgreSQL",
     "uv": "environments of runs that are reproduced",
