@@ -6,14 +6,13 @@ import os
 import random
 import shutil
 import signal
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from tests.buckets import Buckets
 from tests.deployments import Direct, Http, opened, processes, serving
+from tests.machines.killing import kill_at_work
 from tests.machines.objects.shelf import Shelf
 
 from deriva_server.blobs.collect import Garbage, collect, find_garbage
@@ -38,27 +37,10 @@ def collect_again_and_again(folder, address):
 
 def killed(folder, address, server, shelves, delay):
     """Let all write while garbage is collected, and kill everything after a while."""
-    broken = []
-
-    def work(shelf):
-        try:
-            shelf.run(Http(server.url))
-        except BaseException as error:
-            broken.append(error)
-
     collector = processes.Process(target=collect_again_and_again, args=(folder, address), daemon=True)
     collector.start()
-    threads = [threading.Thread(target=work, args=(shelf,)) for shelf in shelves]
-    for thread in threads:
-        thread.start()
-    time.sleep(delay)
-    server.kill()
-    collector.kill()
+    kill_at_work(server, shelves, delay, [collector])
     collector.join()
-    for thread in threads:
-        thread.join()
-    if broken:
-        raise broken[0]
 
 
 def crash(folder: Path, address: str | None, kills: int, seed: int) -> None:
@@ -76,7 +58,7 @@ def crash(folder: Path, address: str | None, kills: int, seed: int) -> None:
                 killed(folder, address, server, shelves, chance.uniform(0.0, 0.6))
     acknowledged = sum(shelf.acknowledged for shelf in shelves)
     print(f"{kills} kills, {acknowledged} requests acknowledged, open: {dict(fates)}")
-    assert acknowledged > kills
+    assert acknowledged >= kills
     with opened(folder, address) as server:
         for shelf in shelves:
             shelf.check(Direct(server))
