@@ -19,6 +19,7 @@ from deriva_ml.execution.inputs import InputDataset, InputDatasets
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.sync import push, required_state
+from deriva_ml.interrupts import held
 from deriva_ml.names import ConnectionMode, ExecutionStatus, is_rid
 from deriva_ml.session import session_of
 from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
@@ -154,7 +155,7 @@ class Run:
             signals.entered(self)
             self.execution_start()
         except BaseException as error:
-            with signals.leaving(self, error), signals.held():
+            with signals.leaving(self, error), held():
                 # What interrupts a start may leave it started; whose start is refused was not begun here.
                 if not isinstance(error, Exception) and self._state.is_mine:
                     self.record_end(lifecycle.reason_of(error))
@@ -173,7 +174,7 @@ class Run:
                 logger.error("The dry run ended with %s", lifecycle.reason_of(error))
             return False
         with signals.leaving(self, error):
-            with signals.held():
+            with held():
                 news = self.record_end(_reason(error))
                 self._outputs.manifest.write_mirror()
             if news:

@@ -7,19 +7,17 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
 from deriva_ml.errors import DerivaMLException
+from deriva_ml.interrupts import ENDING, in_main_thread
 from deriva_ml.parallel import within
 
 logger = logging.getLogger(__name__)
 
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-_HELD = (signal.SIGINT, *_ENDING)
 _SECONDS = 5.0
 """How long a catalog is waited for when the process is to end; schedulers kill after ten to thirty."""
 
@@ -83,21 +81,17 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     _watch.on_signal(number)
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
-
-
 def entered(block: Block) -> None:
     """Watch over a block. Handlers of the program, and signals that it ignores, are left as they are.
 
     Only the main thread can have signals handled; blocks of other threads are recorded when one of the main thread ends
     by a signal.
     """
-    if not _in_main_thread():
+    if not in_main_thread():
         _watch.in_threads.append(block)
         return
     _watch.blocks.append(block)
-    for number in _ENDING:
+    for number in ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _on_signal)
 
@@ -105,7 +99,7 @@ def entered(block: Block) -> None:
 @contextmanager
 def leaving(block: Block, error: BaseException | None) -> Iterator[None]:
     """The end of a block, with what it ended by; then the signal that ended the last one has its way."""
-    watched, end = block in _watch.blocks and _in_main_thread(), ended_by(error)
+    watched, end = block in _watch.blocks and in_main_thread(), ended_by(error)
     if watched:
         _watch.leaving, _watch.due = True, end.number if end is not None else None
     try:
@@ -144,29 +138,9 @@ def ended_by(error: BaseException | None) -> Terminated | None:
     return None
 
 
-@contextmanager
-def held() -> Iterator[None]:
-    """Let signals wait that would interrupt: Ctrl-C too."""
-    kept: list[int] = []
-    handlers = {}
-    if _in_main_thread():
-        for number in _HELD:
-            if callable(handler := signal.getsignal(number)):
-                handlers[number] = handler
-                signal.signal(number, lambda number, frame: kept.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        # Ctrl-C last, as it raises.
-        for number in sorted(kept, key=lambda number: number == signal.SIGINT):
-            signal.raise_signal(number)
-
-
 def tell(work: Callable[[], object]) -> None:
     """Tell the catalog of an end; when the process is to end, for a short time only, and not at all after a second signal."""
-    if not (_watch.leaving and _in_main_thread()):
+    if not (_watch.leaving and in_main_thread()):
         work()
     elif (_watch.due is None and _told(work)) or _watch.hurried:
         return
@@ -187,7 +161,7 @@ def _told(work: Callable[[], object]) -> bool:
 
 
 def _release() -> None:
-    for number in _ENDING:
+    for number in ENDING:
         if signal.getsignal(number) is _on_signal:
             signal.signal(number, signal.SIG_DFL)
     _watch.rest()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from deriva_ml.ermrest import connect, rows, schemas
 from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.errors import DerivaMLException, DerivaMLSchemaError, DerivaMLValidationError
+from deriva_ml.interrupts import held
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.names import ML_SCHEMA
 from deriva_ml.schema import terms
@@ -70,10 +72,9 @@ def create_connected(
     """Make a catalog as `create_ml_catalog` does, with an empty schema for own tables if named; the connection to it."""
     _check_project(project_name)
     name = f"{project_name} (DerivaML)"
-    connection = connect.create_catalog(
+    with _new_catalog(
         hostname, credential=credential, name=name, description=f"Catalog of {project_name}"
-    )
-    try:
+    ) as connection:
         documents = {"WWW": www_schema_document(), ML_SCHEMA: ml_schema_document(ML_SCHEMA, project_name)}
         if domain_schema is not None:
             documents.setdefault(domain_schema, {"tables": {}})
@@ -83,12 +84,22 @@ def create_connected(
         initialize_ml_schema(connection, model=model)
         if alias is not None:
             connect.bind_alias(connection, alias, retarget)
-    except BaseException:
-        # An interruption must not leave a half-made catalog either.
-        with suppress(DerivaMLException):
-            connect.delete_catalog(connection)
-        raise
     return connection
+
+
+@contextmanager
+def _new_catalog(hostname: Host, **options: Any) -> Iterator[Connection]:
+    """Make a catalog for a block that fills it; an error or an interruption leaves none."""
+    made: list[Connection] = []
+    try:
+        with held(once=True):
+            made.append(connect.create_catalog(hostname, **options))
+        yield made[0]
+    except BaseException:
+        with held(once=True), suppress(DerivaMLException):
+            for connection in made:
+                connect.delete_catalog(connection)
+        raise
 
 
 def _check_project(name: str) -> None:

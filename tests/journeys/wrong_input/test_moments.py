@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
+import random
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,15 +214,72 @@ def _interrupted(after: float, work: Callable[[], Any]) -> bool:
         return True
 
 
+def _interrupted_at(moments: Iterable[str | int], work: Callable[[], Any]) -> bool:
+    """Press Ctrl-C in turn at each ``call NAME`` or ``return NAME`` of a function, or after a number of them of any."""
+    waiting, counted = list(moments), itertools.count(1)
+
+    def watch(frame: Any, event: str, value: Any) -> None:
+        if event not in ("call", "return") or not waiting:
+            return
+        if waiting[0] in (next(counted), f"{event} {frame.f_code.co_name}"):
+            waiting.pop(0)
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        sys.setprofile(watch)
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+def _assert_no_catalog(lab: Path) -> None:
+    with pytest.raises(DerivaMLException) as caught:
+        DerivaML(lab, 1)
+    assert isinstance(caught.value, DerivaMLCatalogNotFound) or "init" in str(caught.value)
+    made = create_ml_catalog(lab, "texts")
+    assert DerivaML(lab, made.catalog_id).list_vocabulary_terms("Workflow_Type")
+
+
 @LOST
 @pytest.mark.parametrize("after", [0.002, 0.1])
 def test_interrupted_creation_leaves_no_catalog(tmp_path: Path, after: float) -> None:
     if _interrupted(after, lambda: create_ml_catalog(tmp_path / "lab", "texts")):
-        with pytest.raises(DerivaMLException) as caught:
-            DerivaML(tmp_path / "lab", 1)
-        assert isinstance(caught.value, DerivaMLCatalogNotFound) or "init" in str(caught.value)
-    made = create_ml_catalog(tmp_path / "lab", "texts")
-    assert DerivaML(tmp_path / "lab", made.catalog_id).list_vocabulary_terms("Workflow_Type")
+        _assert_no_catalog(tmp_path / "lab")
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        "call create_ermrest_catalog",
+        "return create_ermrest_catalog",
+        "return create_schemas",
+        "call bind_alias",
+        "return create_ermrest_catalog, call delete_ermrest_catalog",
+    ],
+)
+def test_a_catalog_is_whole_or_gone_wherever_its_creation_is_interrupted(
+    tmp_path: Path, moments: str
+) -> None:
+    create = partial(create_ml_catalog, tmp_path / "lab", "texts", "alias")
+    assert _interrupted_at(moments.split(", "), create)
+    _assert_no_catalog(tmp_path / "lab")
+
+
+@LOST
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_a_catalog_is_whole_or_gone_at_any_moment(tmp_path: Path) -> None:
+    chance, pressed = random.Random(7), 0
+    for number in range(400):
+        folder = tmp_path / str(number)
+        if _interrupted_at([chance.randrange(1, 300_000)], partial(create_ml_catalog, folder, "texts")):
+            _assert_no_catalog(folder)
+            pressed += 1
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"interrupted {pressed} times")
 
 
 @LOST
