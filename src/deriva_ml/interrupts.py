@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end a process which does not handle them."""
@@ -25,7 +28,7 @@ def held(*, once: bool = False) -> Iterator[None]:
     Parameters
     ----------
     once : bool
-        Whether the second of a kind no longer waits: for what may take long, as an answer of a server.
+        Whether the second of a kind no longer waits, as the first is told: for what may take long, as an answer.
     """
     kept: list[int] = []
     handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
@@ -34,6 +37,10 @@ def held(*, once: bool = False) -> Iterator[None]:
         if once and number in kept:
             handlers[number](number, frame)
         kept.append(number)
+        if once:
+            logger.warning(
+                "Interrupted: an answer is waited for that should not be missed. Once more, and it is not."
+            )
 
     if in_main_thread():
         for number in (signal.SIGINT, *ENDING):

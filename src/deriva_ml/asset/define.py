@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm
 from deriva_ml.model.build import Reference, asset_companions
 from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
 from deriva_ml.names import MLVocab, optional_list, require_list
 from deriva_ml.schema.display import asset_annotations
-from deriva_ml.vocabulary import add_term
+from deriva_ml.vocabulary import add_term, delete_term
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table, TableName
@@ -52,7 +54,8 @@ def create_asset_table(
     """
     template = "/hatrac/metadata/{{MD5}}.{{Filename}}" if use_hatrac else False
     parts = require_list("additional_columns", additional_columns)
-    return _create(session, asset_name, parts, [], comment, schema, template, update_navbar)
+    definitions = _definitions(session, asset_name, parts, [], comment, schema, template)
+    return session.create_tables(definitions, schema, update_navbar)[0]
 
 
 def create_asset(
@@ -98,12 +101,29 @@ def create_asset(
     parts = optional_list("column_defs", column_defs)
     parts += map(session.model.reference_to, optional_list("referenced_tables", referenced_tables))
     keys = optional_list("fkey_defs", fkey_defs)
-    made = _create(session, asset_name, parts, keys, comment, schema, None, update_navbar)
-    add_term(session, MLVocab.asset_type, asset_name, f"A {asset_name} asset")
-    return made
+    definitions = _definitions(session, asset_name, parts, keys, comment, schema, None)
+    session.require_writable("create tables")
+    # Before the table: an interruption in between must not leave one whose files can have no type.
+    is_new = _add_type(session, asset_name)
+    try:
+        return session.create_tables(definitions, schema, update_navbar)[0]
+    except DerivaMLException:
+        if is_new and asset_name not in session.model.schemas[session.target_schema(schema)].tables:
+            with suppress(DerivaMLException):
+                delete_term(session, MLVocab.asset_type, asset_name)
+        raise
 
 
-def _create(
+def _add_type(session: Session, name: str) -> bool:
+    """Add an asset type; whether there was none."""
+    try:
+        add_term(session, MLVocab.asset_type, name, f"A {name} asset", exists_ok=False)
+    except DerivaMLInvalidTerm:
+        return False
+    return True
+
+
+def _definitions(
     session: Session,
     asset_name: str,
     parts: list[Any],
@@ -111,9 +131,7 @@ def _create(
     comment: str | None,
     schema: str | None,
     template: str | bool | None,
-    update_navbar: bool,
-) -> Table:
-    model = session.model
+) -> list[Any]:
     home = session.target_schema(schema)
     references = [part for part in parts if isinstance(part, Reference)]
     shown = shown_columns(home, asset_name, parts)
@@ -126,9 +144,7 @@ def _create(
         hatrac_template=template,
         annotations=asset_annotations(home, asset_name, shown),
     )
-    companions = asset_companions(home, asset_name, model.ml_schema)
-    made = session.create_tables([definition, *companions], home, update_navbar)
-    return made[0]
+    return [definition, *asset_companions(home, asset_name, session.model.ml_schema)]
 
 
 def shown_columns(schema: str, table: str, parts: Iterable[Any]) -> list[str | list[str]]:

@@ -12,6 +12,7 @@ from deriva_ml.ermrest.library import Table as DerivaTable
 from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.ermrest.rows import escaped
 from deriva_ml.errors import DerivaMLConflictError, DerivaMLConnectionError, DerivaMLSchemaError
+from deriva_ml.interrupts import held
 from deriva_ml.model.define import Document, document_of
 from deriva_ml.model.document import DocumentModel
 from deriva_ml.model.protocols import Table
@@ -32,6 +33,7 @@ def create_schemas(connection: Connection, schemas: dict[str, Document]) -> None
     _make(connection, {"schemas": named}, wanted, doing)
 
 
+@held(once=True)
 def create_schema(connection: Connection, model: Model, name: str, comment: str | None = None) -> Schema:
     """Make an empty schema and add it to `model`."""
     _check_live(model)
@@ -44,6 +46,7 @@ def create_schema(connection: Connection, model: Model, name: str, comment: str 
     return model.schemas[name]
 
 
+@held(once=True)
 def create_tables(
     connection: Connection, model: Model, schema: str, definitions: Iterable[Any]
 ) -> list[Table]:
@@ -159,6 +162,7 @@ def complete_references(document: Document) -> None:
     ]
 
 
+@held(once=True)
 def drop_table(connection: Connection, model: Model, table: Table) -> None:
     """Drop a table with its rows, and take it out of `model`."""
     _check_live(model)
@@ -166,6 +170,7 @@ def drop_table(connection: Connection, model: Model, table: Table) -> None:
         model.schemas[table.schema.name].tables[table.name].drop()
 
 
+@held(once=True)
 def drop_schema(connection: Connection, model: Model, name: str) -> None:
     """Drop a schema with all its tables, foreign keys between them first."""
     with translated(f"Dropping schema {name} of {connection.name}"):

@@ -24,7 +24,7 @@ from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
 from deriva_ml.execution.progress import shown
 from deriva_ml.execution.states import COMMITTABLE
-from deriva_ml.execution.sync import required_state
+from deriva_ml.execution.sync import push, required_state
 from deriva_ml.execution.unknown import unknown_provenance_file_rid
 from deriva_ml.execution.upload import upload_pending
 from deriva_ml.names import AssetRole, ExecAssetType, ExecutionStatus, MLTable, require_list
@@ -119,6 +119,8 @@ def _make_ready(session: Session, execution_rid: str) -> bool:
             )
         )
     if status is ExecutionStatus.Uploaded and not has_pending(session, execution_rid):
+        if state.sync_pending:
+            push(session, execution_rid)
         return False
     lifecycle.begin_upload(session, execution_rid)
     return True

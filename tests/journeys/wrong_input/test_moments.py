@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -11,20 +10,27 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.interpreter import python
+from tests.interrupting import interrupted_at
 
-from deriva_ml import DerivaML, ExecutionConfiguration
+from deriva_ml import BuiltinTypes, ColumnDefinition, DerivaML, ExecutionConfiguration
 from deriva_ml.cli.main import main
-from deriva_ml.errors import DerivaMLCatalogNotFound, DerivaMLException, DerivaMLUploadError
+from deriva_ml.errors import (
+    DerivaMLCatalogNotFound,
+    DerivaMLConflictError,
+    DerivaMLException,
+    DerivaMLUploadError,
+)
+from deriva_ml.execution import sync
 from deriva_ml.schema import create_ml_catalog
 
 NOBODY = 65534
@@ -214,27 +220,6 @@ def _interrupted(after: float, work: Callable[[], Any]) -> bool:
         return True
 
 
-def _interrupted_at(moments: Iterable[str | int], work: Callable[[], Any]) -> bool:
-    """Press Ctrl-C in turn at each ``call NAME`` or ``return NAME`` of a function, or after a number of them of any."""
-    waiting, counted = list(moments), itertools.count(1)
-
-    def watch(frame: Any, event: str, value: Any) -> None:
-        if event not in ("call", "return") or not waiting:
-            return
-        if waiting[0] in (next(counted), f"{event} {frame.f_code.co_name}"):
-            waiting.pop(0)
-            signal.raise_signal(signal.SIGINT)
-
-    try:
-        sys.setprofile(watch)
-        work()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(None)
-    return False
-
-
 def _assert_no_catalog(lab: Path) -> None:
     with pytest.raises(DerivaMLException) as caught:
         DerivaML(lab, 1)
@@ -264,8 +249,25 @@ def test_a_catalog_is_whole_or_gone_wherever_its_creation_is_interrupted(
     tmp_path: Path, moments: str
 ) -> None:
     create = partial(create_ml_catalog, tmp_path / "lab", "texts", "alias")
-    assert _interrupted_at(moments.split(", "), create)
+    assert interrupted_at(moments.split(", "), create)
     _assert_no_catalog(tmp_path / "lab")
+
+
+@pytest.mark.parametrize("moment", ["call change_model", "return _by_name", "call renew_pages"])
+def test_an_asset_table_can_be_used_wherever_its_creation_was_interrupted(lab: DerivaML, moment: str) -> None:
+    assert interrupted_at([moment], lambda: lab.create_asset("Picture"))
+    with suppress(DerivaMLConflictError):
+        lab.create_asset("Picture")
+    assert lab.model.is_asset("Picture")
+    with _begin(lab) as exe:
+        exe.asset_file_path("Picture", "a.txt").write_text("a")
+    assert exe.commit_output_assets().total_uploaded == 1
+
+
+def test_an_asset_table_that_is_refused_leaves_no_type(lab: DerivaML) -> None:
+    with pytest.raises(DerivaMLException):
+        lab.create_asset("Picture", column_defs=[ColumnDefinition("Size", BuiltinTypes.int4)] * 2)
+    assert "Picture" not in {term.name for term in lab.list_vocabulary_terms("Asset_Type")}
 
 
 @LOST
@@ -275,7 +277,7 @@ def test_a_catalog_is_whole_or_gone_at_any_moment(tmp_path: Path) -> None:
     chance, pressed = random.Random(7), 0
     for number in range(400):
         folder = tmp_path / str(number)
-        if _interrupted_at([chance.randrange(1, 300_000)], partial(create_ml_catalog, folder, "texts")):
+        if interrupted_at([chance.randrange(1, 300_000)], partial(create_ml_catalog, folder, "texts")):
             _assert_no_catalog(folder)
             pressed += 1
         shutil.rmtree(folder, ignore_errors=True)
@@ -293,6 +295,26 @@ def test_an_interrupted_commit_goes_on(lab: DerivaML, after: float) -> None:
     again.commit_output_assets()
     outputs = [asset for asset in again.list_assets(asset_role="Output") if asset.asset_table == "Document"]
     assert len(outputs) == 60
+    assert lab.lookup_execution(exe.execution_rid).status == "Uploaded"
+
+
+def test_a_commit_again_tells_what_the_interrupted_one_did_not(
+    lab: DerivaML, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _begin(lab) as exe:
+        exe.asset_file_path("Document", "a.txt").write_text("a")
+    send = sync._sent
+
+    def interrupted(session: Any, state: Any) -> bool:
+        if state.status == "Uploaded":
+            raise KeyboardInterrupt
+        return send(session, state)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(sync, "_sent", interrupted)
+        exe.commit_output_assets()
+    assert (exe.status, lab.lookup_execution(exe.execution_rid).status) == ("Uploaded", "Pending_Upload")
+    exe.commit_output_assets()
     assert lab.lookup_execution(exe.execution_rid).status == "Uploaded"
 
 
