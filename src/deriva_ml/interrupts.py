@@ -39,7 +39,7 @@ def held(*, once: bool = False) -> Iterator[None]:
         kept.append(number)
         if once:
             logger.warning(
-                "Interrupted: an answer is waited for that should not be missed. Once more, and it is not."
+                "Interrupted; this waits for the answer to a change of the catalog. Interrupt it again not to wait."
             )
 
     if in_main_thread():
