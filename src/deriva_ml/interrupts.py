@@ -21,6 +21,12 @@ def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+_told: set[int] = set()
+"""Signals that wait, of which the user has been told."""
+_depth = 0
+"""How many blocks hold signals, one in another."""
+
+
 @contextmanager
 def held(*, once: bool = False) -> Iterator[None]:
     """Let signals wait that would interrupt: Ctrl-C too.
@@ -30,6 +36,7 @@ def held(*, once: bool = False) -> Iterator[None]:
     once : bool
         Whether the second of a kind no longer waits, as the first is told: for what may take long, as an answer.
     """
+    global _depth
     kept: list[int] = []
     handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
 
@@ -37,12 +44,14 @@ def held(*, once: bool = False) -> Iterator[None]:
         if once and number in kept:
             handlers[number](number, frame)
         kept.append(number)
-        if once:
+        if once and number not in _told:
+            _told.add(number)
             logger.warning(
                 "Interrupted; this waits for the answer to a change of the catalog. Interrupt it again not to wait."
             )
 
     if in_main_thread():
+        _depth += 1
         for number in (signal.SIGINT, *ENDING):
             if callable(handler := signal.getsignal(number)):
                 handlers[number] = handler
@@ -50,6 +59,10 @@ def held(*, once: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        if in_main_thread():
+            _depth -= 1
+        if not _depth:
+            _told.clear()
         for number, handler in handlers.items():
             signal.signal(number, handler)
         # Ctrl-C last, as it raises.

@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 
 from deriva_ml.ermrest.patience import Patience, send_patiently
 from deriva_ml.errors import DerivaMLConnectionError
+from deriva_ml.interrupts import held
 from deriva_server.blobs.taken import Taken
 from deriva_server.deployment import DOCUMENT
 from deriva_server.embed import LocalServer
@@ -98,7 +99,14 @@ class LocalTransport(BaseAdapter):
         """Answer a request, of a database server that is away for a moment, too."""
         host = urlsplit(str(request.url)).netloc
         patience = Patience(host, called=str(self.folder), known=True)
-        return send_patiently(request, lambda: self._sent(request, stream), patience, stream=stream)
+        return send_patiently(request, lambda: self._once(request, stream), patience, stream=stream)
+
+    def _once(self, request: requests.PreparedRequest, stream: bool) -> requests.Response:
+        if request.method in ("GET", "HEAD"):
+            return self._sent(request, stream)
+        # The server is written for a process of its own: cut in two anywhere, a writer could keep its lock.
+        with held(once=True):
+            return self._sent(request, stream)
 
     def _sent(self, request: requests.PreparedRequest, stream: bool) -> requests.Response:
         body, length = _body_of(request)
