@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLException
+from deriva_ml.interrupts import held
 from deriva_ml.lasting import make_lasting_folder, settle_folder
 
 _BUSY_SECONDS = 60.0
@@ -65,8 +66,9 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: durable on leaving the block, undone when the block raises."""
-        with self._opened() as connection, self._translated():
-            # An interruption may arrive right after BEGIN, and COMMIT may fail: neither may leave a transaction open.
+        # Ctrl-C waits: anywhere in between it could leave the transaction open.
+        with held(), self._lock, self._translated():
+            connection = self._opened()
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -78,8 +80,8 @@ class Database:
 
     def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
-        with self._opened() as connection, self._translated():
-            return connection.execute(sql, parameters).fetchall()
+        with self._lock, self._translated():
+            return self._opened().execute(sql, parameters).fetchall()
 
     def fetch_one(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
         """First row of a query."""
@@ -98,12 +100,10 @@ class Database:
         if self._connection is not None:
             self._connection.close()
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._open()
-            yield self._connection
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
