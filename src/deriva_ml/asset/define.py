@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from deriva_ml.ermrest import schemas
 from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm
 from deriva_ml.model.build import Reference, asset_companions
 from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
@@ -93,6 +94,8 @@ def create_asset(
     ------
     DerivaMLConflictError
         If a table of that name exists already.
+    DerivaMLSchemaError
+        If there is no such schema.
 
     Examples
     --------
@@ -103,12 +106,14 @@ def create_asset(
     keys = optional_list("fkey_defs", fkey_defs)
     definitions = _definitions(session, asset_name, parts, keys, comment, schema, None)
     session.require_writable("create tables")
+    home = session.target_schema(schema)
+    schemas.require_new(session.connection, session.model.wrapped, home, [asset_name])
     # Before the table: an interruption in between must not leave one whose files can have no type.
     is_new = _add_type(session, asset_name)
     try:
-        return session.create_tables(definitions, schema, update_navbar)[0]
+        return session.create_tables(definitions, home, update_navbar)[0]
     except DerivaMLException:
-        if is_new and asset_name not in session.model.schemas[session.target_schema(schema)].tables:
+        if is_new and asset_name not in session.model.schemas[home].tables:
             with suppress(DerivaMLException):
                 delete_term(session, MLVocab.asset_type, asset_name)
         raise

@@ -74,15 +74,9 @@ def create_tables(
         If a table exists already, or refers to something that does not.
     """
     _check_live(model)
-    if schema not in model.schemas:
-        raise DerivaMLSchemaError(f"There is no schema {schema!r} in {connection.name}.")
     documents = [{**document_of(definition), "schema_name": schema} for definition in definitions]
     names = [document["table_name"] for document in documents]
-    for name in names:
-        if name in model.schemas[schema].tables:
-            raise DerivaMLConflictError(
-                f"Table {name!r} already exists in schema {schema!r} of {connection.name}."
-            )
+    require_new(connection, model, schema, names)
     for document in documents:
         complete_references(document)
     doing = f"Creating {', '.join(names)} in schema {schema} of {connection.name}"
@@ -92,6 +86,17 @@ def create_tables(
         known[name] = DerivaTable(model.schemas[schema], name, made[name])
     model.digest_fkeys()
     return [cast(Table, known[name]) for name in names]
+
+
+def require_new(connection: Connection, model: Model, schema: str, tables: Iterable[str]) -> None:
+    """Check, without a request, that tables can be made; see `create_tables` for the errors."""
+    if schema not in model.schemas:
+        raise DerivaMLSchemaError(f"There is no schema {schema!r} in {connection.name}.")
+    for name in tables:
+        if name in model.schemas[schema].tables:
+            raise DerivaMLConflictError(
+                f"Table {name!r} already exists in schema {schema!r} of {connection.name}."
+            )
 
 
 def _make(connection: Connection, body: Any, wanted: Mapping[str, Iterable[str]], doing: str) -> Document:
