@@ -132,3 +132,8 @@ def snapshot_named(session: Session, text: Any) -> str:
             f"DerivaML({session.connection.host!r}, {text!r})."
         )
     return snapshot
+
+
+def upload_command(session: Session, rid: str) -> str:
+    """What to type to commit an execution."""
+    return f"deriva-ml upload {command_options(session)} --execution {rid}"

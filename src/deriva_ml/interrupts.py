@@ -21,10 +21,28 @@ def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-_told: set[int] = set()
-"""Signals that wait, of which the user has been told."""
-_depth = 0
-"""How many blocks hold signals, one in another."""
+class _Hold:
+    """A handler that keeps signals for later."""
+
+    def __init__(self, once: bool) -> None:
+        self.once = once
+        self.former: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self.kept: list[int] = []
+        self.told: set[int] = set()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.once and number in self.kept:
+            self.former[number](number, frame)
+        self.kept.append(number)
+        if self.once and number not in self.told:
+            logger.warning(
+                "Interrupted; this waits for the answer to a change of the catalog. Interrupt it again not to wait."
+            )
+            # Those around it get the signal when this one ends, and have nothing to add.
+            hold: Any = self
+            while isinstance(hold, _Hold):
+                hold.told.add(number)
+                hold = hold.former[number]
 
 
 @contextmanager
@@ -36,35 +54,16 @@ def held(*, once: bool = False) -> Iterator[None]:
     once : bool
         Whether the second of a kind no longer waits, as the first is told: for what may take long, as an answer.
     """
-    global _depth
-    kept: list[int] = []
-    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
-
-    def wait(number: int, frame: FrameType | None) -> None:
-        if once and number in kept:
-            handlers[number](number, frame)
-        kept.append(number)
-        if once and number not in _told:
-            _told.add(number)
-            logger.warning(
-                "Interrupted; this waits for the answer to a change of the catalog. Interrupt it again not to wait."
-            )
-
-    if in_main_thread():
-        _depth += 1
-        for number in (signal.SIGINT, *ENDING):
-            if callable(handler := signal.getsignal(number)):
-                handlers[number] = handler
-                signal.signal(number, wait)
+    hold = _Hold(once)
     try:
+        for number in (signal.SIGINT, *ENDING) if in_main_thread() else ():
+            if callable(handler := signal.getsignal(number)):
+                hold.former[number] = handler
+                signal.signal(number, hold)
         yield
     finally:
-        if in_main_thread():
-            _depth -= 1
-        if not _depth:
-            _told.clear()
-        for number, handler in handlers.items():
+        for number, handler in hold.former.items():
             signal.signal(number, handler)
         # Ctrl-C last, as it raises.
-        for number in sorted(kept, key=lambda number: number == signal.SIGINT):
+        for number in sorted(hold.kept, key=lambda number: number == signal.SIGINT):
             signal.raise_signal(number)

@@ -114,6 +114,7 @@ def create_asset(
         return session.create_tables(definitions, home, update_navbar)[0]
     except DerivaMLException:
         if is_new and asset_name not in session.model.schemas[home].tables:
+            # Why there is no table matters more.
             with suppress(DerivaMLException):
                 delete_term(session, MLVocab.asset_type, asset_name)
         raise

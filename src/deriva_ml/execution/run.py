@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from deriva_ml import markup
-from deriva_ml.citation import command_options
+from deriva_ml.citation import upload_command
 from deriva_ml.errors import DerivaMLException, DerivaMLStateInconsistency, DerivaMLValidationError
 from deriva_ml.execution import commit, create, inputs, lifecycle, signals
 from deriva_ml.execution.execution_record import ExecutionRecord
@@ -202,9 +202,8 @@ class Run:
         elif end is not None:
             # The process ends without a chance to tell it in another way.
             logger.warning(
-                "Execution %s was %s. What it had made is kept on this machine; to commit it all the same: "
-                "deriva-ml upload %s --execution %s",
-                *(rid, end, command_options(self._session), rid),
+                "Execution %s was %s. What it had made is kept on this machine. To commit it all the same: %s",
+                *(rid, end, upload_command(self._session, rid)),
             )
 
     def execution_start(self) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from deriva_ml import heap
-from deriva_ml.citation import command_options, sight
+from deriva_ml.citation import sight, upload_command
 from deriva_ml.configs import directories, tasks
 from deriva_ml.configs.groups import base_defaults
 from deriva_ml.connection import DerivaMLConfig
@@ -178,7 +178,7 @@ def _followed(execution: Execution) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:  # whatever ends the model goes on, with a note
         rid, session = execution.execution_rid, session_of(execution.catalog)
         text = f"Execution {rid} is {execution.status}. See it with: {sight(session, rid)}"
-        upload = f"deriva-ml upload {command_options(session)} --execution {rid}"
+        upload = upload_command(session, rid)
         if execution.status in _WAITING:
             text += f"\nCommit its outputs with: {upload}"
         elif has_pending(session, rid):
