@@ -131,9 +131,9 @@ class DerivaML:
         use_minid: bool | None = None,
         clean_execution_dir: bool = True,
         mode: ConnectionMode | str = ConnectionMode.online,
+        reuse_schema_json: Any = None,
         timeout: tuple[float, float] | None = None,
         chunk_size: int | None = None,
-        reuse_schema_json: Any = None,
         check_auth: bool | None = None,
     ) -> None:
         configure_logging(logging_level, deriva_logging_level)
@@ -348,12 +348,13 @@ class DerivaML:
             If outputs wait for a commit, which were checked against the present model; `force` refreshes anyway.
         """
         self._session.require_online("refresh the schema")
-        waiting = 0 if force else self.pending_summary().total_executions_with_pending
-        if waiting:
+        self._session.workspace.pinned_model.require_unpinned()
+        waiting = sum(bool(snapshot.waiting) for snapshot in self.list_executions())
+        if waiting and not force:
             raise DerivaMLSchemaRefreshBlocked(
                 f"{waiting} executions have outputs to commit; commit them first, or pass force=True."
             )
-        self._session.refresh(force=force)
+        self._session.refresh()
 
     create_schema = _forward(lambda: Session.create_schema)
     apply_catalog_annotations = _forward(lambda: tables.apply_catalog_annotations)

@@ -126,20 +126,6 @@ def require_number(name: str, given: Any, least: int | None = None) -> int:
     return number
 
 
-def require_sort(sort: Any) -> None:
-    """Check how a list that is asked for shall be sorted.
-
-    Raises
-    ------
-    DerivaMLValidationError
-        If it is neither True, nor False or None, nor a function.
-    """
-    if not (sort is None or isinstance(sort, bool) or callable(sort)):
-        raise DerivaMLValidationError(
-            f"sort cannot be {sort!r}; give True for the newest first, a function that makes a sort key, or nothing."
-        )
-
-
 def similar(name: Any, known: Iterable[str]) -> list[str]:
     """Which of some names may have been meant, the likeliest first; at most five.
 

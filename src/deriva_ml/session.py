@@ -15,7 +15,6 @@ from deriva_ml.errors import (
     DerivaMLOfflineError,
     DerivaMLReadOnlyError,
     DerivaMLSchemaError,
-    DerivaMLSchemaPinned,
     DerivaMLValidationError,
 )
 from deriva_ml.lasting import make_lasting_folder
@@ -125,7 +124,7 @@ class Session:
             self._model = self._wrap(self._kept_model() or self._fetched_model())
         return self._model
 
-    def refresh(self, *, force: bool = False) -> CatalogModel:
+    def refresh(self) -> CatalogModel:
         """Read the model again; annotations that were only staged are discarded.
 
         Raises
@@ -133,14 +132,10 @@ class Session:
         DerivaMLOfflineError
             If this session works offline.
         DerivaMLSchemaPinned
-            If the model is pinned and not `force`.
+            If the model is pinned.
         """
         self.require_online("refresh the schema")
-        kept = self.workspace.pinned_model.load()
-        if kept is not None and kept.pin is not None and not force:
-            raise DerivaMLSchemaPinned(
-                f"The schema is pinned since {kept.pin.at}; unpin it with ml.unpin_schema()."
-            )
+        self.workspace.pinned_model.require_unpinned()
         self._model = self._wrap(self._fetched_model())
         self.terms.clear()
         self.staged_annotations.clear()

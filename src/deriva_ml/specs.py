@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_serializer,
     field_validator,
@@ -249,6 +250,8 @@ class WorkflowSpec(Checked):
     is_notebook: bool = False
     git_root: Path | None = None
     allow_dirty: bool = False
+    _catalog: tuple[str, str] | None = PrivateAttr(default=None)
+    """Authority and id of the catalog that gave `workflow_rid`, where that is known."""
 
     def __eq__(self, other: object) -> bool:
         # A workflow that was read back from a file is the same one, although it cannot do as much.

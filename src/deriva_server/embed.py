@@ -23,6 +23,7 @@ from deriva_server.catalogs.registry import Registry
 from deriva_server.config import FILE, ServerConfig, keep_setting, known_setting
 from deriva_server.deployment import Deployment, is_deployment
 from deriva_server.ermrest.face import ErmrestFace
+from deriva_server.ermrest.resolver import ResolverFace
 from deriva_server.errors import DeploymentError
 from deriva_server.hatrac.face import HatracFace
 from deriva_server.hatrac.target import is_name
@@ -67,9 +68,11 @@ class LocalServer:
                 directory = databases.directory()
                 self.objects = ObjectStore(directory, open_backend(deployment, self.bucket))
             self._hatrac = HatracFace(self.objects)
+            ermrest = ErmrestFace(self.registry)
             self.application = Application(
                 {
-                    "ermrest": ErmrestFace(self.registry),
+                    "ermrest": ermrest,
+                    "id": ResolverFace(ermrest),
                     "hatrac": self._hatrac,
                     "authn": AuthnFace(self.config.session_seconds),
                 },

@@ -74,6 +74,19 @@ def test_what_is_in_the_way(
     assert done.value.code == 2
 
 
+def test_a_project_whose_definition_has_the_version(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of ``deriva-ml new``: the version in the file is that of the tag."""
+    commit(project, "pyproject.toml", '[project]\nname = "eyes"\nversion = "0.1.0"\n')
+    monkeypatch.chdir(project)
+    for part in ("patch", "patch", "minor"):
+        assert main([part]) == 0
+        assert git(project, "status", "--porcelain") == ""
+    there = project.parent / "there"
+    assert git(there, "tag").split() == ["v0.1.0", "v0.1.1", "v0.2.0"]
+    assert 'version = "0.1.1"' in git(there, "show", "v0.1.1:pyproject.toml")
+    assert 'version = "0.2.0"' in git(there, "show", "HEAD:pyproject.toml")
+
+
 def test_a_project_that_keeps_its_version_in_a_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = '[tool.bumpversion]\ncommit = true\ntag = true\ntag_name = "r{new_version}"\n'
     files = '[[tool.bumpversion.files]]\nfilename = "version.txt"\n'

@@ -12,7 +12,7 @@ from deriva_ml.asset.record import AssetRecord
 from deriva_ml.asset.record import asset_record_class as record_class
 from deriva_ml.citation import record_url
 from deriva_ml.ermrest import rids, rows
-from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLTableTypeError
+from deriva_ml.errors import DerivaMLNotFoundError, DerivaMLTableTypeError, NoAssociationException
 from deriva_ml.names import AssetRole, MLVocab
 from deriva_ml.rows.reader import Row
 from deriva_ml.vocabulary import require_terms
@@ -196,7 +196,10 @@ def types_of(
     dict
         RID to types, without assets that have none.
     """
-    association, asset_column, type_column = session.model.asset_types(table)
+    try:
+        association, asset_column, type_column = session.model.asset_types(table)
+    except NoAssociationException:
+        return {}
     where = None if asset_rids is None else {asset_column: asset_rids}
     found: dict[str, list[str]] = {}
     columns = ["RID", asset_column, type_column]
@@ -207,7 +210,10 @@ def types_of(
 
 def producers_of(session: Session, table: Table, asset_rids: Collection[str]) -> dict[str, str]:
     """Executions that made assets: RID of the asset to that of its first producer."""
-    association, asset_column, execution_column = session.model.asset_executions(table)
+    try:
+        association, asset_column, execution_column = session.model.asset_executions(table)
+    except NoAssociationException:
+        return {}
     where: dict[str, Collection[str]] = {asset_column: asset_rids, MLVocab.asset_role: [AssetRole.output]}
     found: dict[str, str] = {}
     columns = ["RID", "RCT", asset_column, execution_column]
@@ -361,15 +367,19 @@ def find_assets(
         session.model.find_assets() if asset_table is None else [session.model.require_asset(asset_table)]
     )
     for table in tables:
-        if asset_type is None:
-            yield from _with_types(session, table, None)
-            continue
-        association, asset_column, type_column = session.model.asset_types(table)
-        where = {type_column: [asset_type]}
-        tags = rows.read(session.connection, association, where=where, columns=["RID", asset_column])
-        tagged = [row[asset_column] for row in tags]
-        if tagged:
+        tagged = None if asset_type is None else _tagged(session, table, asset_type)
+        if tagged is None or tagged:
             yield from _with_types(session, table, tagged)
+
+
+def _tagged(session: Session, table: Table, asset_type: str) -> list[str]:
+    try:
+        association, asset_column, type_column = session.model.asset_types(table)
+    except NoAssociationException:
+        return []
+    where = {type_column: [asset_type]}
+    tags = rows.read(session.connection, association, where=where, columns=["RID", asset_column])
+    return [row[asset_column] for row in tags]
 
 
 def list_asset_tables(session: Session) -> list[Table]:

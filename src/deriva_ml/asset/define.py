@@ -7,16 +7,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.ermrest import schemas
-from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm
+from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm, DerivaMLValidationError
 from deriva_ml.model.build import Reference, asset_companions
 from deriva_ml.model.define import AssetTableDef, ForeignKeyDefinition, document_of, element_name
-from deriva_ml.names import MLVocab, optional_list, require_list
+from deriva_ml.names import MLTable, MLVocab, optional_list, require_list
 from deriva_ml.schema.display import asset_annotations
 from deriva_ml.vocabulary import add_term, delete_term
 
 if TYPE_CHECKING:
     from deriva_ml.model.graph import Table, TableName
     from deriva_ml.session import Session
+
+_LINKED = frozenset({MLTable.execution, MLVocab.asset_type, MLVocab.asset_role})
+"""Tables that the companions of an asset table refer to."""
 
 
 def create_asset_table(
@@ -139,6 +142,11 @@ def _definitions(
     template: str | bool | None,
 ) -> list[Any]:
     home = session.target_schema(schema)
+    if asset_name in _LINKED:
+        raise DerivaMLValidationError(
+            f"An asset table cannot be called {asset_name!r}: each of its files refers to a row of the table {asset_name} "
+            "of the library. Give it another name."
+        )
     references = [part for part in parts if isinstance(part, Reference)]
     shown = shown_columns(home, asset_name, parts)
     definition = AssetTableDef(

@@ -112,12 +112,20 @@ def _bumper() -> list[str]:
 
 
 def _options(root: Path, prefix: str, latest: str) -> list[str]:
-    """What the project does not say itself: a version that is kept in tags only changes no file."""
+    """What the project does not say itself: a version that is kept in tags only changes no file, so has no commit."""
     texts = [path.read_text(encoding="utf-8") for name in _CONFIGURATIONS if (path := root / name).is_file()]
     configured = next((text for text in texts if re.search(r"^\[(tool\.)?bumpversion\]", text, re.M)), None)
     if configured is None:
-        return ["--current-version", latest, "--tag", "--no-commit", "--tag-name", f"{prefix}{{new_version}}"]
+        commit = "--commit" if _is_written(root, latest) else "--no-commit"
+        return ["--current-version", latest, "--tag", commit, "--tag-name", f"{prefix}{{new_version}}"]
     return [] if re.search(r"^current_version\s*=", configured, re.M) else ["--current-version", latest]
+
+
+def _is_written(root: Path, version: str) -> bool:
+    """Whether ``pyproject.toml`` has the version too, where bump-my-version changes it."""
+    path = root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return re.search(rf"""^version\s*=\s*["']{re.escape(version)}["']""", text, re.M) is not None
 
 
 def _push() -> None:

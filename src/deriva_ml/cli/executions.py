@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from deriva_ml.cli.text import examples, table
 from deriva_ml.cli.upload import connected, connection_arguments
-from deriva_ml.names import ExecutionStatus
 
 if TYPE_CHECKING:
     from deriva_ml.execution.execution_snapshot import ExecutionSnapshot
@@ -43,8 +42,7 @@ def _cells(snapshot: ExecutionSnapshot) -> list[str]:
         snapshot.rid,
         str(snapshot.status),
         _local(snapshot.last_activity),
-        # Nothing of an aborted one can be committed.
-        str(snapshot.waiting) if snapshot.waiting and snapshot.status is not ExecutionStatus.Aborted else "",
+        str(snapshot.waiting or ""),
         "; ".join(_about(snapshot)),
     ]
 

@@ -16,7 +16,7 @@ from deriva_ml.execution.commit import remove_folder
 from deriva_ml.execution.execution_snapshot import ExecutionSnapshot, list_executions
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.states import AT_WORK
-from deriva_ml.names import CacheStatus, ExecutionStatus
+from deriva_ml.names import CacheStatus
 from deriva_ml.workspace import Workspace, paths
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _kept_because(place: Place, snapshot: ExecutionSnapshot) -> tuple[str, bool]
     owner = None if state is None else state.owner
     if snapshot.status in AT_WORK and owner is not None and not owner.is_gone:
         return f"{owner} works on it" if owner.is_alive else f"{owner} may work on it", owner.is_alive
-    if snapshot.waiting and snapshot.status is not ExecutionStatus.Aborted:
+    if snapshot.waiting:
         where = f"--host HOST --catalog {place.workspace.catalog_id} --working-dir {place.working_dir}"
         waits = "1 output of it is" if snapshot.waiting == 1 else f"{snapshot.waiting} outputs of it are"
         return f"{waits} not uploaded yet; run deriva-ml-upload {where} --execution {snapshot.rid}", False

@@ -194,18 +194,19 @@ def _as_typed(message: str, options: Iterable[str]) -> str:
 
 def _execution(ml: DerivaML, arguments: argparse.Namespace) -> Execution:
     from deriva_ml.errors import DerivaMLInvalidTerm
+    from deriva_ml.names import MLVocab
     from deriva_ml.version import __version__
     from deriva_ml.workflow.workflow import Workflow
 
     rid, term = arguments.dataset_rid, arguments.workflow_type
     dataset = ml.lookup_dataset(rid)
     try:
-        ml.lookup_term("Workflow_Type", term)
+        ml.lookup_term(MLVocab.workflow_type, term)
     except DerivaMLInvalidTerm:
         if term != WORKFLOW_TYPE:
             raise
         # Catalogs that were made by earlier releases lack it.
-        ml.add_term("Workflow_Type", term, "Splits a dataset into partitions.")
+        ml.add_term(MLVocab.workflow_type, term, "Splits a dataset into partitions.")
     workflow = Workflow(
         name=f"{PROGRAM} CLI: {rid}",
         workflow_type=[term],

@@ -16,6 +16,7 @@ from deriva_ml.dataset.members import Members
 from deriva_ml.dataset.view import children, history, member_keys, parents
 from deriva_ml.dataset.wide import WideView
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.ordering import Sort
 from deriva_ml.errors import DerivaMLException
 from deriva_ml.feature.record import Feature
 from deriva_ml.model.ways import name_of
@@ -464,7 +465,7 @@ def lookup(session: Session, dataset: Any, deleted: bool = False) -> Dataset:
     return found if version is None else found.at(version)
 
 
-def find(session: Session, deleted: bool = False, sort: registry.Sort = None) -> list[Dataset]:
+def find(session: Session, deleted: bool = False, sort: Sort = None) -> list[Dataset]:
     """Return all datasets; parameters as for `registry.find`."""
     return [Dataset(session, row["RID"], row) for row in registry.find(session, deleted=deleted, sort=sort)]
 

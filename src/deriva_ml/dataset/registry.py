@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from deriva_ml.dataset import version as labels
@@ -12,6 +12,7 @@ from deriva_ml.dataset.draft import Draft, create_together, is_unfinished
 from deriva_ml.dataset.members import type_names
 from deriva_ml.dataset.view import children, lookup_row, nesting, parents
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.ordering import Sort, ordered
 from deriva_ml.errors import (
     DerivaMLDatasetNotFound,
     DerivaMLTableTypeError,
@@ -19,7 +20,7 @@ from deriva_ml.errors import (
 )
 from deriva_ml.model.build import element_association
 from deriva_ml.model.elements import why_no_element
-from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable, did_you_mean, require_sort
+from deriva_ml.names import DRY_RUN_RID, RID, DatasetVersion, MLTable, did_you_mean
 from deriva_ml.records import DatasetReference
 from deriva_ml.specs import DatasetSpec
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from deriva_ml.model.graph import Element, Table
     from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
-
-Sort = bool | Callable[..., Any] | None
 
 
 def create(
@@ -176,23 +175,21 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
     session : Session
     deleted : bool
         Whether deleted ones are among them.
-    sort : bool or callable, optional
-        True puts the newest first; a callable is a sort key over rows.
+    sort : optional
+        See `deriva_ml.ermrest.ordering.Sort`.
 
     Raises
     ------
     DerivaMLValidationError
         If `sort` is something else.
     """
-    require_sort(sort)
+    table = session.ml_table(MLTable.dataset)
     found = [
         row
-        for row in session.reader.rows(session.ml_table(MLTable.dataset))
+        for row in session.reader.rows(table)
         if not row["Deleted"] or (deleted and not is_unfinished(row))
     ]
-    if sort is True:
-        return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
-    return sorted(found, key=sort) if callable(sort) else found
+    return ordered(session.connection, table, found, sort)
 
 
 def find_referencing(session: Session, table: Any, column: str | None = None) -> list[DatasetReference]:

@@ -32,6 +32,8 @@ from deriva_ml.ermrest.patience import Patience, send_patiently
 
 _LOOPBACK_PATIENCE = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_ADMIN = "admin"
+"""Role of those who may make catalogs on a server without accounts of its own."""
 
 
 def session_config(
@@ -213,6 +215,16 @@ class Server(_Patient, DerivaServer):
     def connect_ermrest(self, catalog_id: str | int, snaptime: str | None = None) -> Catalog | Snapshot:
         """A catalog of this server, or a snapshot of it."""
         return Catalog.connect(self, catalog_id, snaptime)
+
+    def usual_owners(self) -> list[str] | None:
+        """Owners of a new catalog, None for those that the service gives it."""
+        try:
+            caller = self.get_authn_session().json()
+        except requests.RequestException:
+            # Whatever it is, making the catalog tells it.
+            return None
+        roles = {role["id"] for role in caller.get("attributes") or ()}
+        return [caller["client"]["id"], _ADMIN] if _ADMIN in roles else None
 
     def create_ermrest_catalog(self, *args: Any, **kwargs: Any) -> Catalog:
         """Make a new catalog; parameters as in deriva-py."""

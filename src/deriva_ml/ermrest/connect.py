@@ -420,11 +420,13 @@ def create_catalog(
     create : bool
         Whether a folder that is no deployment yet becomes one.
     properties
-        ``id``, ``owner``, ``name``, ``description``, ``is_persistent`` or ``clone_source`` of the new catalog.
+        ``id``, ``owner``, ``name``, ``description``, ``is_persistent`` or ``clone_source`` of the new catalog. One that
+        an administrator makes belongs to the role ``admin`` too, unless owners are given: to whoever opens the folder.
     """
     site = Site(read_address(hostname), credential, create=create)
     try:
-        made = site.server().create_ermrest_catalog(**properties)
+        server = site.server()
+        made = server.create_ermrest_catalog(**({"owner": server.usual_owners()} | properties))
     except FOREIGN as error:
         raise _with_folder(translate(error, f"Creating a catalog on {hostname}"), site.address) from error
     return Connection(site, made.catalog_id)

@@ -53,14 +53,18 @@ STORED = f"!(URL::regexp::{escaped('^tag:')})"
 """Path element that keeps rows of an asset table whose file is stored somewhere, not merely registered."""
 
 
+def names_of(table: TableLike) -> tuple[str, str]:
+    """Schema and name of a table."""
+    return table if isinstance(table, tuple) else (table.schema.name, table.name)
+
+
 def path_of(table: TableLike) -> str:
     """``schema:table`` of a table, escaped."""
-    schema, name = (table[0], table[1]) if isinstance(table, tuple) else (table.schema.name, table.name)
-    return f"{escaped(schema)}:{escaped(name)}"
+    return ":".join(map(escaped, names_of(table)))
 
 
 def _label(table: TableLike) -> str:
-    return ":".join(table) if isinstance(table, tuple) else f"{table.schema.name}:{table.name}"
+    return ":".join(names_of(table))
 
 
 # Filters -----------------------------------------------------------------------------------------------------------

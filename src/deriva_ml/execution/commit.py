@@ -178,8 +178,7 @@ def has_input(session: Session, execution_rid: str) -> bool:
     links: list[tuple[tuple[str, str], dict[str, list[str]]]] = [
         ((session.ml_schema, "Dataset_Execution"), {"Execution": [execution_rid]})
     ]
-    for table in session.model.find_assets():
-        association, _, execution_column = session.model.asset_executions(table)
+    for _, association, _, execution_column in session.model.linked_assets():
         where = {execution_column: [execution_rid], "Asset_Role": [str(AssetRole.input)]}
         links.append(((association.schema.name, association.name), where))
     return any(rows.count(session.connection, table, where) for table, where in links)

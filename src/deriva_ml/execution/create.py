@@ -142,21 +142,22 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
             workflows.valid_types(session, workflow.workflow_type)
         return _rehearse(session, configuration, declared)
     session.require_writable("create an execution")
-    workflow_rid = workflows.add(session, workflow)
+    workflow = workflows.registered(session, workflow)
+    configuration = configuration.model_copy(update={"workflow": workflow})
     # Known here before it is known to the catalog, so that no crash leaves a row that nobody can take up again.
     rid = lease(session.connection, 1)[0]
     session.workspace.executions.add(
         rid,
         config_json=metadata.configuration_text(configuration),
         working_dir_rel=paths.execution_dir_rel(rid),
-        workflow_rid=workflow_rid,
+        workflow_rid=workflow.workflow_rid,
         description=configuration.description,
         mode=session.mode,
     )
     new = {
         "RID": rid,
         "Description": configuration.description,
-        "Workflow": workflow_rid,
+        "Workflow": workflow.workflow_rid,
         "Status": str(ExecutionStatus.Created),
     }
     try:

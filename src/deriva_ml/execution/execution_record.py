@@ -156,6 +156,10 @@ class ExecutionRecord:
         """
         self._write(Status=str(ExecutionStatus(status)), Status_Detail=status_detail)
 
+    def renew(self, values: Row) -> None:
+        """Take over what is known of it now."""
+        self._row |= values
+
     def _write(self, **values: Any) -> None:
         session = self._bound()
         session.require_writable("change an execution")
@@ -270,8 +274,7 @@ def list_assets(session: Session, execution_rid: str, asset_role: str | None = N
         If there is no such role.
     """
     found: list[tuple[tuple[Any, ...], Asset]] = []
-    for table in session.model.find_assets():
-        association, asset_column, execution_column = session.model.asset_executions(table)
+    for table, association, asset_column, execution_column in session.model.linked_assets():
         where = {execution_column: [execution_rid]}
         if asset_role is not None:
             where["Asset_Role"] = [str(AssetRole(asset_role))]

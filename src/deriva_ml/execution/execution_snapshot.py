@@ -56,7 +56,9 @@ class ExecutionSnapshot:
 
     @property
     def waiting(self) -> int:
-        """How many files and feature rows wait for a commit."""
+        """How many files and feature rows wait for a commit; none of an aborted one, which cannot be committed."""
+        if self.status is ExecutionStatus.Aborted:
+            return 0
         return self.pending_rows + self.failed_rows + self.pending_files + self.failed_files
 
     def __repr__(self) -> str:

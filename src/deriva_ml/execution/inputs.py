@@ -95,6 +95,9 @@ def find_declared(session: Session, configuration: ExecutionConfiguration) -> De
             )
     asset_specs = {item.rid: item for item in configuration.assets if isinstance(item, AssetSpec)}
     found_assets = assets.lookup_assets(session, list(asset_specs)) if asset_specs else {}
+    for asset in found_assets.values():
+        # That it was read could not be told of a file without links to executions.
+        session.model.asset_executions(asset._table)
     files = [repetition.local_file(item.path) for item in configuration.assets if isinstance(item, LocalFile)]
     if folders := [str(path) for path in files if path.is_dir()]:
         raise DerivaMLException(
@@ -196,6 +199,8 @@ def download_asset(
 ) -> AssetFilePath:
     """Download one asset and record that the execution reads it; see `Execution.download_asset`."""
     asset = assets.lookup_asset(session, asset_rid)
+    if update_catalog:
+        session.model.asset_executions(asset._table)
     types = asset.asset_types
     with timed(session, execution_rid):
         path = _fetched(session, asset, dest_dir, use_cache=use_cache)

@@ -120,6 +120,8 @@ class Outputs:
         self._session = session
         self._execution_rid = execution_rid
         self._recorded = recorded
+        # Tables known to have links to executions: a run registers many files of few tables.
+        self._linked: list[Table] = []
         self.manifest = session.workspace.manifest_of(execution_rid)
 
     def register(self, asset_name: str, files: Iterable[OutputFile]) -> list[AssetFilePath]:
@@ -138,6 +140,9 @@ class Outputs:
         """
         self._require_open(f"add a file of {asset_name}")
         table = self._session.model.require_asset(asset_name)
+        if table not in self._linked:
+            self._session.model.asset_executions(table)
+            self._linked.append(table)
         entries: dict[str, AssetEntry] = {}
         made: list[AssetFilePath] = []
         stagings: list[Staging] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +11,24 @@ from deriva_ml.asset.asset import Asset
 from deriva_ml.dataset.download import resolve
 from deriva_ml.dataset.view import lookup_row, workflow_executions
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.ordering import Sort, ordered
 from deriva_ml.ermrest.rids import resolve_rid
 from deriva_ml.errors import (
     DerivaMLException,
     DerivaMLNotFoundError,
     DerivaMLTableTypeError,
     DerivaMLValidationError,
+    NoAssociationException,
 )
 from deriva_ml.execution import execution_record
 from deriva_ml.execution.execution_record import ExecutionRecord, made_records, records
-from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab, is_rid, require_sort
+from deriva_ml.names import AssetRole, ExecutionStatus, MLTable, MLVocab, is_rid
 from deriva_ml.specs import DatasetSpec, WorkflowSpec
 from deriva_ml.vocabulary import lookup_term
+from deriva_ml.workflow import workflow as workflows
 
 if TYPE_CHECKING:
-    from deriva_ml.rows.reader import Row
     from deriva_ml.session import Session
-
-Sort = bool | Callable[[Any], Any] | None
 
 
 def lookup_execution(session: Session, execution_rid: str) -> ExecutionRecord:
@@ -67,7 +67,7 @@ def find_executions(
         Term of the vocabulary Workflow_Type.
     status : ExecutionStatus, optional
     sort : optional
-        True for newest first; a callable that gives sort keys of a path of deriva-py; None for the catalog's order.
+        See `deriva_ml.ermrest.ordering.Sort`.
     dataset : DatasetSpec or str, optional
         A dataset, or its RID; with a version only that version counts.
     dataset_role : str
@@ -95,7 +95,7 @@ def find_executions(
     found = list(rows.read(session.connection, table, where=where)) if all(where.values()) else []
     if not found and isinstance(workflow, str):
         require_workflow(session, workflow)
-    return made_records(session, _sorted(session, found, sort))
+    return made_records(session, ordered(session.connection, table, found, sort))
 
 
 def conditions(
@@ -126,25 +126,12 @@ def conditions(
     return where
 
 
-def _sorted(session: Session, found: list[Row], sort: Sort) -> list[Row]:
-    require_sort(sort)
-    if sort is True:
-        return sorted(found, key=lambda row: (row["RCT"], row["RID"]), reverse=True)
-    if not callable(sort):
-        return found
-    path = session.connection.catalog.getPathBuilder().schemas[session.ml_schema].tables[MLTable.execution]
-    keys = sort(path)
-    keys = keys if isinstance(keys, list | tuple) else [keys]
-    order = {row["RID"]: place for place, row in enumerate(path.attributes(path.RID).sort(*keys).fetch())}
-    return sorted(found, key=lambda row: order.get(row["RID"], len(order)))
-
-
 def _workflow_rids(
     session: Session, workflow: WorkflowSpec | str | None, workflow_type: str | None
 ) -> set[str]:
     wanted: set[str] | None = None
     if workflow is not None:
-        rid = workflow if isinstance(workflow, str) else workflow.workflow_rid
+        rid = workflow if isinstance(workflow, str) else workflows.find_rid(session, workflow)
         if rid is None:
             raise DerivaMLException("This workflow is not registered, so no execution can have run it.")
         if not is_rid(rid):
@@ -238,9 +225,11 @@ def list_asset_executions(
     DerivaMLException
         If the RID is not that of an asset.
     """
-    association, asset_column, execution_column = session.model.asset_executions(
-        assets.table_of(session, asset_rid)
-    )
+    table = assets.table_of(session, asset_rid)
+    try:
+        association, asset_column, execution_column = session.model.asset_executions(table)
+    except NoAssociationException:
+        return []
     where = {asset_column: [asset_rid]}
     if asset_role is not None:
         where["Asset_Role"] = [str(AssetRole(asset_role))]

@@ -18,7 +18,7 @@ from deriva_ml.execution.execution_record import ExecutionRecord
 from deriva_ml.execution.inputs import InputDataset, InputDatasets
 from deriva_ml.execution.lock import locked
 from deriva_ml.execution.outputs import Outputs
-from deriva_ml.execution.sync import push, required_state
+from deriva_ml.execution.sync import push, required_state, row_of
 from deriva_ml.interrupts import held
 from deriva_ml.names import ConnectionMode, ExecutionStatus, is_rid
 from deriva_ml.session import session_of
@@ -122,7 +122,10 @@ class Run:
 
     @property
     def execution_record(self) -> ExecutionRecord | None:
-        """The record in the catalog, None after a resume and in a dry run."""
+        """The record in the catalog, None after a resume and in a dry run; its status is that of the moment."""
+        state = self._session.workspace.executions.get(self.execution_rid)
+        if self._record is not None and state is not None:
+            self._record.renew(row_of(state))
         return self._record
 
     @property

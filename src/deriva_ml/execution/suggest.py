@@ -186,7 +186,7 @@ def _datasets(session: Session, types: Sequence[str]) -> Iterator[str]:
 
 def _assets(session: Session) -> Iterator[str]:
     names = _Names()
-    for table in session.model.find_assets():
+    for table, *_ in session.model.linked_assets():
         if table not in [session.ml_table(name) for name in _NOT_SUGGESTED]:
             yield from _newest(session, table, names)
 

@@ -96,8 +96,9 @@ def push(session: Session, execution_rid: str) -> bool:
     return False
 
 
-def _sent(session: Session, state: ExecutionState) -> bool:
-    row = {
+def row_of(state: ExecutionState) -> dict[str, str | None]:
+    """What the catalog is told of a state."""
+    return {
         "RID": state.rid,
         "Status": str(state.status),
         "Status_Detail": state.error or state.status_detail,
@@ -105,6 +106,10 @@ def _sent(session: Session, state: ExecutionState) -> bool:
         "Download_Duration": state.download_duration,
         "Upload_Duration": state.upload_duration,
     }
+
+
+def _sent(session: Session, state: ExecutionState) -> bool:
+    row = row_of(state)
     try:
         columns = [column for column in row if column != "RID"]
         changed = rows.update(session.connection, session.ml_table(MLTable.execution), [row], columns=columns)

@@ -61,24 +61,12 @@ class Questions:
 
     def __post_init__(self) -> None:
         model = self.model
-        self.assets = [
-            AssetLinks(table, *model.asset_executions(table))
-            for table in model.find_assets()
-            if self._is_linked(table)
-        ]
+        self.assets = [AssetLinks(*linked) for linked in model.linked_assets()]
         linked = {path_of(assets.table): assets for assets in self.assets}
         dataset = model.ml_table(MLTable.dataset)
         elements = [element for element in model.dataset_elements() if element.table is not dataset]
         self.members = [Members(element, linked.get(path_of(element.table))) for element in elements]
         self.made_members = [(each, each.assets) for each in self.members if each.assets is not None]
-
-    def _is_linked(self, table: Table) -> bool:
-        execution = self.model.ml_table(MLTable.execution)
-        return any(
-            other.pk_table is execution
-            for association in self.model.find_associations(table, pure=False)
-            for other in association.others
-        )
 
     @cached_property
     def features(self) -> list[FeatureTable]:

@@ -360,19 +360,27 @@ def _merged(builtin: Iterable[ColumnDefinition], given: Iterable[Any]) -> list[A
 
 
 @dataclass(frozen=True)
-class VocabularyTableDef(TableDefinition):
+class _OfVocabulary:
+    # Fields of a later base come first: what callers give in order.
+    name: str
+    curie_template: str
+    uri_template: str = "/id/{RID}"
+
+
+@dataclass(frozen=True)
+class VocabularyTableDef(TableDefinition, _OfVocabulary):
     """A new vocabulary: the columns ID, URI, Name, Description and Synonyms, then `columns`.
 
     Parameters
     ----------
+    name : str
     curie_template : str
         Template of the short identifier of a term, e.g. ``PROJECT:{RID}``.
     uri_template : str
         Template of its URI.
+    columns, keys, foreign_keys, comment, acls, acl_bindings, annotations, provide_system, provide_system_fkeys
+        As of `TableDefinition`.
     """
-
-    curie_template: str = ""
-    uri_template: str = "/id/{RID}"
 
     def __post_init__(self) -> None:
         if not self.curie_template.endswith(":{RID}"):
@@ -400,19 +408,32 @@ _SHOWN_AS_TEXT = (".jsonl", ".log", ".lock", ".yaml", ".yml", ".py")
 
 
 @dataclass(frozen=True)
-class AssetTableDef(TableDefinition):
+class _OfAssets:
+    schema_name: str
+    name: str
+    columns: Sequence[Any] = ()
+    foreign_keys: Sequence[Any] = ()
+    hatrac_template: str | bool | None = None
+
+
+@dataclass(frozen=True)
+class AssetTableDef(TableDefinition, _OfAssets):
     """A new asset table: the columns URL, Filename, Description, Length and MD5, then `columns`.
+
+    `create_asset` makes such a table with those beside it that hold types and executions of its files.
 
     Parameters
     ----------
     schema_name : str
         Schema the table will be in; part of the default template.
+    name : str
+    columns, foreign_keys : sequence
+        As of `TableDefinition`.
     hatrac_template : str or False, optional
         Where a browser upload puts the bytes; False for files that are registered only.
+    keys, comment, acls, acl_bindings, annotations, provide_system, provide_system_fkeys
+        As of `TableDefinition`.
     """
-
-    schema_name: str = ""
-    hatrac_template: str | bool | None = None
 
     def _url_annotation(self) -> Document:
         asset: Document = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from deriva_ml.names import (
     NOT_DOMAIN_SCHEMAS,
     NOT_METADATA,
     SYSTEM_COLUMNS,
+    MLAsset,
     MLTable,
     MLVocab,
     did_you_mean,
@@ -178,7 +180,7 @@ class CatalogModel:
         ----------
         table : str, (schema, name) or Table
             A bare name is looked for in the default schema, the other domain schemas, the ML schema, then the rest;
-            ``schema:name`` names one.
+            ``schema:name`` names one, a member of `MLTable`, `MLVocab` or `MLAsset` one of the ML schema.
 
         Raises
         ------
@@ -193,6 +195,8 @@ class CatalogModel:
             return self._by_name(table.schema.name, table.name)
         if isinstance(table, tuple):
             return self._by_name(*table)
+        if isinstance(table, MLTable | MLVocab | MLAsset):
+            return self.ml_table(table)
         found = [name for name in self.search_order() if table in self.wrapped.schemas[name].tables]
         if not found:
             schema, colon, name = table.partition(":")
@@ -254,6 +258,12 @@ class CatalogModel:
     def find_assets(self) -> list[Table]:
         """All asset tables."""
         return [table for table in self.tables() if self.is_asset(table)]
+
+    def linked_assets(self) -> Iterator[tuple[Table, Table, str, str]]:
+        """Asset tables with what `asset_executions` gives; a catalog of others may have some without links."""
+        for table in self.find_assets():
+            with suppress(NoAssociationException):
+                yield table, *self.asset_executions(table)
 
     def asset_metadata(self, table: TableName) -> set[str]:
         """Columns of an asset table that are not part of every asset table.
@@ -389,25 +399,18 @@ class CatalogModel:
             If several do.
         """
         first, second = self.name_to_table(table1), self.name_to_table(table2)
-        found = [
-            (association.table, _column(association.here), _column(other))
-            for association in self.find_associations(first, pure=False, max_arity=None)
-            for other in association.others[:]
-            if other.pk_table is second
-        ]
-        binary = [entry for entry in found if len(self.associated(entry[0])) == 2]
-        choice = binary or found
-        if not choice:
+        found = list(self._joining(first, second, 2)) or list(self._joining(first, second, None))
+        if not found:
             raise NoAssociationException(first.name, second.name)
-        if len(choice) > 1:
-            raise AmbiguousAssociationException(first.name, second.name, len(choice))
-        return choice[0]
+        if len(found) > 1:
+            raise AmbiguousAssociationException(first.name, second.name, len(found))
+        return found[0]
 
-    def neighbours(self, table: TableName) -> list[tuple[ForeignKey, Table]]:
-        """Foreign keys from and to a table, each with the table at its other end."""
-        found = self.name_to_table(table)
-        outward = [(key, key.pk_table) for key in found.foreign_keys]
-        return outward + [(key, key.table) for key in found.referenced_by if key.table is not found]
+    def _joining(self, first: Table, second: Table, most: int | None) -> Iterator[tuple[Table, str, str]]:
+        for association in self.find_associations(first, pure=False, max_arity=most):
+            for other in association.others:
+                if other.pk_table is second:
+                    yield association.table, _column(association.here), _column(other)
 
     # Tables of the library ---------------------------------------------------------------------------------------
 
@@ -458,12 +461,28 @@ class CatalogModel:
         return found
 
     def asset_executions(self, table: TableName) -> tuple[Table, str, str]:
-        """Table that links the assets of a table to executions, with its asset and its execution column."""
-        return self.find_association(self.require_asset(table), (self.ml_schema, MLTable.execution))
+        """Table that links the assets of a table to executions, with its asset and its execution column.
+
+        Raises
+        ------
+        DerivaMLTableTypeError
+            If it is not an asset table.
+        NoAssociationException
+            If it is one that was not made for the library and has no such table.
+        """
+        return self._companion(table, MLTable.execution)
 
     def asset_types(self, table: TableName) -> tuple[Table, str, str]:
-        """Table that holds the types of the assets of a table, with its asset and its type column."""
-        return self.find_association(self.require_asset(table), (self.ml_schema, MLVocab.asset_type))
+        """Table that holds the types of the assets of a table, with its asset and its type column; errors as above."""
+        return self._companion(table, MLVocab.asset_type)
+
+    def _companion(self, table: TableName, other: str) -> tuple[Table, str, str]:
+        found = self.require_asset(table)
+        # A feature of the files joins them with executions too, but with more besides.
+        for links in self._joining(found, self.ml_table(other), 2):
+            return links
+        said = f"Nothing links the files of {found.name!r} with {other}: only asset tables that ml.create_asset() made have that."
+        raise NoAssociationException(found.name, other, said)
 
 
 def _names(columns: Iterable[Column]) -> set[str]:

@@ -16,12 +16,15 @@ from deriva_ml.model.graph import CatalogModel
 from deriva_ml.names import ML_SCHEMA
 from deriva_ml.schema import terms
 from deriva_ml.schema.display import CLIENT_ANNOTATIONS, GROUP_ANNOTATIONS, catalog_annotations
+from deriva_ml.schema.policy import Policy, grant
 from deriva_ml.schema.tables import ml_schema_document, www_schema_document
 
 logger = logging.getLogger(__name__)
 
 
-def create_ml_catalog(hostname: Host, project_name: str, catalog_alias: str | None = None) -> Any:
+def create_ml_catalog(
+    hostname: Host, project_name: str, catalog_alias: str | None = None, *, policy: Policy | None = None
+) -> Any:
     """Make a catalog with the whole ML schema, its terms and annotations.
 
     A folder that is no deployment yet becomes one. When anything fails, the new catalog is deleted again.
@@ -34,6 +37,8 @@ def create_ml_catalog(hostname: Host, project_name: str, catalog_alias: str | No
         Prefix of the short identifiers of terms: letters, digits, ``-`` and ``_``, beginning with a letter.
     catalog_alias : str, optional
         A second id for the catalog.
+    policy : Policy, optional
+        Who may read, add and change what on a server with accounts; whoever makes the catalog alone by default.
 
     Returns
     -------
@@ -52,7 +57,7 @@ def create_ml_catalog(hostname: Host, project_name: str, catalog_alias: str | No
     >>> catalog = create_ml_catalog("./demo", "digits")  # doctest: +SKIP
     >>> ml = DerivaML("./demo", catalog.catalog_id)  # doctest: +SKIP
     """
-    return create_connected(hostname, project_name, catalog_alias).catalog
+    return create_connected(hostname, project_name, catalog_alias, policy=policy).catalog
 
 
 def create_or_retarget_ml_catalog(hostname: Host, project_name: str, *, alias: str | None = None) -> Any:
@@ -68,6 +73,7 @@ def create_connected(
     retarget: bool = False,
     domain_schema: str | None = None,
     credential: dict[str, Any] | None = None,
+    policy: Policy | None = None,
 ) -> Connection:
     """Make a catalog as `create_ml_catalog` does, with an empty schema for own tables if named; the connection to it."""
     _check_project(project_name)
@@ -82,6 +88,9 @@ def create_connected(
         model = CatalogModel(connection.model())
         _annotate(connection, model)
         initialize_ml_schema(connection, model=model)
+        if policy is not None:
+            # The last step: it may leave nothing to whoever does it but ownership.
+            grant(connection, policy)
         if alias is not None:
             connect.bind_alias(connection, alias, retarget)
     return connection

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deriva_ml.ermrest.connect import Connection
+from deriva_ml.ermrest.failures import translated
+from deriva_ml.errors import DerivaMLValidationError
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -23,6 +27,16 @@ class Policy:
         May read everything.
     visitors : sequence of str
         May know that the catalog is there.
+
+    Raises
+    ------
+    DerivaMLValidationError
+        If there is no owner, or a list is given as one text.
+
+    Examples
+    --------
+    >>> Policy(owners=["https://auth.example.org/ada"], readers=["*"]).catalog_acls()["select"]
+    ['https://auth.example.org/ada', '*']
     """
 
     owners: Sequence[str]
@@ -30,6 +44,13 @@ class Policy:
     writers: Sequence[str] = ()
     readers: Sequence[str] = ()
     visitors: Sequence[str] = ("*",)
+
+    def __post_init__(self) -> None:
+        for name in ("owners", "curators", "writers", "readers", "visitors"):
+            if isinstance(getattr(self, name), str):
+                raise DerivaMLValidationError(f"{name} must be a list of ids, not one text.")
+        if not self.owners:
+            raise DerivaMLValidationError("A policy needs owners, whoever makes the catalog among them.")
 
     def catalog_acls(self) -> dict[str, list[str]]:
         """Access lists of the catalog, which its parts inherit."""
@@ -77,3 +98,17 @@ def apply_policy(model: Any, policy: Policy) -> None:
     if leases is not None:
         leases.acls.update({name: acls[name] for name in ("insert", "select", "update", "delete")})
         leases.acl_bindings["row_owner_guard"] = {**ROW_OWNER_GUARD, "scope_acl": acls["insert"]}
+
+
+def grant(connection: Connection, policy: Policy) -> None:
+    """Put a policy into force in a catalog.
+
+    Raises
+    ------
+    DerivaMLException
+        If the service refuses it, as it does with one in which its caller is no owner.
+    """
+    model = connection.model()
+    apply_policy(model, policy)
+    with translated(f"Granting rights on {connection.name}"):
+        model.apply()

@@ -12,9 +12,10 @@ from pydantic import PrivateAttr
 
 from deriva_ml import markup, vocabulary
 from deriva_ml.ermrest import rows
+from deriva_ml.ermrest.ordering import Sort, ordered
 from deriva_ml.ermrest.patience import repeated_when_lost
 from deriva_ml.errors import DerivaMLException, DerivaMLNotFoundError, DerivaMLValidationError
-from deriva_ml.names import MLTable, MLVocab, require_sort
+from deriva_ml.names import MLTable, MLVocab
 from deriva_ml.rows.reader import Row
 from deriva_ml.specs import WorkflowSpec
 from deriva_ml.workflow import capture
@@ -193,32 +194,68 @@ def add(session: Session, workflow: WorkflowSpec) -> str:
     ----------
     session : Session
     workflow : WorkflowSpec
-        Its `workflow_rid` is set.
+        Its `workflow_rid` is set, unless it has the one that another catalog gave it.
 
     Returns
     -------
     str
-        RID of the workflow.
+        RID of the workflow in this catalog.
 
     Raises
     ------
     DerivaMLInvalidTerm
         If a type is unknown.
+    DerivaMLNotFoundError
+        If it is no more than a RID, which no workflow of this catalog has.
     """
-    if workflow.workflow_rid is None:
-        types = valid_types(session, workflow.workflow_type)
-        found = _same_code(session, workflow)
-        if found and found[0]["Name"] != workflow.name:
-            logger.warning(
-                "The code of workflow %r is registered as %r (%s) already, and its runs are known as that: a workflow is a "
-                "file of code, not a name. Keep code of another name in a file of its own.",
-                workflow.name,
-                found[0]["Name"],
-                found[0]["RID"],
-            )
-        rid = found[0]["RID"] if found else _insert(session, workflow, types)
+    if workflow._catalog == _place(session) or _is_registered(session, workflow):
+        return str(workflow.workflow_rid)
+    types = valid_types(session, workflow.workflow_type)
+    found = _same_code(session, workflow)
+    if found and found[0]["Name"] != workflow.name:
+        logger.warning(
+            "The code of workflow %r is registered as %r (%s) already, and its runs are known as that: a workflow is a "
+            "file of code, not a name. Keep code of another name in a file of its own.",
+            workflow.name,
+            found[0]["Name"],
+            found[0]["RID"],
+        )
+    rid = str(found[0]["RID"]) if found else _insert(session, workflow, types)
+    if workflow._catalog is None:
         workflow.__dict__["workflow_rid"] = rid
-    return str(workflow.workflow_rid)
+        workflow._catalog = _place(session)
+    return rid
+
+
+def registered(session: Session, workflow: WorkflowSpec) -> WorkflowSpec:
+    """The workflow with the RID that this catalog knows it by: itself, or a copy where it is that of another catalog."""
+    rid = add(session, workflow)
+    if workflow._catalog in (None, _place(session)):
+        return workflow
+    return type(workflow).model_validate(workflow.model_dump() | {"workflow_rid": rid})
+
+
+def find_rid(session: Session, workflow: WorkflowSpec) -> str | None:
+    """RID of a workflow in this catalog, None where it is not registered; nothing is written."""
+    if workflow._catalog in (None, _place(session)):
+        return workflow.workflow_rid
+    found = _same_code(session, workflow)
+    return str(found[0]["RID"]) if found else None
+
+
+def _place(session: Session) -> tuple[str, str]:
+    return session.connection.authority, str(session.connection.catalog_id)
+
+
+def _is_registered(session: Session, workflow: WorkflowSpec) -> bool:
+    """Whether a RID that a user or a file gave is that of the same code here; it may have come from another catalog."""
+    if workflow.workflow_rid is None or workflow._catalog is not None:
+        return False
+    if workflow.url is None and workflow.checksum is None:
+        return lookup(session, workflow.workflow_rid) is not None
+    column = "URL" if workflow.checksum is None else "Checksum"
+    where = {"RID": [workflow.workflow_rid], column: [getattr(workflow, column.lower())]}
+    return rows.count(session.connection, session.ml_table(MLTable.workflow), where) > 0
 
 
 def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> str:
@@ -310,22 +347,18 @@ def lookup_by_url(session: Session, url_or_checksum: str) -> Workflow:
     return next(iter(_live(session, found[:1]).values()))
 
 
-def find(session: Session, sort: Any = None) -> list[Workflow]:
+def find(session: Session, sort: Sort = None) -> list[Workflow]:
     """All workflows.
 
     Parameters
     ----------
     session : Session
     sort : optional
-        True for newest first; a callable as the key of a sort of rows; None for the catalog's order.
+        See `deriva_ml.ermrest.ordering.Sort`.
     """
-    require_sort(sort)
-    found = list(rows.read(session.connection, (session.ml_schema, MLTable.workflow)))
-    if sort is True:
-        found.sort(key=lambda row: row["RCT"], reverse=True)
-    elif callable(sort):
-        found.sort(key=sort)
-    return list(_live(session, found).values())
+    table = (session.ml_schema, str(MLTable.workflow))
+    found = list(rows.read(session.connection, table))
+    return list(_live(session, ordered(session.connection, table, found, sort)).values())
 
 
 def _live(session: Session, found: Sequence[Row]) -> dict[str, Workflow]:
@@ -341,7 +374,7 @@ def _live(session: Session, found: Sequence[Row]) -> dict[str, Workflow]:
             workflow_rid=row["RID"],
             workflow_type=types[row["RID"]],
         )
-        workflow._session = session
+        workflow._session, workflow._catalog = session, _place(session)
         made[row["RID"]] = workflow
     return made
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deriva_ml.errors import DerivaMLConfigurationError
+from deriva_ml.errors import DerivaMLConfigurationError, DerivaMLSchemaPinned
 from deriva_ml.workspace.executions import now
 from deriva_ml.workspace.whole_files import write_whole
 
@@ -93,6 +93,19 @@ class PinnedModel:
                 f"The working directory cannot hold the model of the catalog in {self.path}: {error.strerror or error}. "
                 "Free disk space, or pass working_dir= with a folder that you can write to."
             ) from error
+
+    def require_unpinned(self) -> None:
+        """Refuse to go on with a pinned model.
+
+        Raises
+        ------
+        DerivaMLSchemaPinned
+        """
+        kept = self.load()
+        if kept is not None and kept.pin is not None:
+            raise DerivaMLSchemaPinned(
+                f"The schema is pinned since {kept.pin.at}; unpin it with ml.unpin_schema()."
+            )
 
     def pin(self, reason: str | None = None) -> SchemaPin:
         """Refuse replacements of the kept model from now on."""

@@ -22,6 +22,7 @@ from deriva_ml.errors import (
     DerivaMLRidsNotFound,
     DerivaMLSchemaError,
     DerivaMLSchemaPinned,
+    DerivaMLSchemaRefreshBlocked,
     DerivaMLTableNotFound,
     DerivaMLValidationError,
 )
@@ -260,8 +261,9 @@ def test_a_pinned_schema_stays_until_it_is_unpinned(
         assert {"lab.Young", "lab.Young.Name", "lab.Young (Young_RIDkey1)"} <= set(ml.diff_schema().added)
         assert (ml.diff_schema().removed, ml.diff_schema().changed) == ((), ())
         assert ml.pin_schema() == ml.diff_schema()
-        with pytest.raises(DerivaMLSchemaPinned, match="unpin_schema"):
-            ml.refresh_schema()
+        for force in (False, True):
+            with pytest.raises(DerivaMLSchemaPinned, match="unpin_schema"):
+                ml.refresh_schema(force=force)
         offline = DerivaML(
             ml_catalog.host, ml_catalog.catalog_id, working_dir=tmp_path / "work", mode="offline"
         )
@@ -279,6 +281,23 @@ def test_a_pinned_schema_stays_until_it_is_unpinned(
     finally:
         made.drop()
     assert "lab.Young" in ml.diff_schema().removed
+
+
+def test_outputs_that_wait_keep_the_model_unless_their_run_was_given_up(
+    ml: DerivaML, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERIVA_ML_ALLOW_DIRTY", "true")
+    with ml.create_execution(workflow=ml.create_workflow("w", "Training")) as exe:
+        exe.metrics_file("metrics.jsonl").write_text("{}\n")
+    with pytest.raises(DerivaMLSchemaRefreshBlocked, match="1 executions have outputs"):
+        ml.refresh_schema()
+    ml.refresh_schema(force=True)
+    ml.pin_schema()
+    with pytest.raises(DerivaMLSchemaPinned):
+        ml.refresh_schema()
+    ml.unpin_schema()
+    exe.abort()
+    ml.refresh_schema()
 
 
 def test_a_pinned_schema_has_what_was_made_before_in_the_same_session(

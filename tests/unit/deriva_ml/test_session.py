@@ -169,7 +169,8 @@ def test_offline_and_pinned(ml_catalog, tmp_path, fresh):
     assert name not in pinned.model.schemas["lab"].tables
     with pytest.raises(DerivaMLSchemaPinned):
         pinned.refresh()
-    assert name in pinned.refresh(force=True).schemas["lab"].tables
+    pinned.workspace.pinned_model.unpin()
+    assert name in pinned.refresh().schemas["lab"].tables
 
 
 def test_pickle(ml_session):

@@ -80,6 +80,12 @@ def test_a_plain_asset_table_gives_no_type(ml_session: Session, fresh: Any) -> N
         create_asset_table(ml_session, name)
 
 
+@pytest.mark.parametrize("name", ["Execution", "Asset_Type", "Asset_Role"])
+def test_an_asset_table_is_not_called_as_what_its_files_refer_to(ml_session: Session, name: str) -> None:
+    with pytest.raises(DerivaMLValidationError, match=f"An asset table cannot be called '{name}'"):
+        create_asset(ml_session, name)
+
+
 def test_references_of_an_asset_table(ml_session: Session, images: Table, fresh: Any) -> None:
     link = ForeignKeyDefinition(["Other"], "lab", "Picture")
     table = create_asset(

@@ -88,6 +88,35 @@ def test_executions_are_found(session, own, counted):
         queries.find_executions(session, dataset="1-A", dataset_role="both")
 
 
+def test_executions_workflows_and_datasets_in_an_order_that_is_asked_for(session, own, execute):
+    made = [
+        create_execution(session, workflow=workflows.lookup(session, own)).execution_rid for _ in range(3)
+    ]
+    queries.lookup_execution(session, made[1]).status = ExecutionStatus.Aborted
+
+    def found(sort):
+        return [each.execution_rid for each in queries.find_executions(session, workflow=own, sort=sort)]
+
+    assert found(lambda path: path.RCT.desc) == made[::-1]
+    assert found(lambda path: [path.Status, path.RCT.desc]) == [made[1], made[2], made[0]]
+    with execute() as exe:
+        first, second = (exe.create_dataset(description=text).dataset_rid for text in ("zz", "aa"))
+    order = [each.dataset_rid for each in datasets.find(session, sort=lambda path: path.Description)]
+    assert order.index(second) < order.index(first)
+    names = [each.name for each in workflows.find(session, sort=lambda path: path.Name.desc)]
+    assert names == sorted(names, reverse=True)
+    with pytest.raises(DerivaMLValidationError, match=r"sort gave 'RCT'; .* lambda path: path\.RCT\.desc"):
+        found(lambda path: "RCT")
+
+
+def test_the_record_of_a_run_has_the_status_of_the_moment(execute):
+    with execute() as exe:
+        assert exe.execution_record.status == "Running"
+    assert (exe.execution_record.status, exe.execution_record.duration[-3:]) == ("Stopped", "sec")
+    exe.commit_output_assets()
+    assert exe.execution_record.status == "Uploaded"
+
+
 def test_readers_and_makers_of_a_dataset(session, execute, workflow):
     with execute() as maker:
         made = maker.create_dataset(dataset_types="Complete", description="d")

@@ -110,6 +110,15 @@ def test_vocabulary():
     assert [key["unique_columns"] for key in document["keys"]] == [["RID"], ["ID"], ["URI"], ["Name"]]
     with pytest.raises(ValueError, match="curie_template"):
         VocabularyTableDef(name="Color", curie_template="demo")
+    width = ColumnDefinition("Width")
+    uri = "/term/{RID}"
+    given = VocabularyTableDef("Color", "demo:{RID}", uri, [width])
+    assert given == VocabularyTableDef(
+        name="Color", curie_template="demo:{RID}", uri_template=uri, columns=[width]
+    )
+    assert AssetTableDef("demo", "Image", [width]) == AssetTableDef(
+        name="Image", schema_name="demo", columns=[width]
+    )
 
 
 def test_asset_table():

@@ -176,8 +176,3 @@ def test_references(model):
     assert model.reference_to("Image", "Picture", nullok=True) == Reference(
         "demo", "Image", "RID", "Picture", True
     )
-
-
-def test_neighbours(model):
-    around = {table.name for _, table in model.neighbours("Image")}
-    assert {"Dataset_Image", "Image_Execution", "Image_Asset_Type", "Execution_Image_Quality"} <= around

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import requests
 from deriva.core import ErmrestCatalog
@@ -5,6 +9,7 @@ from deriva.core import ErmrestCatalog
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.connect import connect, create_catalog
 from deriva_ml.ermrest.embedded import LocalTransport
+from deriva_ml.ermrest.listing import list_catalogs
 from deriva_ml.errors import (
     DerivaMLCatalogNotFound,
     DerivaMLConflictError,
@@ -14,15 +19,17 @@ from deriva_ml.errors import (
     DerivaMLValidationError,
 )
 from deriva_ml.model import tags
+from deriva_ml.model.define import TableDefinition
 from deriva_ml.model.graph import CatalogModel
 from deriva_ml.schema import (
+    Policy,
+    apply_policy,
     create_ml_catalog,
     create_ml_schema,
     create_or_retarget_ml_catalog,
     initialize_ml_schema,
     terms,
 )
-from deriva_ml.schema.policy import Policy, apply_policy
 from deriva_ml.schema.tables import ml_schema_document
 
 
@@ -124,11 +131,44 @@ def test_initialize_adds_only_what_is_missing(ml_catalog):
 
 
 def test_policy(tmp_path):
-    catalog = create_ml_catalog(tmp_path / "lab", "lab")
+    policy = Policy(owners=["admin"], writers=["w"], readers=["r"])
+    catalog = create_ml_catalog(tmp_path / "lab", "lab", policy=policy)
     model = catalog.getCatalogModel()
-    me = catalog.get_authn_session().json()["client"]["id"]
-    apply_policy(model, Policy(owners=[me], writers=["w"], readers=["r"]))
+    assert model.acls["insert"] == ["admin", "w"] and model.acls["enumerate"] == ["*"]
+    assert "row_owner_guard" in model.table("deriva-ml", "Dataset").acl_bindings
+    model.schemas["deriva-ml"].create_table(TableDefinition("Later").to_dict())
+    model = catalog.getCatalogModel()
+    apply_policy(model, policy)
     model.apply()
-    again = catalog.getCatalogModel()
-    assert again.acls["insert"] == [me, "w"] and again.acls["enumerate"] == ["*"]
-    assert "row_owner_guard" in again.table("deriva-ml", "Dataset").acl_bindings
+    assert "row_owner_guard" in catalog.getCatalogModel().table("deriva-ml", "Later").acl_bindings
+
+
+def test_a_policy_without_its_maker_leaves_no_catalog(tmp_path):
+    with pytest.raises(DerivaMLException, match="Granting rights on catalog 1"):
+        create_ml_catalog(tmp_path / "lab", "lab", policy=Policy(owners=["somebody else"]))
+    assert list_catalogs(tmp_path / "lab") == []
+    with pytest.raises(DerivaMLValidationError, match="needs owners"):
+        Policy(owners=[])
+    with pytest.raises(DerivaMLValidationError, match="writers must be a list of ids"):
+        Policy(owners=["me"], writers="w")
+
+
+def test_a_folder_is_open_to_whoever_can_read_it(tmp_path):
+    """It may be copied, or mounted by a container that runs under another name."""
+    catalog = create_ml_catalog(tmp_path / "lab", "lab")
+    me = catalog.get_authn_session().json()["client"]["id"]
+    assert catalog.getCatalogModel().acls["owner"] == [me, "admin"]
+    program = (
+        "import sys; from deriva_ml import DerivaML; ml = DerivaML(sys.argv[1], 1, working_dir=sys.argv[2]);"
+        "ml.add_term('Dataset_Type', 'Theirs', 'of another user');"
+        "print(ml.catalog.get_authn_session().json()['client']['id'])"
+    )
+    places = [str(tmp_path / name) for name in ("lab", "work")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *places],
+        env={**os.environ, "LOGNAME": "anna"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "local/anna", done.stderr

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm
-from deriva_ml.specs import ExecutionConfiguration
+from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm, DerivaMLNotFoundError
+from deriva_ml.schema.create import create_connected
+from deriva_ml.session import Session
+from deriva_ml.specs import ExecutionConfiguration, WorkflowSpec
 from deriva_ml.workflow import capture, environment, git, workflow
 from deriva_ml.workflow.source import find_source
 from deriva_ml.workflow.workflow import Workflow
@@ -112,6 +114,34 @@ def test_a_workflow_is_registered_once(ml_session, unique):
         assert workflow.lookup_by_url(ml_session, name).workflow_rid == first
     assert first in {each.workflow_rid for each in workflow.find(ml_session)}
     assert workflow.find(ml_session, sort=True)[0].workflow_rid == first
+
+
+def test_a_workflow_is_registered_in_each_catalog_that_it_runs_in(ml_session, unique, tmp_path):
+    there = create_connected(tmp_path / "other", "other")
+    other = Session.open(there.host, there.catalog_id, working_dir=tmp_path / "work")
+    one = Workflow(name="one", workflow_type="Training", url=unique())
+    here = workflow.add(ml_session, one)
+    # RIDs are counted in every catalog: the next one there must not be the same by chance.
+    for number in range(3):
+        workflow.add(other, Workflow(name=f"o{number}", workflow_type="Training", url=unique()))
+    assert workflow.find_rid(other, one) is None
+    elsewhere = workflow.add(other, one)
+    assert workflow.lookup(other, elsewhere).url == one.url
+    assert (workflow.add(ml_session, one), one.workflow_rid) == (here, here)
+    assert workflow.find_rid(other, one) == elsewhere == workflow.add(other, one)
+
+    live = workflow.lookup(ml_session, here)
+    copy = workflow.registered(other, live)
+    assert (copy.workflow_rid, copy.name, live.workflow_rid) == (elsewhere, "one", here)
+    assert workflow.registered(ml_session, live) is live
+    live.description = "only here"
+    assert workflow.lookup(other, elsewhere).description is None
+
+    read = WorkflowSpec.model_validate_json(one.model_dump_json())
+    assert workflow.add(other, read.model_copy()) == elsewhere
+    assert workflow.add(ml_session, read) == here
+    with pytest.raises(DerivaMLNotFoundError, match="There is no workflow '9-ZZZZ'"):
+        workflow.add(other, Workflow(rid="9-ZZZZ"))
 
 
 def test_a_second_name_of_the_same_code_is_told(ml_session, unique, caplog):
