@@ -87,6 +87,15 @@ def test_a_project_whose_definition_has_the_version(project: Path, monkeypatch: 
     assert 'version = "0.2.0"' in git(there, "show", "HEAD:pyproject.toml")
 
 
+def test_a_version_of_something_else_is_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(project, "pyproject.toml", '[tool.other]\nversion = "0.1.0"\n')
+    monkeypatch.chdir(project)
+    for _ in range(2):
+        assert main([]) == 0
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "tag").split() == ["v0.1.0", "v0.1.1"]
+
+
 def test_a_project_that_keeps_its_version_in_a_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = '[tool.bumpversion]\ncommit = true\ntag = true\ntag_name = "r{new_version}"\n'
     files = '[[tool.bumpversion.files]]\nfilename = "version.txt"\n'

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,9 +124,11 @@ def _options(root: Path, prefix: str, latest: str) -> list[str]:
 
 def _is_written(root: Path, version: str) -> bool:
     """Whether ``pyproject.toml`` has the version too, where bump-my-version changes it."""
-    path = root / "pyproject.toml"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return re.search(rf"""^version\s*=\s*["']{re.escape(version)}["']""", text, re.M) is not None
+    try:
+        document = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except (FileNotFoundError, tomllib.TOMLDecodeError):
+        return False
+    return bool(document.get("project", {}).get("version") == version)
 
 
 def _push() -> None:

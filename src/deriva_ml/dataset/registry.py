@@ -176,7 +176,7 @@ def find(session: Session, *, deleted: bool = False, sort: Sort = None) -> list[
     deleted : bool
         Whether deleted ones are among them.
     sort : optional
-        See `deriva_ml.ermrest.ordering.Sort`.
+        True for the newest first; a function that gives columns of a path, ``lambda path: path.RCT.desc``.
 
     Raises
     ------

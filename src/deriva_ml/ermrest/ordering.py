@@ -46,7 +46,12 @@ def ordered(connection: Connection, table: TableLike, found: Sequence[Row], sort
         )
     schema, name = names_of(table)
     path = connection.catalog.getPathBuilder().schemas[schema].tables[name]
-    keys = sort(path)
+    try:
+        keys = sort(path)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise DerivaMLValidationError(
+            f"sort failed: {error}. It is given the path of the table, as lambda path: path.RCT.desc is."
+        ) from error
     try:
         asked = path.entities().sort(*(keys if isinstance(keys, list | tuple) else [keys]))
     except (TypeError, ValueError) as error:

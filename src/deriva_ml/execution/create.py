@@ -138,12 +138,16 @@ def create(session: Session, configuration: ExecutionConfiguration, *, dry_run: 
     declared = inputs.find_declared(session, configuration)
     configuration = configuration.model_copy(update={"datasets": [found.spec for found in declared.datasets]})
     if dry_run:
-        if workflow.workflow_rid is None:
+        known = workflows.find_rid(session, workflow) if workflow.workflow_rid is not None else None
+        if known is None:
             workflows.valid_types(session, workflow.workflow_type)
-        return _rehearse(session, configuration, declared)
-    session.require_writable("create an execution")
-    workflow = workflows.registered(session, workflow)
+    else:
+        session.require_writable("create an execution")
+        known = workflows.add(session, workflow)
+    workflow = workflows.known_as(session, workflow, known)
     configuration = configuration.model_copy(update={"workflow": workflow})
+    if dry_run:
+        return _rehearse(session, configuration, declared)
     # Known here before it is known to the catalog, so that no crash leaves a row that nobody can take up again.
     rid = lease(session.connection, 1)[0]
     session.workspace.executions.add(

@@ -67,7 +67,7 @@ def find_executions(
         Term of the vocabulary Workflow_Type.
     status : ExecutionStatus, optional
     sort : optional
-        See `deriva_ml.ermrest.ordering.Sort`.
+        True for the newest first; a function that gives columns of a path, ``lambda path: path.RCT.desc``.
     dataset : DatasetSpec or str, optional
         A dataset, or its RID; with a version only that version counts.
     dataset_role : str
@@ -131,9 +131,7 @@ def _workflow_rids(
 ) -> set[str]:
     wanted: set[str] | None = None
     if workflow is not None:
-        rid = workflow if isinstance(workflow, str) else workflows.find_rid(session, workflow)
-        if rid is None:
-            raise DerivaMLException("This workflow is not registered, so no execution can have run it.")
+        rid = _rid_of(session, workflow)
         if not is_rid(rid):
             raise DerivaMLValidationError(
                 f"{rid!r} is no RID of a workflow; ml.find_workflows() has the RIDs and names of all."
@@ -148,6 +146,13 @@ def _workflow_rids(
         typed = {row["Workflow"] for row in links}
         wanted = typed if wanted is None else wanted & typed
     return wanted or set()
+
+
+def _rid_of(session: Session, workflow: WorkflowSpec | str) -> str:
+    rid = workflow if isinstance(workflow, str) else workflows.find_rid(session, workflow)
+    if rid is None:
+        raise DerivaMLException("This workflow is not registered, so no execution can have run it.")
+    return rid
 
 
 def require_workflow(session: Session, rid: str) -> str:
@@ -297,4 +302,5 @@ def list_workflow_executions(session: Session, workflow: WorkflowSpec | str) -> 
     DerivaMLException
         If there are none.
     """
-    return workflow_executions(session.reader, workflow)
+    asked = _rid_of(session, workflow) if isinstance(workflow, WorkflowSpec) else workflow
+    return workflow_executions(session.reader, asked)

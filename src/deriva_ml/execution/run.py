@@ -122,7 +122,7 @@ class Run:
 
     @property
     def execution_record(self) -> ExecutionRecord | None:
-        """The record in the catalog, None after a resume and in a dry run; its status is that of the moment."""
+        """The record in the catalog, with the status that this machine knows; None after a resume and in a dry run."""
         state = self._session.workspace.executions.get(self.execution_rid)
         if self._record is not None and state is not None:
             self._record.renew(row_of(state))

@@ -12,11 +12,18 @@ from deriva_ml.configs.scan import Scan, scan_folder
 from deriva_ml.dataset import version as labels
 from deriva_ml.ermrest import rows
 from deriva_ml.ermrest.rids import ResolvedRid, resolve_rids
-from deriva_ml.errors import DerivaMLException, DerivaMLRidsNotFound, DerivaMLValidationError
+from deriva_ml.errors import (
+    DerivaMLException,
+    DerivaMLRidsNotFound,
+    DerivaMLTableTypeError,
+    DerivaMLValidationError,
+    NoAssociationException,
+)
 from deriva_ml.execution import repetition
 from deriva_ml.names import PLACEHOLDER_RID, DatasetVersion, MLTable, is_rid, require_list
 from deriva_ml.reexport import room
 from deriva_ml.specs import AssetSpec, DatasetSpec, ExecutionConfiguration, LocalFile, WorkflowSpec
+from deriva_ml.workflow import workflow as workflows
 
 if TYPE_CHECKING:
     from deriva_ml.dataset import view
@@ -413,12 +420,15 @@ def _asset(session: Session, spec: AssetSpec | LocalFile, found: dict[str, Resol
     place = found.get(spec.rid)
     if place is None:
         return AssetSpecResult(spec, [RID_NOT_FOUND])
-    reasons = [] if session.model.is_asset(place.table) else [NOT_AN_ASSET]
-    return AssetSpecResult(spec, reasons, place.table_name)
+    try:
+        session.model.asset_executions(place.table)
+    except (DerivaMLTableTypeError, NoAssociationException):
+        return AssetSpecResult(spec, [NOT_AN_ASSET], place.table_name)
+    return AssetSpecResult(spec, [], place.table_name)
 
 
 def _workflow(session: Session, spec: WorkflowSpec, found: dict[str, ResolvedRid]) -> WorkflowResult:
-    if spec.workflow_rid is None:
+    if spec.workflow_rid is None or workflows.is_of_another(session, spec):
         return WorkflowResult(spec)
     place = found.get(spec.workflow_rid)
     if place is None:

@@ -478,9 +478,10 @@ class CatalogModel:
 
     def _companion(self, table: TableName, other: str) -> tuple[Table, str, str]:
         found = self.require_asset(table)
-        # A feature of the files joins them with executions too, but with more besides.
+        # A feature of the files, or an association that a user made, may join them with executions too.
         for links in self._joining(found, self.ml_table(other), 2):
-            return links
+            if other != MLTable.execution or "Asset_Role" in links[0].columns.elements:
+                return links
         said = f"Nothing links the files of {found.name!r} with {other}: only asset tables that ml.create_asset() made have that."
         raise NoAssociationException(found.name, other, said)
 

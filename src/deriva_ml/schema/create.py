@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from deriva_ml.ermrest import connect, rows, schemas
+from deriva_ml.ermrest.address import read_address
 from deriva_ml.ermrest.connect import Connection, Host
 from deriva_ml.errors import DerivaMLException, DerivaMLSchemaError, DerivaMLValidationError
 from deriva_ml.interrupts import held
@@ -38,7 +39,8 @@ def create_ml_catalog(
     catalog_alias : str, optional
         A second id for the catalog.
     policy : Policy, optional
-        Who may read, add and change what on a server with accounts; whoever makes the catalog alone by default.
+        Who may read, add and change what on a server with accounts; whoever makes the catalog alone by default. A folder
+        takes none.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def create_ml_catalog(
     DerivaMLConnectionError
         If the host or the folder cannot be used.
     DerivaMLValidationError
-        If `project_name` cannot be such a prefix.
+        If `project_name` cannot be such a prefix, or the folder is given a policy.
 
     Examples
     --------
@@ -77,6 +79,7 @@ def create_connected(
 ) -> Connection:
     """Make a catalog as `create_ml_catalog` does, with an empty schema for own tables if named; the connection to it."""
     _check_project(project_name)
+    _check_policy(hostname, policy)
     name = f"{project_name} (DerivaML)"
     with _new_catalog(
         hostname, credential=credential, name=name, description=f"Catalog of {project_name}"
@@ -115,6 +118,16 @@ def _check_project(name: str) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][-_A-Za-z0-9]*", name):
         raise DerivaMLValidationError(
             f"project_name {name!r} names a schema too: it must be letters a to z, digits, '-' and '_', and begin with a letter."
+        )
+
+
+def _check_policy(hostname: Host, policy: Policy | None) -> None:
+    if policy is not None and not isinstance(policy, Policy):
+        raise DerivaMLValidationError(f"policy cannot be {policy!r}; give a Policy.")
+    if policy is not None and read_address(hostname).folder is not None:
+        raise DerivaMLValidationError(
+            f"{hostname} is a folder, which has no accounts: who may read and write its files may do everything. Leave out "
+            "policy."
         )
 
 

@@ -208,54 +208,71 @@ def add(session: Session, workflow: WorkflowSpec) -> str:
     DerivaMLNotFoundError
         If it is no more than a RID, which no workflow of this catalog has.
     """
-    if workflow._catalog == _place(session) or _is_registered(session, workflow):
-        return str(workflow.workflow_rid)
-    types = valid_types(session, workflow.workflow_type)
-    found = _same_code(session, workflow)
-    if found and found[0]["Name"] != workflow.name:
-        logger.warning(
-            "The code of workflow %r is registered as %r (%s) already, and its runs are known as that: a workflow is a "
-            "file of code, not a name. Keep code of another name in a file of its own.",
-            workflow.name,
-            found[0]["Name"],
-            found[0]["RID"],
-        )
-    rid = str(found[0]["RID"]) if found else _insert(session, workflow, types)
-    if workflow._catalog is None:
-        workflow.__dict__["workflow_rid"] = rid
-        workflow._catalog = _place(session)
+    rid = _given_rid(session, workflow)
+    if rid is None:
+        types = valid_types(session, workflow.workflow_type)
+        found = _same_code(session, workflow)
+        if found and found[0]["Name"] != workflow.name:
+            logger.warning(
+                "The code of workflow %r is registered as %r (%s) already, and its runs are known as that: a workflow is a "
+                "file of code, not a name. Keep code of another name in a file of its own.",
+                workflow.name,
+                found[0]["Name"],
+                found[0]["RID"],
+            )
+        rid = str(found[0]["RID"]) if found else _insert(session, workflow, types)
+        if workflow.workflow_rid is None or workflow._catalog is None:
+            workflow.__dict__["workflow_rid"] = rid
+            workflow._catalog = _place(session)
     return rid
 
 
-def registered(session: Session, workflow: WorkflowSpec) -> WorkflowSpec:
-    """The workflow with the RID that this catalog knows it by: itself, or a copy where it is that of another catalog."""
-    rid = add(session, workflow)
-    if workflow._catalog in (None, _place(session)):
-        return workflow
-    return type(workflow).model_validate(workflow.model_dump() | {"workflow_rid": rid})
-
-
 def find_rid(session: Session, workflow: WorkflowSpec) -> str | None:
-    """RID of a workflow in this catalog, None where it is not registered; nothing is written."""
-    if workflow._catalog in (None, _place(session)):
-        return workflow.workflow_rid
-    found = _same_code(session, workflow)
-    return str(found[0]["RID"]) if found else None
+    """RID of a workflow in this catalog, None where it is not registered; nothing is written.
+
+    Raises
+    ------
+    DerivaMLNotFoundError
+        If it is no more than a RID, which no workflow of this catalog has.
+    """
+    rid = _given_rid(session, workflow)
+    if rid is None and (found := _same_code(session, workflow)):
+        rid = str(found[0]["RID"])
+    return rid
+
+
+def known_as(session: Session, workflow: WorkflowSpec, rid: str | None) -> WorkflowSpec:
+    """The workflow with the RID that this catalog has for it: itself, or a copy where it has that of another."""
+    if workflow.workflow_rid == rid and not is_of_another(session, workflow):
+        return workflow
+    copy = workflow.model_copy(update={"workflow_rid": rid})
+    copy._catalog = _place(session)
+    if isinstance(copy, Workflow):
+        copy._session = None
+    return copy
+
+
+def is_of_another(session: Session, workflow: WorkflowSpec) -> bool:
+    """Whether another catalog gave a workflow its RID."""
+    return workflow._catalog not in (None, _place(session))
 
 
 def _place(session: Session) -> tuple[str, str]:
     return session.connection.authority, str(session.connection.catalog_id)
 
 
-def _is_registered(session: Session, workflow: WorkflowSpec) -> bool:
-    """Whether a RID that a user or a file gave is that of the same code here; it may have come from another catalog."""
-    if workflow.workflow_rid is None or workflow._catalog is not None:
-        return False
+def _given_rid(session: Session, workflow: WorkflowSpec) -> str | None:
+    """The RID that a workflow has, where it is of this catalog; what users and files give may be of another."""
+    rid = workflow.workflow_rid
+    if rid is None or workflow._catalog == _place(session):
+        return rid
+    if is_of_another(session, workflow):
+        return None
     if workflow.url is None and workflow.checksum is None:
-        return lookup(session, workflow.workflow_rid) is not None
+        return lookup(session, rid).workflow_rid
     column = "URL" if workflow.checksum is None else "Checksum"
-    where = {"RID": [workflow.workflow_rid], column: [getattr(workflow, column.lower())]}
-    return rows.count(session.connection, session.ml_table(MLTable.workflow), where) > 0
+    where = {"RID": [rid], column: [getattr(workflow, column.lower())]}
+    return rid if rows.count(session.connection, session.ml_table(MLTable.workflow), where) else None
 
 
 def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> str:
@@ -284,21 +301,21 @@ def _insert(session: Session, workflow: WorkflowSpec, types: Sequence[str]) -> s
 
 def _same_code(session: Session, workflow: WorkflowSpec) -> list[Row]:
     """Rows of the same code, oldest first; of code that is in no file, those of the same name."""
-    found = _find_rows(session, [workflow.checksum or workflow.url])
-    if workflow.checksum != capture.REPL_CHECKSUM or workflow.url is not None:
-        return found
-    return [row for row in found if row["URL"] is None and row["Name"] == workflow.name]
+    identity = workflow.checksum or workflow.url
+    if identity not in (None, capture.REPL_CHECKSUM) or workflow.url is not None:
+        return _find_rows(session, identity)
+    named = _find_rows(session, workflow.name, ("Name",))
+    return [row for row in named if row["URL"] is None and row["Checksum"] == workflow.checksum]
 
 
-def _find_rows(session: Session, identities: Sequence[str | None]) -> list[Row]:
-    """Rows with one of these checksums or URLs, oldest first."""
-    wanted = [identity for identity in identities if identity]
-    if not wanted:
-        return []
+def _find_rows(
+    session: Session, wanted: str | None, columns: Sequence[str] = ("Checksum", "URL")
+) -> list[Row]:
+    """Rows with a value in the first of some columns that has it in any, oldest first."""
     table = (session.ml_schema, MLTable.workflow)
     found: dict[str, Row] = {}
-    for column in ("Checksum", "URL"):
-        for row in rows.read(session.connection, table, where={column: wanted}):
+    for column in columns if wanted else ():
+        for row in rows.read(session.connection, table, where={column: [wanted]}):
             found[row["RID"]] = row
         if found:
             break
@@ -338,7 +355,7 @@ def lookup_by_url(session: Session, url_or_checksum: str) -> Workflow:
     DerivaMLNotFoundError
         If there is none.
     """
-    found = _find_rows(session, [url_or_checksum])
+    found = _find_rows(session, url_or_checksum)
     if not found:
         raise DerivaMLNotFoundError(
             f"No workflow of this catalog has URL or checksum {url_or_checksum!r}; make one with "
@@ -354,7 +371,7 @@ def find(session: Session, sort: Sort = None) -> list[Workflow]:
     ----------
     session : Session
     sort : optional
-        See `deriva_ml.ermrest.ordering.Sort`.
+        True for the newest first; a function that gives columns of a path, ``lambda path: path.RCT.desc``.
     """
     table = (session.ml_schema, str(MLTable.workflow))
     found = list(rows.read(session.connection, table))

@@ -62,15 +62,6 @@ def test_numbers():
             names.require_number("limit", given, least=1)
 
 
-def test_ways_to_sort():
-    for sort in (None, True, False, len):
-        names.require_sort(sort)
-    with pytest.raises(
-        DerivaMLValidationError, match="^sort cannot be 'RCT'; give True for the newest first"
-    ):
-        names.require_sort("RCT")
-
-
 def test_names_that_may_have_been_meant():
     assert names.similar("Imagee", ["Image", "Subject", "Image"]) == ["Image"]
     assert names.similar("imag", ["Images of eyes", "Subject"]) == ["Images of eyes"]

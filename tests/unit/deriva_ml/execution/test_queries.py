@@ -13,8 +13,11 @@ from deriva_ml.errors import (
 from deriva_ml.execution import queries
 from deriva_ml.execution.execution import create_execution
 from deriva_ml.execution.execution_record import ExecutionRecord
+from deriva_ml.execution.validate import validate_execution_configuration
 from deriva_ml.names import ExecutionStatus
-from deriva_ml.specs import DatasetSpec
+from deriva_ml.schema.create import create_connected
+from deriva_ml.session import Session
+from deriva_ml.specs import DatasetSpec, ExecutionConfiguration
 from deriva_ml.workflow import workflow as workflows
 from deriva_ml.workflow.workflow import Workflow
 
@@ -107,6 +110,31 @@ def test_executions_workflows_and_datasets_in_an_order_that_is_asked_for(session
     assert names == sorted(names, reverse=True)
     with pytest.raises(DerivaMLValidationError, match=r"sort gave 'RCT'; .* lambda path: path\.RCT\.desc"):
         found(lambda path: "RCT")
+    for wrong in (lambda row: row["RCT"], lambda path: path.Nonsense):
+        with pytest.raises(DerivaMLValidationError, match="sort failed: .* It is given the path"):
+            found(wrong)
+
+
+def test_runs_of_a_workflow_of_another_catalog_are_those_of_its_code(session, own, tmp_path):
+    there = create_connected(tmp_path / "other", "other")
+    other = Session.open(there.host, there.catalog_id, working_dir=tmp_path / "work")
+    mine = workflows.lookup(session, own)
+    rival = Workflow(name="rival", workflow_type="Analysis", url="https://x/rival")
+    while workflows.add(other, rival) < own:
+        rival = Workflow(name="rival", workflow_type="Analysis", url=f"{rival.url}/more")
+    with pytest.raises(DerivaMLException, match="not registered"):
+        queries.find_executions(other, workflow=mine)
+    rehearsed = create_execution(other, workflow=mine, dry_run=True)
+    assert rehearsed.workflow_rid is None
+    made = create_execution(other, workflow=mine)
+    assert made.workflow_rid == workflows.find_rid(other, mine)
+    assert rids(queries.find_executions(other, workflow=mine)) == {made.execution_rid}
+    assert queries.list_workflow_executions(other, mine) == [made.execution_rid]
+    assert create_execution(other, workflow=mine, dry_run=True).workflow_rid == made.workflow_rid
+    config = ExecutionConfiguration(workflow=mine)
+    assert validate_execution_configuration(other, config).all_valid
+    with pytest.raises(DerivaMLNotFoundError, match="9-ZZZZ"):
+        create_execution(other, workflow=Workflow(rid="9-ZZZZ"), dry_run=True)
 
 
 def test_the_record_of_a_run_has_the_status_of_the_moment(execute):

@@ -7,11 +7,14 @@ from deriva_ml.ermrest import rows
 from deriva_ml.errors import NoAssociationException
 from deriva_ml.execution import queries
 from deriva_ml.execution.execution import create_execution
+from deriva_ml.execution.validate import validate_execution_configuration
 from deriva_ml.feature import feature as features
 from deriva_ml.lineage.questions import Questions
+from deriva_ml.model.build import Reference, association_table
 from deriva_ml.model.define import AssetTableDef, ColumnDefinition
 from deriva_ml.schema.create import create_connected
 from deriva_ml.session import Session
+from deriva_ml.specs import ExecutionConfiguration
 from deriva_ml.workflow import workflow as workflows
 
 FILE = {"URL": "https://example.org/scan", "Filename": "scan", "Length": 3, "MD5": "0" * 32}
@@ -19,12 +22,14 @@ FILE = {"URL": "https://example.org/scan", "Filename": "scan", "Length": 3, "MD5
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A catalog with such a table that has a file, and another in which the files have a feature."""
+    """A catalog with such a table that has a file, and another in which the files have a feature; one has a link of its own."""
     connection = create_connected(tmp_path_factory.mktemp("deployment") / "lab", "lab", domain_schema="lab")
     session = Session.open(
         connection.host, connection.catalog_id, working_dir=tmp_path_factory.mktemp("setup")
     )
     session.create_tables([AssetTableDef("lab", "Scan"), AssetTableDef("lab", "Rated")])
+    link = association_table([Reference("lab", "Scan"), Reference("deriva-ml", "Execution")])
+    session.create_tables([link])
     features.create_feature(session, "Rated", "Quality", metadata=[ColumnDefinition("Note")])
     rid = rows.insert(session.connection, session.table("Scan"), [FILE])[0]["RID"]
     return (connection.host, connection.catalog_id), rid
@@ -74,6 +79,8 @@ def test_nothing_can_be_written_that_could_not_be_traced(session, place, exe, tm
             NoAssociationException, match=r"'(Scan|Rated)' with Execution: .* ml\.create_asset"
         ):
             call()
+    config = ExecutionConfiguration(workflow=exe.configuration.workflow, assets=[place[1]])
+    assert validate_execution_configuration(session, config).asset_results[0].reasons == ["not_an_asset"]
     with pytest.raises(NoAssociationException, match="'Scan' with Asset_Type"):
         assets.lookup_asset(session, place[1]).add_asset_type("Output_File")
     assert len(queries.find_executions(session)) == before

@@ -31,6 +31,7 @@ from deriva_ml.schema import (
     terms,
 )
 from deriva_ml.schema.tables import ml_schema_document
+from deriva_server import LocalServer
 
 
 def names(connection, table):
@@ -130,12 +131,24 @@ def test_initialize_adds_only_what_is_missing(ml_catalog):
     assert rows.count(ml_catalog, ("deriva-ml", "Execution"), {"Description": [terms.UNKNOWN_EXECUTION]}) == 1
 
 
-def test_policy(tmp_path):
+@pytest.fixture
+def served(tmp_path):
+    """Address of a served deployment."""
+    with LocalServer.open(tmp_path / "lab", create=True) as server, server.serve(port=0) as running:
+        yield running.url
+
+
+def test_policy(served):
     policy = Policy(owners=["admin"], writers=["w"], readers=["r"])
-    catalog = create_ml_catalog(tmp_path / "lab", "lab", policy=policy)
+    catalog = create_ml_catalog(served, "lab", policy=policy)
     model = catalog.getCatalogModel()
     assert model.acls["insert"] == ["admin", "w"] and model.acls["enumerate"] == ["*"]
-    assert "row_owner_guard" in model.table("deriva-ml", "Dataset").acl_bindings
+    guard = model.table("deriva-ml", "Dataset").acl_bindings["row_owner_guard"]
+    assert (guard["types"], guard["projection"], guard["scope_acl"]) == (
+        ["update", "delete"],
+        ["RCB"],
+        ["admin", "w"],
+    )
     model.schemas["deriva-ml"].create_table(TableDefinition("Later").to_dict())
     model = catalog.getCatalogModel()
     apply_policy(model, policy)
@@ -143,10 +156,15 @@ def test_policy(tmp_path):
     assert "row_owner_guard" in catalog.getCatalogModel().table("deriva-ml", "Later").acl_bindings
 
 
-def test_a_policy_without_its_maker_leaves_no_catalog(tmp_path):
+def test_a_policy_that_cannot_be_leaves_no_catalog(served, tmp_path):
     with pytest.raises(DerivaMLException, match="Granting rights on catalog 1"):
-        create_ml_catalog(tmp_path / "lab", "lab", policy=Policy(owners=["somebody else"]))
-    assert list_catalogs(tmp_path / "lab") == []
+        create_ml_catalog(served, "lab", policy=Policy(owners=["somebody else"]))
+    assert list_catalogs(served) == []
+    with pytest.raises(DerivaMLValidationError, match="is a folder, which has no accounts"):
+        create_ml_catalog(tmp_path / "new", "lab", policy=Policy(owners=["admin"]))
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(DerivaMLValidationError, match="policy cannot be {'owners'"):
+        create_ml_catalog(served, "lab", policy={"owners": ["admin"]})
     with pytest.raises(DerivaMLValidationError, match="needs owners"):
         Policy(owners=[])
     with pytest.raises(DerivaMLValidationError, match="writers must be a list of ids"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deriva_ml.ermrest import rows
 from deriva_ml.errors import DerivaMLException, DerivaMLInvalidTerm, DerivaMLNotFoundError
 from deriva_ml.schema.create import create_connected
 from deriva_ml.session import Session
@@ -131,15 +132,27 @@ def test_a_workflow_is_registered_in_each_catalog_that_it_runs_in(ml_session, un
     assert workflow.find_rid(other, one) == elsewhere == workflow.add(other, one)
 
     live = workflow.lookup(ml_session, here)
-    copy = workflow.registered(other, live)
+    copy = workflow.known_as(other, live, workflow.add(other, live))
     assert (copy.workflow_rid, copy.name, live.workflow_rid) == (elsewhere, "one", here)
-    assert workflow.registered(ml_session, live) is live
+    assert workflow.add(other, copy) == elsewhere
+    with pytest.raises(DerivaMLException, match="not bound to a catalog"):
+        copy.add_workflow_type("Training")
+    assert workflow.known_as(ml_session, live, here) is live
     live.description = "only here"
     assert workflow.lookup(other, elsewhere).description is None
 
     read = WorkflowSpec.model_validate_json(one.model_dump_json())
+    assert workflow.find_rid(other, read) == elsewhere
     assert workflow.add(other, read.model_copy()) == elsewhere
     assert workflow.add(ml_session, read) == here
+    fresh = one.model_copy(update={"workflow_rid": None, "url": unique(), "name": "two"})
+    assert workflow.add(ml_session, fresh) == fresh.workflow_rid != here
+    old = {"Name": unique(), "URL": None, "Checksum": None}
+    row = rows.insert(ml_session.connection, ml_session.ml_table("Workflow"), [old])[0]
+    nameless = workflow.lookup(ml_session, row["RID"])
+    assert (
+        workflow.add(other, nameless) == workflow.add(other, nameless) == workflow.find_rid(other, nameless)
+    )
     with pytest.raises(DerivaMLNotFoundError, match="There is no workflow '9-ZZZZ'"):
         workflow.add(other, Workflow(rid="9-ZZZZ"))
 
@@ -170,7 +183,7 @@ def test_two_jobs_registering_at_once_agree(ml_session, unique):
     rids = [workflow._insert(ml_session, made, ["Training"]) for _ in range(2)]
     assert rids[0] == rids[1]
     assert workflow.lookup_by_url(ml_session, made.url).workflow_rid == rids[0]
-    assert len(workflow._find_rows(ml_session, [made.url])) == 1
+    assert len(workflow._find_rows(ml_session, made.url)) == 1
 
 
 def test_unknown_types_and_workflows(ml_session):
