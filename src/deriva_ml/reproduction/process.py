@@ -65,7 +65,9 @@ def _end(process: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(_SECONDS)
+        # What interrupted this process is told, not that the other one did not end.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS)
     finally:
         if process.poll() is None:
             with suppress(ProcessLookupError):

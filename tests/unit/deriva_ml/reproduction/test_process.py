@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from deriva_ml.errors import DerivaMLExecutionError
+from deriva_ml.reproduction import process
 from deriva_ml.reproduction.process import watched
 
 WAITING = """
 import subprocess, sys, time
 from pathlib import Path
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+sleeping = "import time; print('awake', flush=True); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", sleeping], stdout=subprocess.PIPE)
+# While Python starts, an interruption may come in a callback, which swallows it.
+child.stdout.readline()
 try:
     print(child.pid)
     time.sleep(60)
@@ -36,6 +40,28 @@ def test_it_ends_with_its_listener(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         watched([sys.executable, "-c", WAITING], tmp_path, os.environ, say)
     assert (tmp_path / "recorded").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(heard[0].removeprefix("  | ")), 0)
+
+
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print(os.getpid())
+time.sleep(60)
+"""
+
+
+def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_SECONDS", 0.2)
+    heard: list[str] = []
+
+    def say(text: str) -> None:
+        heard.append(text)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watched([sys.executable, "-c", STUBBORN], tmp_path, os.environ, say)
     with pytest.raises(ProcessLookupError):
         os.kill(int(heard[0].removeprefix("  | ")), 0)
 
