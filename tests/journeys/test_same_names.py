@@ -54,7 +54,8 @@ def test_all_that_a_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ki
 
     assert {asset.filename for asset in made.list_assets("Output")} >= {"eye.png", "log.txt", "metrics.jsonl"}
     assert len(list(ml.find_executions(workflow_type="Training", status="Uploaded"))) == 3
-    assert ml.find_workflows()[0].workflow_types is not None
+    [registered] = [each for each in ml.find_workflows() if each.name == "train"]
+    assert registered.workflow_types == ["Training"]
     [summary] = {each.execution_rid for each in ml.find_executions(dataset=spec, dataset_role="input")}
     assert summary == read.execution_rid
     assert ml.lookup_lineage(dataset.dataset_rid).root.rid == dataset.dataset_rid

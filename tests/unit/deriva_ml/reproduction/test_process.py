@@ -29,8 +29,8 @@ except KeyboardInterrupt:
 """
 
 
-def test_it_ends_with_its_listener(tmp_path: Path) -> None:
-    """It hears of the interruption once, as soon as what it wrote is known here, and has time to record its end."""
+def interrupted(script: str, where: Path) -> int:
+    """Press Ctrl-C when a script tells the number of a process, and return that."""
     heard: list[str] = []
 
     def say(text: str) -> None:
@@ -38,10 +38,16 @@ def test_it_ends_with_its_listener(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        watched([sys.executable, "-c", WAITING], tmp_path, os.environ, say)
+        watched([sys.executable, "-c", script], where, os.environ, say)
+    return int(heard[0].removeprefix("  | "))
+
+
+def test_it_ends_with_its_listener(tmp_path: Path) -> None:
+    """It hears of the interruption once, as soon as what it wrote is known here, and has time to record its end."""
+    announced = interrupted(WAITING, tmp_path)
     assert (tmp_path / "recorded").exists()
     with pytest.raises(ProcessLookupError):
-        os.kill(int(heard[0].removeprefix("  | ")), 0)
+        os.kill(announced, 0)
 
 
 STUBBORN = """
@@ -54,16 +60,9 @@ time.sleep(60)
 
 def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_SECONDS", 0.2)
-    heard: list[str] = []
-
-    def say(text: str) -> None:
-        heard.append(text)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        watched([sys.executable, "-c", STUBBORN], tmp_path, os.environ, say)
+    announced = interrupted(STUBBORN, tmp_path)
     with pytest.raises(ProcessLookupError):
-        os.kill(int(heard[0].removeprefix("  | ")), 0)
+        os.kill(announced, 0)
 
 
 def test_status_and_last_words(tmp_path: Path) -> None:
