@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from http import HTTPStatus
@@ -21,10 +22,19 @@ import waitress.channel
 import waitress.parser
 import waitress.server
 import waitress.task
+import waitress.wasyncore
 from werkzeug.datastructures import Headers
 from werkzeug.wsgi import get_input_stream
 
-from deriva_server.errors import BadRequest, DeploymentError, Forbidden, NotFound, ServiceError, TooLarge
+from deriva_server.errors import (
+    BadRequest,
+    Busy,
+    DeploymentError,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    TooLarge,
+)
 from deriva_server.http.message import FilePart, Request, Response
 from deriva_server.http.received import ANYWHERE, ReceivedFile, Receiving
 
@@ -36,6 +46,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _BUFFERED = 1 << 20
 _MARGIN = 1 << 20
 _WAITING = 1 << 20
+_ENDING = 5
+"""Seconds that running requests have when the server is closed."""
 
 
 class _FileWrapper(Protocol):
@@ -65,9 +77,7 @@ class WsgiApplication:
         except Exception as error:  # noqa: BLE001 - bodies are made while sending; what fails first must be an answer
             response = _failure(error)
             pieces = sendable(response, None)
-        status = f"{response.status} {_reason(response.status)}"
-        start_response(status, [(name, " ".join(value.splitlines())) for name, value in response.headers])
-        return pieces
+        return _begun(response, pieces, start_response)
 
     def _answer(self, environ: dict[str, Any]) -> Response:
         check_origin(environ)
@@ -75,6 +85,20 @@ class WsgiApplication:
         if request.length is not None and request.length > self.max_body:
             raise TooLarge(f"at most {self.max_body} bytes; send larger objects in chunks")
         return self.handle(request)
+
+
+def _begun(
+    response: Response, pieces: Iterable[bytes], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    status = f"{response.status} {_reason(response.status)}"
+    start_response(status, [(name, " ".join(value.splitlines())) for name, value in response.headers])
+    return pieces
+
+
+def _refuse(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer for a server that is being stopped."""
+    response = _failure(Busy("this server is being stopped"))
+    return _begun(response, sendable(response, None), start_response)
 
 
 def _failure(error: Exception) -> Response:
@@ -244,8 +268,9 @@ class RunningServer:
         self._server = server
         self.host = host
         self.port = int(server.effective_port)
-        self._thread = threading.Thread(target=self._run, name=f"deriva-server-{self.port}", daemon=True)
-        self._thread.start()
+        # The thread itself cannot be asked: up to Python 3.12 a signal during `join` makes it seem at its end.
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name=f"deriva-server-{self.port}", daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -255,26 +280,49 @@ class RunningServer:
 
     def _run(self) -> None:
         server = self._server
-        server.asyncore.loop(timeout=1, map=server._map, use_poll=server.adj.asyncore_use_poll)
+        try:
+            server.asyncore.loop(timeout=1, map=server._map, use_poll=server.adj.asyncore_use_poll)
+        finally:
+            self._ended.set()
 
     def close(self) -> None:
-        """Stop listening, let running requests end for a moment, and drop the connections."""
-        if not self._thread.is_alive():
+        """Stop listening, and drop the connections, after a moment in which running requests end.
+
+        Those that have not begun are told to come again, so that none needs to guess whether it was done.
+        """
+        if self._ended.is_set():
             return
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
+        latest = time.monotonic() + _ENDING
+        self._server.application = _refuse
+        self._server.trigger.pull_trigger(self._stop_listening)
+        while self._is_answering() and time.monotonic() < latest:
+            time.sleep(0.02)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
         self._server.trigger.pull_trigger(self._drop)
-        self._thread.join(timeout=5)
+        self._ended.wait(_ENDING)
 
     def wait(self) -> None:
         """Block until closed."""
-        while self._thread.is_alive():
-            self._thread.join(timeout=0.5)
+        while not self._ended.wait(0.5):
+            pass
+
+    def _is_answering(self) -> bool:
+        working, channels = self._server.task_dispatcher, list(self._server.active_channels.values())
+        return (
+            bool(working.queue)
+            or working.active_count > 0
+            or any(channel.total_outbufs_len for channel in channels)
+        )
+
+    def _stop_listening(self) -> None:
+        """Runs in the thread of the server, whose loop goes on for those who are connected."""
+        waitress.wasyncore.dispatcher.close(self._server)
 
     def _drop(self) -> None:
         """Runs in the thread of the server: close every socket, so that its loop ends."""
         for channel in list(self._server.active_channels.values()):
             channel.handle_close()
-        self._server.close()
+        self._server.trigger.close()
 
     def __enter__(self) -> RunningServer:
         return self

@@ -87,6 +87,8 @@ class Served:
             with suppress(ProcessLookupError):
                 self._process.kill()
             self._process.wait()
+            # Shown where a test fails.
+            print(self._log.read_text())
 
 
 @dataclass(frozen=True)

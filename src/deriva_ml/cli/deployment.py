@@ -104,7 +104,7 @@ def serve(arguments: argparse.Namespace) -> int:
         raise DerivaMLConnectionError(str(error)) from error
     # What a server says is read long after it was said.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    with running:
+    with server, running:
         print(f"Serving {server.folder} at {running.url} (stop with Ctrl-C)")
         _tell_places(server.database, server.bucket)
         print(f"Open a catalog with: DerivaML({running.url!r}, ID)", flush=True)
@@ -114,5 +114,4 @@ def serve(arguments: argparse.Namespace) -> int:
             running.wait()
         except KeyboardInterrupt:
             print("Stopping.", flush=True)
-    server.close()
     return 0
