@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import study
@@ -14,13 +14,14 @@ from benchmarks.timing import some
 from benchmarks.wire import Served, Wire, sender, serving
 
 _STEP = 20_000
-_SIZES = (10_000, 100_000, 1_000_000)
+_MORE, _INSERTS, _READS = 1000, 9, 5
+"""Rows of an insert, inserts, and rounds of full reads."""
 
 
 def measure(folder: Path, share: int) -> Iterator[Row]:
     """All rows."""
     yield from memory(folder / "memory", some(1_000_000, share))
-    yield from scale(folder / "scale", [size // share for size in _SIZES], max(2, 100 // share))
+    yield from scale(folder / "scale", 10_000 // share, 1_000_000 // share, max(2, 100 // share))
 
 
 def _pieces(kind: str, count: int) -> Iterator[bytes]:
@@ -82,48 +83,54 @@ def _peak(name: str, served: Served) -> Row:
     return Row(f"{name}, memory of the server", served.peak(), "MB", limit=200)
 
 
-def _cost(wire: Wire, requests: list[bytes], of: Callable[[list[float]], float] = statistics.median) -> float:
-    taken = []
+def _cost(wire: Wire, requests: list[bytes]) -> float:
+    """Microseconds that each of some requests takes."""
+    start = time.perf_counter()
     for request in requests:
-        start = time.perf_counter()
         status, _ = wire.drain([request])
-        taken.append(time.perf_counter() - start)
         if status >= 400:
             raise RuntimeError(f"{request[:200]!r}: {status}")
-    return of(taken) * 1e6
+    return (time.perf_counter() - start) / len(requests) * 1e6
 
 
-def _costs(wire: Wire, base: str, name: str, count: int) -> dict[str, float]:
-    """Microseconds per row, or per keyed read."""
+def _costs(wire: Wire, *rounds: list[list[bytes]]) -> list[float]:
+    """The median cost of several works, whose rounds alternate: the speed of a machine changes within seconds."""
+    taken = [[_cost(wire, requests) for requests in turn] for turn in zip(*rounds, strict=True)]
+    return [statistics.median(costs) for costs in zip(*taken, strict=True)]
+
+
+def _works(
+    wire: Wire, base: str, name: str, count: int, most: int
+) -> dict[str, tuple[int, list[list[bytes]]]]:
+    """What is done with a table that gets `count` rows: rows of each request, and the requests of each round.
+
+    A round of full reads reads about as many rows as one of a table of `most` rows.
+    """
     send, target = sender(wire), f"{base}/entity/B:{name}"
     study.fill(send, base, name, count)
     rids = [row["RID"] for row in json.loads(send("GET", f"{base}/attribute/B:{name}/RID?limit=100"))]
-    before = json.loads(send("GET", f"{base}/"))["snaptime"]
-    inserts = [
-        wire.request("POST", target, study.json_rows(count + at, count + at + 1000))
-        for at in range(0, 9000, 1000)
-    ]
-    past = f"{base}@{before}/entity/B:{name}"
-    # Of what takes seconds the fastest: the machine is seldom left alone for so long.
-    times = max(3, min(5, 1_000_000 // count))
+    past = f"{base}@{json.loads(send('GET', f'{base}/'))['snaptime']}/entity/B:{name}"
+    bodies = [study.json_rows(count + at, count + at + _MORE) for at in range(0, _INSERTS * _MORE, _MORE)]
+    times, full = max(1, most // count), count + _INSERTS * _MORE
     return {
-        "insert 1,000 rows, per row": _cost(wire, inserts) / 1000,
-        "keyed read": _cost(wire, [wire.request("GET", f"{target}/RID={rid}") for rid in rids]),
-        "keyed read at a snapshot": _cost(wire, [wire.request("GET", f"{past}/RID={rid}") for rid in rids]),
-        "full read, per row": _cost(wire, [wire.request("GET", target)] * times, min) / (count + 9000),
-        "snapshot read, per row": _cost(wire, [wire.request("GET", past)] * times, min) / count,
+        "insert 1,000 rows, per row": (_MORE, [[wire.request("POST", target, body)] for body in bodies]),
+        "keyed read": (1, [[wire.request("GET", f"{target}/RID={rid}")] for rid in rids]),
+        "keyed read at a snapshot": (1, [[wire.request("GET", f"{past}/RID={rid}")] for rid in rids]),
+        "full read, per row": (full, [[wire.request("GET", target)] * times] * _READS),
+        "snapshot read, per row": (count, [[wire.request("GET", past)] * times] * _READS),
     }
 
 
-def scale(folder: Path, sizes: list[int], versions: int) -> Iterator[Row]:
+def scale(folder: Path, small: int, large: int, versions: int) -> Iterator[Row]:
     """Costs in a large table beside those in a small one, and in a table with a long past beside one without."""
     with serving(folder) as served, Wire(served.port) as wire:
         base = study.create(sender(wire))
-        found = [_costs(wire, base, f"Rows{size}", size) for size in sizes]
-        for name, first in found[0].items():
-            last = found[-1][name]
-            whose = f"among {sizes[0]:,}"
-            yield Row(f"{name}, among {sizes[-1]:,}", last, "µs", None, first, whose, first * 1.3)
+        few, many = (_works(wire, base, f"Rows{size}", size, large) for size in (small, large))
+        for name, (rows, rounds) in few.items():
+            most_rows, others = many[name]
+            costs = _costs(wire, rounds, others)
+            first, last = costs[0] / rows, costs[1] / most_rows
+            yield Row(f"{name}, among {large:,}", last, "µs", None, first, f"among {small:,}", first * 1.3)
         yield from _versions(wire, base, versions)
 
 
@@ -138,9 +145,5 @@ def _versions(wire: Wire, base: str, count: int) -> Iterator[Row]:
         send("PUT", f"{base}/attributegroup/B:Aged/RID;v", body)
     for what, suffix in (("full read of 1,000 rows", ""), ("one row by its key", "/name=scan-0000500")):
         targets = [wire.request("GET", f"{base}/entity/B:{name}{suffix}") for name in ("Fresh", "Aged")]
-        times: list[list[float]] = [[], []]
-        for _ in range(100):
-            for at, request in enumerate(targets):
-                times[at].append(_cost(wire, [request]))
-        fresh, aged = (statistics.median(values) for values in times)
+        fresh, aged = _costs(wire, *([[request]] * 100 for request in targets))
         yield Row(f"{what}, {count} versions per row", aged, "µs", None, fresh, "one version", fresh * 1.1)
