@@ -7,8 +7,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -69,8 +70,9 @@ def test_a_signal_lets_requests_end(number: signal.Signals) -> None:
         signal.signal(number, before)
 
 
-def test_a_long_answer_is_sent_to_its_end() -> None:
-    """To one who begins to read when the server is being closed, too."""
+@contextmanager
+def not_reading() -> Iterator[tuple[RunningServer, socket.socket]]:
+    """A server that sends a long answer, and the client that does not read it yet."""
     made = threading.Event()
 
     def handle(_: Request) -> Response:
@@ -82,18 +84,24 @@ def test_a_long_answer_is_sent_to_its_end() -> None:
         with socket.create_connection((address.hostname, address.port), 30) as client:
             client.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert made.wait(30)
-            closing = threading.Thread(target=running.close)
-            closing.start()
-            assert refuses(running.url)
-            received = 0
-            while piece := client.recv(1 << 18):
-                received += len(piece)
-            closing.join()
+            yield running, client
+
+
+def test_a_long_answer_is_sent_to_its_end() -> None:
+    """To one who begins to read when the server is being closed, too."""
+    with not_reading() as (running, client):
+        closing = threading.Thread(target=running.close)
+        closing.start()
+        assert refuses(running.url)
+        received = 0
+        while piece := client.recv(1 << 18):
+            received += len(piece)
+        closing.join()
     assert received > LONG
 
 
 def test_what_has_not_begun_is_refused_clearly() -> None:
-    """Whoever waits behind others, or asks on an open connection, is told to come again."""
+    """Whoever waits behind others is told to come again."""
     began, stopping = threading.Semaphore(0), threading.Event()
 
     def handle(_: Request) -> Response:
@@ -101,11 +109,11 @@ def test_what_has_not_begun_is_refused_clearly() -> None:
         assert stopping.wait(30)
         return Response(body=b"done")
 
-    with served(handle) as running, requests.Session() as session, ThreadPoolExecutor(4) as clients:
+    with served(handle) as running, ThreadPoolExecutor(3) as clients:
         asked = [clients.submit(requests.post, f"{running.url}/x") for _ in range(2)]
         for _ in asked:
             assert began.acquire(timeout=30)
-        behind = clients.submit(session.post, f"{running.url}/x")
+        behind = clients.submit(requests.post, f"{running.url}/x")
         while not running._server.task_dispatcher.queue:
             time.sleep(0.01)
         closing = threading.Thread(target=running.close)
@@ -120,17 +128,7 @@ def test_what_has_not_begun_is_refused_clearly() -> None:
 
 
 def test_one_who_does_not_read_is_dropped() -> None:
-    made = threading.Event()
-
-    def handle(_: Request) -> Response:
-        made.set()
-        return Response(body=bytes(LONG))
-
-    with served(handle) as running:
-        address = urlsplit(running.url)
-        with socket.create_connection((address.hostname, address.port), 30) as client:
-            client.sendall(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert made.wait(30)
-            running.close()
-            running.wait()
-            assert refuses(running.url)
+    with not_reading() as (running, _):
+        running.close()
+        running.wait()
+        assert refuses(running.url)
